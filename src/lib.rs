@@ -1,0 +1,5 @@
+//! cwbridge
+pub mod alarm;
+pub mod metric;
+pub mod pipeline;
+pub mod store;

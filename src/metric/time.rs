@@ -1,0 +1,131 @@
+//! Instants and periods, in whole seconds: the finest grain in which CloudWatch stores anything.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+
+/// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// The start of the step of `seconds` that this instant lies in, counted from the epoch.
+    pub fn floor(self, seconds: i64) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(seconds)))
+    }
+
+    /// The first multiple of `seconds` that is not before this instant.
+    pub fn ceil(self, seconds: i64) -> Self {
+        let floor = self.floor(seconds);
+        if floor == self { self } else { floor + seconds }
+    }
+
+    /// This instant in UTC; the farthest date that can be written, for an instant beyond it.
+    fn utc(self) -> jiff::Zoned {
+        let farthest = if self.0 < 0 {
+            jiff::Timestamp::MIN
+        } else {
+            jiff::Timestamp::MAX
+        };
+        jiff::Timestamp::from_second(self.0)
+            .unwrap_or(farthest)
+            .to_zoned(jiff::tz::TimeZone::UTC)
+    }
+
+    /// As dates stand in state reasons: `25/09/26 21:51:00` (SPEC section 6.1).
+    pub fn in_reason(self) -> String {
+        self.utc().strftime("%d/%m/%y %H:%M:%S").to_string()
+    }
+
+    /// As dates stand in state reason data: `2019-10-02T17:04:40.000+0000` (SPEC section 6.4).
+    pub fn in_reason_data(self) -> String {
+        self.utc()
+            .strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+            .to_string()
+    }
+}
+
+/// RFC 3339, in UTC.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.utc().strftime("%Y-%m-%dT%H:%M:%SZ").fmt(f)
+    }
+}
+
+impl Add<i64> for Timestamp {
+    type Output = Self;
+    fn add(self, seconds: i64) -> Self {
+        Self(self.0.saturating_add(seconds))
+    }
+}
+
+impl Sub<i64> for Timestamp {
+    type Output = Self;
+    fn sub(self, seconds: i64) -> Self {
+        Self(self.0.saturating_sub(seconds))
+    }
+}
+
+impl Sub for Timestamp {
+    type Output = i64;
+    fn sub(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// The length of one datapoint of an alarm: 10, 20 or 30 seconds, or a multiple of 60 (SPEC section 18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Period(u32);
+
+impl Period {
+    /// `None` for a length that PutMetricAlarm refuses.
+    pub fn new(seconds: u32) -> Option<Self> {
+        let allowed =
+            matches!(seconds, 10 | 20 | 30) || (seconds > 0 && seconds.is_multiple_of(60));
+        allowed.then_some(Self(seconds))
+    }
+
+    pub fn seconds(self) -> i64 {
+        i64::from(self.0)
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn periods_are_what_cloudwatch_accepts() {
+        let accepted: Vec<u32> = (0..=200)
+            .filter(|&seconds| Period::new(seconds).is_some())
+            .collect();
+        assert_eq!(accepted, [10, 20, 30, 60, 120, 180]);
+    }
+
+    #[test]
+    fn floor_and_ceil_meet_on_the_step() {
+        assert_eq!(Timestamp(119).floor(60), Timestamp(60));
+        assert_eq!(Timestamp(61).ceil(60), Timestamp(120));
+        assert_eq!(Timestamp(120).ceil(60), Timestamp(120).floor(60));
+        assert_eq!(Timestamp(-1).floor(60), Timestamp(-60));
+    }
+
+    #[test]
+    fn dates_are_written_as_cloudwatch_writes_them() {
+        let at = Timestamp(1_570_035_880);
+        assert_eq!(at.to_string(), "2019-10-02T17:04:40Z");
+        assert_eq!(at.in_reason(), "02/10/19 17:04:40");
+        assert_eq!(at.in_reason_data(), "2019-10-02T17:04:40.000+0000");
+    }
+
+    #[test]
+    fn instants_out_of_any_calendar_are_written_all_the_same() {
+        assert_eq!(Timestamp(i64::MAX).to_string(), "9999-12-30T22:00:00Z");
+        assert!(Timestamp(i64::MIN).to_string().starts_with("-9999"));
+    }
+}

@@ -1,0 +1,124 @@
+//! The whole of the daemon's behaviour, as a function of time and samples.
+//!
+//! `run`, `test` and `replay` are three sources of readings in front of this one step.
+
+use std::sync::Arc;
+
+use crate::alarm::{Alarm, Evaluator, Status, Transition};
+use crate::metric::{Datapoint, Reading, Timestamp};
+use crate::store::{DatapointStore, DropReason};
+
+/// The store and the alarms, advanced one reading at a time.
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    store: DatapointStore,
+    evaluator: Evaluator,
+    clock: Option<Clock>,
+}
+
+/// When the first and the newest reading were taken.
+#[derive(Clone, Copy, Debug)]
+struct Clock {
+    first: Timestamp,
+    newest: Timestamp,
+}
+
+/// What one reading brought about, for the sinks to carry out.
+#[derive(Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Slots that were closed, oldest first.
+    pub datapoints: Vec<Datapoint>,
+    pub transitions: Vec<Transition>,
+    /// Samples that were not recorded, each with its reason.
+    pub dropped: Vec<DropReason>,
+    /// By how many seconds the clock was set back, if it was set back out of the open minute.
+    pub clock_set_back: Option<i64>,
+    /// How many alarms were judged.
+    pub evaluated: usize,
+}
+
+impl Pipeline {
+    /// Replaces the alarms; see [`Evaluator::set_alarms`].
+    pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
+        self.evaluator.set_alarms(alarms, at);
+        self.store.keep_history(self.evaluator.history_needed());
+    }
+
+    pub fn statuses(&self) -> Vec<Arc<Status>> {
+        self.evaluator.statuses()
+    }
+
+    /// Records `reading`, closes the slots that have ended by then, and judges every alarm that was due up to then.
+    ///
+    /// An alarm that was due between two readings is judged on what was known at that time.
+    pub fn advance(&mut self, reading: &Reading) -> Outcome {
+        let mut outcome = Outcome::default();
+        let (reading, clock) = self.on_schedule(reading, &mut outcome);
+        let at = reading.at;
+        self.evaluator.skip_silence(clock.newest, at);
+        while let Some(due) = self.evaluator.next_due().filter(|due| *due < at) {
+            self.judge(due, clock, &mut outcome);
+        }
+        self.store.record(&reading, &mut outcome.dropped);
+        self.judge(at, clock, &mut outcome);
+        self.clock = Some(Clock {
+            newest: at,
+            ..clock
+        });
+        outcome
+    }
+
+    /// Closes what is open as it is, because nothing more will come.
+    pub fn finish(&mut self) -> Vec<Datapoint> {
+        self.store.close_all()
+    }
+
+    fn judge(&mut self, at: Timestamp, clock: Clock, outcome: &mut Outcome) {
+        outcome.datapoints.append(&mut self.store.close(at));
+        outcome.evaluated +=
+            self.evaluator
+                .evaluate(&self.store, at, clock.first, &mut outcome.transitions);
+    }
+
+    /// A step of the clock back inside the open minute is ignored: its samples count as taken when the clock last stood
+    /// farthest. A larger step restarts the schedule, with states kept.
+    fn on_schedule<'a>(
+        &mut self,
+        reading: &'a Reading,
+        outcome: &mut Outcome,
+    ) -> (std::borrow::Cow<'a, Reading>, Clock) {
+        use std::borrow::Cow;
+        let at = reading.at;
+        let clock = self.clock.unwrap_or(Clock {
+            first: at,
+            newest: at,
+        });
+        if at >= clock.newest {
+            return (Cow::Borrowed(reading), clock);
+        }
+        if at.floor(60) == clock.newest.floor(60) {
+            let mut clamped = Reading {
+                at: clock.newest,
+                ..reading.clone()
+            };
+            clamped
+                .samples
+                .iter_mut()
+                .filter(|sample| sample.at == at)
+                .for_each(|sample| sample.at = clock.newest);
+            return (Cow::Owned(clamped), clock);
+        }
+        outcome.clock_set_back = Some(clock.newest - at);
+        self.evaluator.restart(at);
+        (
+            Cow::Borrowed(reading),
+            Clock {
+                first: clock.first.min(at),
+                newest: at,
+            },
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests;

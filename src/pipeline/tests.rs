@@ -1,0 +1,372 @@
+//! Alarms over time: what is judged when, and from which samples.
+
+use super::*;
+use crate::alarm::{
+    Actions, Certainty, ComparisonOperator, MetricAlarm, Rule, StateValue, TreatMissingData,
+};
+use crate::metric::{Content, Metric, Period, Resolution, Sample, Statistic, StatisticSet, Unit};
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+use std::fmt::Write as _;
+
+fn metric() -> Arc<Metric> {
+    Arc::new(Metric::new("CWBridge", "m", vec![]))
+}
+
+/// The article's alarm: Average of a minute above 50, two of two, missing data breaching.
+fn rule() -> MetricAlarm {
+    MetricAlarm {
+        metric: metric(),
+        statistic: Statistic::Average,
+        unit: None,
+        period: Period::new(60).unwrap(),
+        evaluation_periods: 2,
+        datapoints_to_alarm: None,
+        comparison_operator: ComparisonOperator::GreaterThanThreshold,
+        threshold: 50.0,
+        treat_missing_data: Some(TreatMissingData::Breaching),
+    }
+}
+
+fn treated(treatment: TreatMissingData) -> MetricAlarm {
+    MetricAlarm {
+        treat_missing_data: Some(treatment),
+        ..rule()
+    }
+}
+
+fn alarm(rule: MetricAlarm) -> Alarm {
+    Alarm {
+        name: "a".into(),
+        description: None,
+        actions: Actions::default(),
+        rule: Rule::Metric(rule),
+    }
+}
+
+fn pipeline(rule: MetricAlarm) -> Pipeline {
+    let mut pipeline = Pipeline::default();
+    pipeline.set_alarms(vec![alarm(rule)], Timestamp(0));
+    pipeline
+}
+
+fn sample(at: i64, value: f64) -> Sample {
+    Sample {
+        metric: metric(),
+        unit: Unit::PERCENT,
+        resolution: Resolution::Standard,
+        at: Timestamp(at),
+        content: Content::Value(value),
+    }
+}
+
+fn reading(at: i64, samples: Vec<Sample>) -> Reading {
+    Reading {
+        at: Timestamp(at),
+        samples,
+    }
+}
+
+fn live(at: i64, value: f64) -> Reading {
+    reading(at, vec![sample(at, value)])
+}
+
+/// Feeds one value per minute (`_` for none) and a last empty reading, and writes down every transition.
+#[track_caller]
+fn check(rule: MetricAlarm, values: &str, expected: Expect) {
+    let mut pipeline = pipeline(rule);
+    let mut written = String::new();
+    let values: Vec<&str> = values.split(' ').collect();
+    for (minute, value) in values.iter().chain(&["_"]).enumerate() {
+        let at = minute as i64 * 60;
+        let samples = value.parse().map(|value| sample(at, value)).into_iter();
+        for transition in pipeline
+            .advance(&reading(at, samples.collect()))
+            .transitions
+        {
+            let Transition {
+                at,
+                from,
+                to,
+                certainty,
+                ..
+            } = transition;
+            writeln!(written, "{}m {from} -> {to} {certainty:?}", at.0 / 60).unwrap();
+        }
+    }
+    expected.assert_eq(&written);
+}
+
+#[test]
+fn two_hot_minutes_raise_the_alarm_and_one_cool_one_ends_it() {
+    check(
+        rule(),
+        "10 10 90 90 90 20 90",
+        expect![[r#"
+            2m INSUFFICIENT_DATA -> OK Determined
+            4m OK -> ALARM Determined
+            6m ALARM -> OK Determined
+        "#]],
+    );
+}
+
+#[test]
+fn a_silent_host_is_an_alarm_when_its_old_values_have_left_the_range() {
+    check(
+        rule(),
+        "10 10 10 10 10 10 10 10 _ _ _ _ _ _ _ _",
+        expect![[r#"
+            2m INSUFFICIENT_DATA -> OK Determined
+            14m OK -> ALARM DependsOnRange([4, 5, 6, 8, 9])
+        "#]],
+    );
+}
+
+#[test]
+fn a_silent_host_is_unknown_when_missing_is_missing() {
+    check(
+        treated(TreatMissingData::Missing),
+        "10 10 10 10 10 10 10 10 _ _ _ _ _ _ _ _",
+        expect![[r#"
+            2m INSUFFICIENT_DATA -> OK Determined
+            15m OK -> INSUFFICIENT_DATA DependsOnRange([8, 9])
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_before_the_first_reading_is_unknown_not_missing() {
+    check(
+        rule(),
+        "90 _ _ _",
+        expect![[r#"
+            1m INSUFFICIENT_DATA -> ALARM HistoryIncomplete
+        "#]],
+    );
+}
+
+#[test]
+fn a_new_alarm_is_first_judged_a_whole_interval_after_its_creation() {
+    let mut pipeline = Pipeline::default();
+    pipeline.set_alarms(vec![alarm(rule())], Timestamp(37));
+    let judged: Vec<i64> = (37..=180)
+        .filter(|&at| pipeline.advance(&live(at, 10.0)).evaluated > 0)
+        .collect();
+    assert_eq!(judged, [120, 180]);
+}
+
+#[test]
+fn an_unchanged_alarm_keeps_its_state_and_a_new_threshold_waits_for_the_next_evaluation() {
+    let mut pipeline = pipeline(rule());
+    (0..4).for_each(|minute| drop(pipeline.advance(&live(minute * 60, 90.0))));
+    assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
+    pipeline.set_alarms(vec![alarm(rule())], Timestamp(185));
+    assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
+    assert!(pipeline.statuses()[0].evaluation.is_some());
+    let higher = MetricAlarm {
+        threshold: 95.0,
+        ..rule()
+    };
+    pipeline.set_alarms(vec![alarm(higher)], Timestamp(185));
+    assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
+    let transitions = pipeline.advance(&live(300, 90.0)).transitions;
+    assert_eq!(transitions[0].to, StateValue::Ok);
+}
+
+#[test]
+fn a_late_sample_is_not_seen_before_it_arrived() {
+    let mut pipeline = pipeline(treated(TreatMissingData::NotBreaching));
+    pipeline.advance(&live(0, 90.0));
+    let outcome = pipeline.advance(&reading(300, vec![sample(60, 90.0)]));
+    let seen: Vec<_> = outcome.transitions.iter().map(|t| (t.at.0, t.to)).collect();
+    assert_eq!(seen, [(60, StateValue::Ok), (300, StateValue::Alarm)]);
+}
+
+#[test]
+fn an_alarm_with_a_unit_that_is_never_published_sees_nothing() {
+    let seconds = MetricAlarm {
+        unit: Unit::from_name("Seconds"),
+        ..rule()
+    };
+    check(
+        seconds,
+        "10 10 10 10 10 10 10 10 10 10",
+        expect![[r#"
+            1m INSUFFICIENT_DATA -> ALARM HistoryIncomplete
+        "#]],
+    );
+}
+
+#[test]
+fn several_units_without_one_asked_for_are_not_judged() {
+    let mut pipeline = pipeline(rule());
+    let bytes = Sample {
+        unit: Unit::NONE,
+        ..sample(0, 90.0)
+    };
+    pipeline.advance(&reading(0, vec![sample(0, 90.0), bytes]));
+    assert_eq!(pipeline.advance(&reading(60, vec![])).transitions, []);
+    expect![
+        "`CWBridge m` has samples in several units (`Percent`, `None`) and the alarm sets no `Unit`"
+    ]
+    .assert_eq(pipeline.statuses()[0].not_mirrored.as_ref().unwrap());
+}
+
+#[test]
+fn ten_second_alarms_are_judged_every_ten_seconds_on_one_second_slots() {
+    let rule = MetricAlarm {
+        period: Period::new(10).unwrap(),
+        ..rule()
+    };
+    let mut pipeline = pipeline(rule);
+    let mut transitions = Vec::new();
+    for at in 0..60 {
+        let value = if (20..40).contains(&at) { 90.0 } else { 10.0 };
+        let sample = Sample {
+            resolution: Resolution::High,
+            ..sample(at, value)
+        };
+        transitions.append(&mut pipeline.advance(&reading(at, vec![sample])).transitions);
+    }
+    let seen: Vec<_> = transitions.iter().map(|t| (t.at.0, t.to)).collect();
+    let expected = [
+        (10, StateValue::Alarm),
+        (20, StateValue::Ok),
+        (40, StateValue::Alarm),
+        (50, StateValue::Ok),
+    ];
+    assert_eq!(seen, expected);
+    assert_eq!(transitions[0].certainty, Certainty::HistoryIncomplete);
+    assert_eq!(transitions[2].certainty, Certainty::Determined);
+}
+
+#[test]
+fn a_small_step_back_of_the_clock_is_clamped() {
+    let mut pipeline = pipeline(rule());
+    for at in [60, 100, 90, 119, 120] {
+        let outcome = pipeline.advance(&live(at, 1.0));
+        assert_eq!(
+            (outcome.dropped, outcome.clock_set_back),
+            (vec![], None),
+            "at {at}"
+        );
+    }
+    let datapoints = pipeline.finish();
+    assert_eq!(datapoints.len(), 1, "the first minute was closed in time");
+}
+
+#[test]
+fn a_large_step_back_keeps_states_and_counts_no_sample_twice() {
+    let mut pipeline = pipeline(rule());
+    (0..=300).for_each(|at| drop(pipeline.advance(&live(at, 90.0))));
+    let back = pipeline.advance(&live(120, 90.0));
+    assert_eq!(back.clock_set_back, Some(180));
+    assert_eq!(back.dropped, [DropReason::ClockSteppedBack]);
+    assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
+    let again: Vec<Outcome> = (121..=420)
+        .map(|at| pipeline.advance(&live(at, 90.0)))
+        .collect();
+    let datapoints: Vec<i64> = again
+        .iter()
+        .flat_map(|o| &o.datapoints)
+        .map(|d| d.start.0)
+        .collect();
+    assert_eq!(
+        datapoints,
+        [300, 360],
+        "slots closed before are not closed again"
+    );
+    assert!(again.iter().all(|outcome| outcome.transitions.is_empty()));
+}
+
+#[test]
+fn a_clock_that_jumps_decades_ahead_costs_no_time() {
+    let mut pipeline = pipeline(rule());
+    pipeline.advance(&live(0, 10.0));
+    let outcome = pipeline.advance(&live(60 * 365 * 86_400, 10.0));
+    assert!(outcome.evaluated < 30, "{} evaluations", outcome.evaluated);
+    assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
+}
+
+fn treatment() -> impl Strategy<Value = TreatMissingData> {
+    prop::sample::select(TreatMissingData::ALL.to_vec())
+}
+
+fn any_rule() -> impl Strategy<Value = MetricAlarm> {
+    let period = prop::sample::select(vec![10, 60, 180]);
+    (treatment(), 1..5_u32, 1..5_u32, period).prop_map(|(treatment, n, m, period)| MetricAlarm {
+        evaluation_periods: n,
+        datapoints_to_alarm: Some(m.min(n)),
+        period: Period::new(period).unwrap(),
+        ..treated(treatment)
+    })
+}
+
+/// Samples with gaps of up to an hour between them.
+fn any_samples() -> impl Strategy<Value = Vec<(i64, f64)>> {
+    let gap = prop_oneof![4 => 1..61_i64, 1 => 60..3_600_i64];
+    let value = prop::sample::select(vec![10.0, 90.0]);
+    prop::collection::vec((gap, value), 1..40).prop_map(|steps| {
+        let mut at = 0;
+        let step = |(gap, value)| {
+            at += gap;
+            (at, value)
+        };
+        steps.into_iter().map(step).collect()
+    })
+}
+
+fn run(
+    rule: &MetricAlarm,
+    readings: impl IntoIterator<Item = Reading>,
+) -> (Vec<Transition>, Vec<Datapoint>) {
+    let mut pipeline = pipeline(rule.clone());
+    let (mut transitions, mut datapoints) = (Vec::new(), Vec::new());
+    for reading in readings {
+        let mut outcome = pipeline.advance(&reading);
+        transitions.append(&mut outcome.transitions);
+        datapoints.append(&mut outcome.datapoints);
+    }
+    datapoints.append(&mut pipeline.finish());
+    (transitions, datapoints)
+}
+
+proptest! {
+    #[test]
+    fn it_does_not_matter_how_often_one_looks(rule in any_rule(), samples in any_samples()) {
+        let end = samples.last().unwrap().0 + 7_200;
+        let sparse = samples.iter().map(|&(at, value)| live(at, value)).chain([reading(end, vec![])]);
+        let mut rest = samples.iter().peekable();
+        let every_second = (0..=end).map(|at| match rest.next_if(|sample| sample.0 == at) {
+            Some(&(at, value)) => live(at, value),
+            None => reading(at, vec![]),
+        });
+        // The first reading sets what counts as watched, so both have one at 0.
+        let sparse = [reading(0, vec![])].into_iter().chain(sparse);
+        prop_assert_eq!(run(&rule, sparse), run(&rule, every_second));
+    }
+
+    #[test]
+    fn every_sample_is_counted_in_exactly_one_datapoint(samples in any_samples()) {
+        let (_, datapoints) = run(&rule(), samples.iter().map(|&(at, value)| live(at, value)));
+        let mut total = StatisticSet::EMPTY;
+        for datapoint in &datapoints {
+            total.merge(&datapoint.statistics);
+        }
+        prop_assert_eq!(total.sample_count, samples.len() as f64);
+        prop_assert_eq!(total.sum, samples.iter().map(|sample| sample.1).sum::<f64>());
+        prop_assert!(datapoints.is_sorted_by(|a, b| a.start < b.start));
+    }
+
+    #[test]
+    fn a_higher_threshold_never_turns_ok_into_alarm(rule in any_rule(), samples in any_samples()) {
+        let higher = MetricAlarm { threshold: 95.0, ..rule.clone() };
+        let (mut low, mut high) = (pipeline(rule), pipeline(higher));
+        for (at, value) in samples {
+            low.advance(&live(at, value));
+            high.advance(&live(at, value));
+            let states = (low.statuses()[0].state, high.statuses()[0].state);
+            prop_assert!(states != (StateValue::Ok, StateValue::Alarm), "at {at}: {states:?}");
+        }
+    }
+}
