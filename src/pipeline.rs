@@ -55,8 +55,7 @@ impl Pipeline {
         let mut outcome = Outcome::default();
         let (reading, clock) = self.on_schedule(reading, &mut outcome);
         let at = reading.at;
-        self.evaluator.skip_silence(clock.newest, at);
-        while let Some(due) = self.evaluator.next_due().filter(|due| *due < at) {
+        while let Some(due) = self.next_due_before(at, clock.newest) {
             self.judge(due, clock, &mut outcome);
         }
         self.store.record(&reading, &mut outcome.dropped);
@@ -71,6 +70,14 @@ impl Pipeline {
     /// Closes what is open as it is, because nothing more will come.
     pub fn finish(&mut self) -> Vec<Datapoint> {
         self.store.close_all()
+    }
+
+    fn next_due_before(&mut self, at: Timestamp, quiet_since: Timestamp) -> Option<Timestamp> {
+        if self.evaluator.next_due()? >= at {
+            return None;
+        }
+        self.evaluator.skip_silence(quiet_since, at);
+        self.evaluator.next_due().filter(|due| *due < at)
     }
 
     fn judge(&mut self, at: Timestamp, clock: Clock, outcome: &mut Outcome) {
