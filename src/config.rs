@@ -1,0 +1,79 @@
+//! The configuration: what the program does when nothing is left open.
+
+mod resolve;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use resolve::{check_region, resolve};
+
+/// The address of `/metrics`, unless set otherwise.
+pub const LISTEN: &str = "127.0.0.1:10106";
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Files or globs as written; `None` for the built-in alarm.
+    pub alarms: Option<Vec<String>>,
+    pub listen: SocketAddr,
+    pub publish: Publish,
+    pub collectors: Collectors,
+}
+
+/// What goes to CloudWatch, and where that is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Publish {
+    pub namespace: String,
+    /// `None`: as the AWS SDK finds it.
+    pub region: Option<String>,
+    pub endpoint_url: Option<String>,
+    /// Constant dimensions of every published metric, by name. One of the names that are found out otherwise (`InstanceId`,
+    /// `host`) takes its value from here.
+    pub dimensions: Vec<(String, String)>,
+    /// Whether EC2 publishes this instance's own metrics every minute instead of every five.
+    pub detailed_monitoring: bool,
+    pub metrics: Vec<PublishedMetric>,
+}
+
+/// Metrics that are published in the same way.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PublishedMetric {
+    pub names: Vec<String>,
+    /// Each list is published as a metric of its own; `None`: by `InstanceId`, off EC2 by `host`.
+    pub dimensions: Option<Vec<Vec<String>>>,
+    pub high_resolution: bool,
+}
+
+/// What is looked at besides the CPU, and how often.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Collectors {
+    pub interval: Duration,
+    pub enabled: Vec<Collector>,
+}
+
+/// One part of the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Collector {
+    Cpu,
+    Memory,
+    Load,
+    Os,
+}
+
+impl Collector {
+    pub const ALL: [Self; 4] = [Self::Cpu, Self::Memory, Self::Load, Self::Os];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Load => "load",
+            Self::Os => "os",
+        }
+    }
+}
+
+/// The metrics that can be published.
+pub const PUBLISHABLE: [&str; 1] = ["CPUUtilization"];
+
+/// The dimensions whose values are found out on the host.
+pub const KNOWN_DIMENSIONS: [&str; 3] = ["InstanceId", "host", "cpu"];

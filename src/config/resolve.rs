@@ -1,0 +1,480 @@
+//! From what the TOML file says to what is meant, collecting every mistake on the way.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::finding::{Finding, Report, did_you_mean, one_of};
+use crate::tree::{self, Node};
+
+use super::{
+    Collector, Collectors, Config, KNOWN_DIMENSIONS, LISTEN, PUBLISHABLE, Publish, PublishedMetric,
+};
+
+const KEYS: [&str; 4] = ["alarms", "serve", "publish", "collectors"];
+const SERVE_KEYS: [&str; 1] = ["listen"];
+const PUBLISH_KEYS: [&str; 6] = [
+    "namespace",
+    "region",
+    "endpoint_url",
+    "dimensions",
+    "detailed_monitoring",
+    "metric",
+];
+const METRIC_KEYS: [&str; 3] = ["names", "dimensions", "high_resolution"];
+const COLLECTORS_KEYS: [&str; 2] = ["interval", "only"];
+
+/// The most dimensions of a metric, and the lengths of their names and values, that CloudWatch takes.
+const DIMENSIONS_MAX: usize = 30;
+const NAME_LENGTH_MAX: usize = 255;
+const VALUE_LENGTH_MAX: usize = 1024;
+
+/// How often the host is looked at; a longer interval would leave minutes without a sample.
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+const INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// Reads the text of a configuration file; an empty one is the built-in defaults.
+pub fn resolve(file: &str, text: &str) -> Result<Config, Vec<Finding>> {
+    let mut report = Report::new(file);
+    let tree = tree::toml(text, &mut report);
+    let reader = &mut Reader {
+        report: &mut report,
+    };
+    reader.keys("the configuration", &tree, &KEYS);
+    let config = Config {
+        alarms: tree
+            .get("alarms")
+            .and_then(|node| reader.report.strings("alarms", node)),
+        listen: reader.listen(tree.get("serve")),
+        publish: reader.publish(tree.get("publish")),
+        collectors: reader.collectors(tree.get("collectors")),
+    };
+    report.findings.sort_by_key(|finding| finding.position);
+    // Where the syntax is broken, what a value means is not worth a second line.
+    report.findings.dedup_by_key(|finding| finding.position);
+    if report.findings.is_empty() {
+        Ok(config)
+    } else {
+        Err(report.findings)
+    }
+}
+
+struct Reader<'a> {
+    report: &'a mut Report,
+}
+
+impl Reader<'_> {
+    fn keys(&mut self, whose: &str, node: &Node, known: &[&str]) {
+        if self.report.table(whose, node).is_some() {
+            self.report.unknown_keys(whose, node, known);
+        }
+    }
+
+    fn listen(&mut self, serve: Option<&Node>) -> SocketAddr {
+        let default: SocketAddr = LISTEN.parse().expect("the default is an address");
+        let Some(serve) = serve else { return default };
+        self.keys("`[serve]`", serve, &SERVE_KEYS);
+        let Some(node) = serve.get("listen") else {
+            return default;
+        };
+        let Some(text) = self.report.string("listen", node) else {
+            return default;
+        };
+        text.parse().unwrap_or_else(|_| {
+            self.report.add(
+                node.position,
+                format!(
+                    "`listen` is `{text}`, but must be an address and port, such as `{LISTEN}`"
+                ),
+            );
+            default
+        })
+    }
+
+    fn publish(&mut self, publish: Option<&Node>) -> Publish {
+        let key = |key| publish.and_then(|publish| publish.get(key));
+        if let Some(publish) = publish {
+            self.keys("`[publish]`", publish, &PUBLISH_KEYS);
+        }
+        let dimensions =
+            key("dimensions").map_or_else(Vec::new, |node| self.constant_dimensions(node));
+        let metrics = key("metric").and_then(|node| self.metrics(node, &dimensions));
+        Publish {
+            namespace: key("namespace")
+                .and_then(|node| self.namespace(node))
+                .unwrap_or_else(|| "CWBridge".to_owned()),
+            region: key("region").and_then(|node| self.region(node)),
+            endpoint_url: key("endpoint_url").and_then(|node| self.endpoint_url(node)),
+            dimensions,
+            detailed_monitoring: key("detailed_monitoring")
+                .and_then(|node| self.report.boolean("detailed_monitoring", node))
+                .unwrap_or(false),
+            metrics: metrics.unwrap_or_else(|| {
+                vec![PublishedMetric {
+                    names: vec!["CPUUtilization".to_owned()],
+                    dimensions: None,
+                    high_resolution: false,
+                }]
+            }),
+        }
+    }
+
+    fn namespace(&mut self, node: &Node) -> Option<String> {
+        let namespace = self.report.string("namespace", node)?;
+        let problem = if namespace.starts_with("AWS/") {
+            "starts with `AWS/`, which CloudWatch keeps for AWS services"
+        } else if namespace.starts_with(':') {
+            "starts with `:`, which a namespace must not"
+        } else if namespace.is_empty() || namespace.chars().count() > NAME_LENGTH_MAX {
+            "must have 1 to 255 characters"
+        } else {
+            return Some(namespace);
+        };
+        self.report
+            .add(node.position, format!("namespace `{namespace}` {problem}"));
+        None
+    }
+
+    fn region(&mut self, node: &Node) -> Option<String> {
+        let region = self.report.string("region", node)?;
+        if let Err(problem) = check_region(&region) {
+            self.report.add(node.position, problem);
+        }
+        Some(region)
+    }
+
+    fn endpoint_url(&mut self, node: &Node) -> Option<String> {
+        let url = self.report.string("endpoint_url", node)?;
+        let host = url
+            .strip_prefix("http://")
+            .or_else(|| url.strip_prefix("https://"));
+        if host.is_none_or(|host| host.is_empty() || host.starts_with(['/', ':'])) {
+            self.report.add(node.position, format!("`endpoint_url` is `{url}`, but must begin with `http://` or `https://` and name a host"));
+        }
+        Some(url)
+    }
+
+    fn constant_dimensions(&mut self, node: &Node) -> Vec<(String, String)> {
+        let Some(entries) = self.report.table("dimensions", node) else {
+            return Vec::new();
+        };
+        let mut dimensions = Vec::new();
+        for entry in entries {
+            let Some(value) = self.report.string(&entry.key, &entry.node) else {
+                continue;
+            };
+            self.length(&entry.key, "dimension name", NAME_LENGTH_MAX, &entry.node);
+            self.length(&value, "dimension value", VALUE_LENGTH_MAX, &entry.node);
+            dimensions.push((entry.key.clone(), value));
+        }
+        dimensions
+    }
+
+    fn length(&mut self, text: &str, what: &str, most: usize, node: &Node) {
+        if text.is_empty() || text.chars().count() > most || !text.is_ascii() {
+            self.report.add(
+                node.position,
+                format!("the {what} `{text}` must have 1 to {most} characters, all of them ASCII"),
+            );
+        }
+    }
+
+    fn metrics(
+        &mut self,
+        node: &Node,
+        constant: &[(String, String)],
+    ) -> Option<Vec<PublishedMetric>> {
+        let nodes = self.report.list("metric", node)?;
+        Some(
+            nodes
+                .iter()
+                .map(|node| self.metric(node, constant))
+                .collect(),
+        )
+    }
+
+    fn metric(&mut self, node: &Node, constant: &[(String, String)]) -> PublishedMetric {
+        self.keys("`[[publish.metric]]`", node, &METRIC_KEYS);
+        let names = match node.get("names") {
+            Some(names) => self.names("names", names, &PUBLISHABLE),
+            None => {
+                self.report
+                    .add(node.position, "`[[publish.metric]]` has no `names`");
+                Vec::new()
+            }
+        };
+        let known: Vec<&str> = KNOWN_DIMENSIONS
+            .into_iter()
+            .chain(constant.iter().map(|(name, _)| name.as_str()))
+            .collect();
+        let dimensions = node.get("dimensions").and_then(|node| {
+            let sets = self.report.list("dimensions", node)?;
+            Some(
+                sets.iter()
+                    .map(|set| self.dimension_set(set, &known, constant.len()))
+                    .collect(),
+            )
+        });
+        let high_resolution = node
+            .get("high_resolution")
+            .and_then(|node| self.report.boolean("high_resolution", node))
+            .unwrap_or(false);
+        PublishedMetric {
+            names,
+            dimensions,
+            high_resolution,
+        }
+    }
+
+    fn dimension_set(&mut self, node: &Node, known: &[&str], constant: usize) -> Vec<String> {
+        let names = self.names("dimensions", node, known);
+        if names.len() + constant > DIMENSIONS_MAX {
+            self.report.add(
+                node.position,
+                format!(
+                    "{} dimensions found, but a metric has at most {DIMENSIONS_MAX}",
+                    names.len() + constant
+                ),
+            );
+        }
+        names
+    }
+
+    /// A list of strings, each of which is among `known`.
+    fn names(&mut self, what: &str, node: &Node, known: &[&str]) -> Vec<String> {
+        let Some(nodes) = self.report.list(what, node) else {
+            return Vec::new();
+        };
+        let mut names = Vec::new();
+        for node in nodes {
+            let Some(name) = self.report.string(what, node) else {
+                continue;
+            };
+            if !known.contains(&name.as_str()) {
+                let hint = did_you_mean(&name, known.iter().copied());
+                self.report.add(
+                    node.position,
+                    format!(
+                        "`{what}` names `{name}`, but only {} can stand here{hint}",
+                        one_of(known.iter().copied())
+                    ),
+                );
+            }
+            names.push(name);
+        }
+        names
+    }
+
+    fn collectors(&mut self, collectors: Option<&Node>) -> Collectors {
+        let key = |key| collectors.and_then(|collectors| collectors.get(key));
+        if let Some(collectors) = collectors {
+            self.keys("`[collectors]`", collectors, &COLLECTORS_KEYS);
+        }
+        let only =
+            key("only").map(|node| self.names("only", node, &Collector::ALL.map(Collector::name)));
+        let enabled = |collector: &Collector| {
+            only.as_ref()
+                .is_none_or(|only| only.iter().any(|name| name == collector.name()))
+        };
+        Collectors {
+            interval: key("interval")
+                .and_then(|node| self.interval(node))
+                .unwrap_or(Duration::from_secs(10)),
+            enabled: Collector::ALL.into_iter().filter(enabled).collect(),
+        }
+    }
+
+    fn interval(&mut self, node: &Node) -> Option<Duration> {
+        let text = self.report.string("interval", node)?;
+        let allowed = || {
+            format!(
+                "must be from {} to {}",
+                humantime::format_duration(INTERVAL_MIN),
+                humantime::format_duration(INTERVAL_MAX)
+            )
+        };
+        match humantime::parse_duration(&text) {
+            Ok(interval) if (INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) => {
+                return Some(interval);
+            }
+            Ok(_) => self.report.add(
+                node.position,
+                format!("`interval` is `{text}`, but {}", allowed()),
+            ),
+            Err(error) => self.report.add(
+                node.position,
+                format!(
+                    "`interval` is `{text}`, but {}, such as `10s`: {error}",
+                    allowed()
+                ),
+            ),
+        }
+        None
+    }
+}
+
+/// Region names as AWS forms them: `us-east-1`, `us-gov-west-1`, `ap-southeast-4`.
+pub fn check_region(region: &str) -> Result<(), String> {
+    let mut parts = region.split('-').rev();
+    let number = parts
+        .next()
+        .is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+    let words: Vec<&str> = parts.collect();
+    let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    if number && words.len() >= 2 && words.iter().all(|part| is_word(&part)) {
+        return Ok(());
+    }
+    Err(format!(
+        "region `{region}` is malformed; a region is named like `us-east-1`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    #[track_caller]
+    fn check(text: &str, expected: Expect) {
+        let findings = resolve("cwbridge.toml", text).unwrap_err();
+        expected.assert_eq(
+            &findings
+                .iter()
+                .map(|finding| format!("{finding}\n"))
+                .collect::<String>(),
+        );
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        let config = resolve("cwbridge.toml", "").unwrap();
+        assert_eq!(config.alarms, None);
+        assert_eq!(config.listen.to_string(), "127.0.0.1:10106");
+        assert_eq!(
+            (config.publish.namespace.as_str(), config.publish.region),
+            ("CWBridge", None)
+        );
+        assert_eq!(config.publish.metrics[0].names, ["CPUUtilization"]);
+        assert_eq!(config.collectors.enabled, Collector::ALL);
+    }
+
+    #[test]
+    fn everything_can_be_set() {
+        let text = r#"
+            alarms = ["alarms.json", "more/*.json"]
+            [serve]
+            listen = "[::1]:9000"
+            [publish]
+            namespace = "Mine"
+            region = "us-gov-west-1"
+            endpoint_url = "http://127.0.0.1:4566"
+            dimensions = { Team = "a" }
+            detailed_monitoring = true
+            [[publish.metric]]
+            names = ["CPUUtilization"]
+            dimensions = [["InstanceId"], ["host", "cpu"], []]
+            high_resolution = true
+            [collectors]
+            interval = "30s"
+            only = ["cpu"]
+        "#;
+        let config = resolve("cwbridge.toml", text).unwrap();
+        assert_eq!(config.alarms.unwrap().len(), 2);
+        assert_eq!(config.listen.port(), 9000);
+        assert_eq!(
+            config.publish.dimensions,
+            [("Team".to_owned(), "a".to_owned())]
+        );
+        assert!(config.publish.detailed_monitoring && config.publish.metrics[0].high_resolution);
+        assert_eq!(
+            config.publish.metrics[0].dimensions.as_ref().unwrap().len(),
+            3
+        );
+        assert_eq!(
+            config.collectors,
+            Collectors {
+                interval: Duration::from_secs(30),
+                enabled: vec![Collector::Cpu]
+            }
+        );
+    }
+
+    #[test]
+    fn every_mistake_is_found_at_once() {
+        let text = r#"alarm = ["a.json"]
+[serve]
+listen = "localhost"
+[publish]
+namespace = "AWS/EC2"
+region = "US East"
+endpoint_url = "127.0.0.1:4566"
+dimensions = { Team = 5 }
+detailed_monitoring = "yes"
+[[publish.metric]]
+names = ["CPUUtilisation"]
+dimensions = [["InstanceID"], "host"]
+[[publish.metric]]
+[collectors]
+interval = "5m"
+only = ["cpus"]
+"#;
+        check(text, expect![[r#"
+            cwbridge.toml:1:1: the configuration has no key `alarm`; did you mean `alarms`?
+            cwbridge.toml:3:10: `listen` is `localhost`, but must be an address and port, such as `127.0.0.1:10106`
+            cwbridge.toml:5:13: namespace `AWS/EC2` starts with `AWS/`, which CloudWatch keeps for AWS services
+            cwbridge.toml:6:10: region `US East` is malformed; a region is named like `us-east-1`
+            cwbridge.toml:7:16: `endpoint_url` is `127.0.0.1:4566`, but must begin with `http://` or `https://` and name a host
+            cwbridge.toml:8:23: `Team` is the number 5, but must be a string
+            cwbridge.toml:9:23: `detailed_monitoring` is the string "yes", but must be `true` or `false`
+            cwbridge.toml:11:10: `names` names `CPUUtilisation`, but only `CPUUtilization` can stand here; did you mean `CPUUtilization`?
+            cwbridge.toml:12:16: `dimensions` names `InstanceID`, but only `InstanceId`, `host` or `cpu` can stand here; did you mean `InstanceId`?
+            cwbridge.toml:12:31: `dimensions` is the string "host", but must be a list
+            cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
+            cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
+            cwbridge.toml:16:9: `only` names `cpus`, but only `cpu`, `memory`, `load` or `os` can stand here; did you mean `cpu`?
+        "#]]);
+    }
+
+    #[test]
+    fn a_duration_is_written_as_people_write_them() {
+        check("[collectors]\ninterval = 10", expect![[r#"
+            cwbridge.toml:2:12: `interval` is the number 10, but must be a string
+        "#]]);
+        check("[collectors]\ninterval = \"ten\"", expect![[r#"
+            cwbridge.toml:2:12: `interval` is `ten`, but must be from 1s to 1m, such as `10s`: expected number at 0
+        "#]]);
+    }
+
+    #[test]
+    fn syntax_errors_do_not_hide_the_rest() {
+        check(
+            "[serve]\nlisten = \n[publish]\nregion = \"x\"",
+            expect![[r#"
+                cwbridge.toml:2:10: string values must be quoted, expected literal string
+                cwbridge.toml:4:10: region `x` is malformed; a region is named like `us-east-1`
+            "#]],
+        );
+    }
+
+    #[test]
+    fn regions_are_checked_by_their_form() {
+        for region in [
+            "us-east-1",
+            "us-gov-west-1",
+            "ap-southeast-4",
+            "eusc-de-east-1",
+        ] {
+            assert_eq!(check_region(region), Ok(()));
+        }
+        for region in [
+            "",
+            "us-east-1 ",
+            "useast1",
+            "us-east-1a",
+            "us--1",
+            "US-EAST-1",
+            "us-east-",
+        ] {
+            assert!(check_region(region).is_err(), "{region}");
+        }
+    }
+}

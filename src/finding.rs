@@ -1,0 +1,105 @@
+//! What is wrong with a file, and where.
+
+use std::fmt;
+
+/// A line and column, both counted from 1; 0 where only the file is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    pub line: u64,
+    pub column: u64,
+}
+
+/// One mistake in a file that people write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    pub file: String,
+    pub position: Position,
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Position { line, column } = self.position;
+        match line {
+            0 => write!(f, "{}: {}", self.file, self.message),
+            _ => write!(f, "{}:{line}:{column}: {}", self.file, self.message),
+        }
+    }
+}
+
+/// Everything found in one file.
+#[derive(Debug)]
+pub struct Report {
+    pub file: String,
+    pub findings: Vec<Finding>,
+    /// What is being read, such as ``alarm `cpu-high` ``; messages begin with it.
+    pub subject: String,
+}
+
+impl Report {
+    pub fn new(file: &str) -> Self {
+        Self {
+            file: file.to_owned(),
+            findings: Vec::new(),
+            subject: String::new(),
+        }
+    }
+
+    pub fn add(&mut self, position: Position, message: impl Into<String>) {
+        let message = match self.subject.as_str() {
+            "" => message.into(),
+            subject => format!("{subject}: {}", message.into()),
+        };
+        self.findings.push(Finding {
+            file: self.file.clone(),
+            position,
+            message,
+        });
+    }
+}
+
+/// ``; did you mean `evaluation_periods`?``, if one of `known` is near enough to be what `found` was meant to be.
+pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    const NEAR: f64 = 0.8;
+    let likeness = |name: &str| strsim::jaro_winkler(&found.to_lowercase(), &name.to_lowercase());
+    let nearest = known
+        .into_iter()
+        .map(|name| (likeness(name), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, name)) if likeness > NEAR => format!("; did you mean `{name}`?"),
+        _ => String::new(),
+    }
+}
+
+/// `` `a`, `b` or `c` ``
+pub fn one_of<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut quoted: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    let last = quoted.pop().unwrap_or_default();
+    if quoted.is_empty() {
+        last
+    } else {
+        format!("{} or {last}", quoted.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        let known = ["EvaluationPeriods", "Period"];
+        assert_eq!(
+            did_you_mean("EvaluationPeriod", known),
+            "; did you mean `EvaluationPeriods`?"
+        );
+        assert_eq!(did_you_mean("Colour", known), "");
+    }
+
+    #[test]
+    fn choices_are_listed_in_words() {
+        assert_eq!(one_of(["a"]), "`a`");
+        assert_eq!(one_of(["a", "b", "c"]), "`a`, `b` or `c`");
+    }
+}
