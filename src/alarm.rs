@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crate::metric::{Metric, Period, Statistic, Unit};
 
 pub use decision::{Basis, Decision, Verdict, decide};
-pub use evaluator::{Certainty, Evaluator, Status, Transition};
+pub use evaluator::{Certainty, Evaluation, Evaluator, Status, Transition};
 pub use number::in_reason as number_in_reason;
 pub use range::{Point, evaluation_interval, evaluation_range};
 pub use reason::{EvaluatedDatapoint, ReasonData};

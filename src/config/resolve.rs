@@ -417,7 +417,9 @@ dimensions = [["InstanceID"], "host"]
 interval = "5m"
 only = ["cpus"]
 "#;
-        check(text, expect![[r#"
+        check(
+            text,
+            expect![[r#"
             cwbridge.toml:1:1: the configuration has no key `alarm`; did you mean `alarms`?
             cwbridge.toml:3:10: `listen` is `localhost`, but must be an address and port, such as `127.0.0.1:10106`
             cwbridge.toml:5:13: namespace `AWS/EC2` starts with `AWS/`, which CloudWatch keeps for AWS services
@@ -431,17 +433,24 @@ only = ["cpus"]
             cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
             cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
             cwbridge.toml:16:9: `only` names `cpus`, but only `cpu`, `memory`, `load` or `os` can stand here; did you mean `cpu`?
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]
     fn a_duration_is_written_as_people_write_them() {
-        check("[collectors]\ninterval = 10", expect![[r#"
+        check(
+            "[collectors]\ninterval = 10",
+            expect![[r#"
             cwbridge.toml:2:12: `interval` is the number 10, but must be a string
-        "#]]);
-        check("[collectors]\ninterval = \"ten\"", expect![[r#"
+        "#]],
+        );
+        check(
+            "[collectors]\ninterval = \"ten\"",
+            expect![[r#"
             cwbridge.toml:2:12: `interval` is `ten`, but must be from 1s to 1m, such as `10s`: expected number at 0
-        "#]]);
+        "#]],
+        );
     }
 
     #[test]

@@ -1,0 +1,95 @@
+//! What the configuration costs in a month, at list prices.
+//!
+//! Prices are those of us-east-1 as commonly quoted (SPEC section 20), without the free tier and without the discounts
+//! beyond the first ten thousand metrics.
+
+use std::fmt;
+
+use crate::metric::{Metric, Resolution};
+
+const METRIC_DOLLARS: f64 = 0.30;
+const REQUEST_DOLLARS: f64 = 0.01 / 1000.0;
+
+/// A month of 730 hours, as AWS bills it.
+const MONTH_SECONDS: f64 = 730.0 * 3600.0;
+
+/// How often what is published goes out, in seconds.
+pub const PUBLISH_INTERVAL: i64 = 60;
+pub const HIGH_RESOLUTION_PUBLISH_INTERVAL: i64 = 10;
+
+/// An estimate for this host alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Estimate {
+    pub metrics: usize,
+    pub requests: f64,
+    pub dollars: f64,
+}
+
+/// One request at each publishing instant carries everything.
+#[expect(clippy::cast_precision_loss, reason = "seconds and metrics are few")]
+pub fn estimate(published: &[(Metric, Resolution)]) -> Estimate {
+    let requests = if published.is_empty() {
+        0.0
+    } else {
+        MONTH_SECONDS / publish_interval(published) as f64
+    };
+    let dollars = published.len() as f64 * METRIC_DOLLARS + requests * REQUEST_DOLLARS;
+    Estimate {
+        metrics: published.len(),
+        requests,
+        dollars,
+    }
+}
+
+/// High-resolution data is of use only while it is fresh.
+pub fn publish_interval(published: &[(Metric, Resolution)]) -> i64 {
+    let high = published
+        .iter()
+        .any(|(_, resolution)| *resolution == Resolution::High);
+    if high {
+        HIGH_RESOLUTION_PUBLISH_INTERVAL
+    } else {
+        PUBLISH_INTERVAL
+    }
+}
+
+impl fmt::Display for Estimate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.metrics == 1 { "" } else { "s" };
+        write!(
+            f,
+            "about ${:.2} a month ({} metric{plural}, {:.0} requests)",
+            self.dollars, self.metrics, self.requests
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(resolutions: &[Resolution], expected: &str) {
+        let published: Vec<_> = resolutions
+            .iter()
+            .map(|resolution| (Metric::new("n", "m", vec![]), *resolution))
+            .collect();
+        assert_eq!(estimate(&published).to_string(), expected);
+    }
+
+    #[test]
+    fn metrics_and_requests_are_billed() {
+        check(&[], "about $0.00 a month (0 metrics, 0 requests)");
+        check(
+            &[Resolution::Standard],
+            "about $0.74 a month (1 metric, 43800 requests)",
+        );
+        check(
+            &[Resolution::Standard; 3],
+            "about $1.34 a month (3 metrics, 43800 requests)",
+        );
+        check(
+            &[Resolution::High],
+            "about $2.93 a month (1 metric, 262800 requests)",
+        );
+    }
+}

@@ -1,0 +1,433 @@
+//! Every metric family that is shown, with its name, help and rows.
+//!
+//! Host metrics bear node_exporter's names and help, so that dashboards and rules for it work unchanged.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+
+use crate::alarm::{Rule, StateValue, Status};
+use crate::host::{Cpu, Facts, Load, MODES, Memory};
+use crate::stats::{Counters, Process, Stats};
+
+use super::Snapshot;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Counter,
+    Gauge,
+}
+
+/// Rows of one name; a family without rows is not shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Family {
+    /// Without `_total`.
+    pub name: Cow<'static, str>,
+    pub help: Cow<'static, str>,
+    pub kind: Kind,
+    pub rows: Vec<Row>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub labels: Vec<(&'static str, String)>,
+    pub value: f64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Families(pub Vec<Family>);
+
+impl Families {
+    pub(super) fn of(snapshot: &Snapshot, stats: &Stats, process: Option<Process>) -> Self {
+        let mut families = Self::default();
+        if let Some(cpu) = &snapshot.look.cpu {
+            families.cpu(cpu);
+        }
+        if let Some(load) = snapshot.look.load {
+            families.load(load);
+        }
+        if let Some(memory) = snapshot.look.memory {
+            families.memory(memory);
+        }
+        families.os(&snapshot.facts);
+        families.alarms(&snapshot.statuses);
+        families.own(stats);
+        if let Some(process) = process {
+            families.process(process);
+        }
+        families
+    }
+
+    fn push(
+        &mut self,
+        kind: Kind,
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        rows: Vec<Row>,
+    ) {
+        self.0.push(Family {
+            name: name.into(),
+            help: help.into(),
+            kind,
+            rows,
+        });
+    }
+
+    fn gauge(
+        &mut self,
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        value: f64,
+    ) {
+        self.push(Kind::Gauge, name, help, vec![row([], value)]);
+    }
+
+    fn counter(&mut self, name: &'static str, help: &'static str, value: f64) {
+        self.push(Kind::Counter, name, help, vec![row([], value)]);
+    }
+
+    fn cpu(&mut self, cpu: &Cpu) {
+        let modes = |core: &crate::host::Core| {
+            let id = core.id.to_string();
+            let mode = move |(mode, seconds): (&str, f64)| {
+                row([("cpu", id.clone()), ("mode", mode.to_owned())], seconds)
+            };
+            MODES.into_iter().zip(core.seconds.0).map(mode)
+        };
+        let rows = cpu.cores.iter().flat_map(modes).collect();
+        self.push(
+            Kind::Counter,
+            "node_cpu_seconds",
+            "Seconds the CPUs spent in each mode.",
+            rows,
+        );
+        self.gauge(
+            "node_boot_time_seconds",
+            "Node boot time, in unixtime.",
+            float(cpu.boot_time),
+        );
+        self.counter(
+            "node_context_switches",
+            "Total number of context switches.",
+            float(cpu.context_switches),
+        );
+        self.counter("node_forks", "Total number of forks.", float(cpu.forks));
+        if let Some(running) = cpu.processes_running {
+            self.gauge(
+                "node_procs_running",
+                "Number of processes in runnable state.",
+                running.into(),
+            );
+        }
+        if let Some(blocked) = cpu.processes_blocked {
+            self.gauge(
+                "node_procs_blocked",
+                "Number of processes blocked waiting for I/O to complete.",
+                blocked.into(),
+            );
+        }
+    }
+
+    fn load(&mut self, Load(load): Load) {
+        for (minutes, value) in ["1", "5", "15"].into_iter().zip(load) {
+            self.gauge(
+                format!("node_load{minutes}"),
+                format!("{minutes}m load average."),
+                value,
+            );
+        }
+    }
+
+    fn memory(&mut self, memory: Memory) {
+        let fields = [
+            ("MemTotal", memory.total),
+            ("MemFree", memory.free),
+            ("MemAvailable", memory.available),
+            ("SwapTotal", memory.swap_total),
+            ("SwapFree", memory.swap_free),
+        ];
+        for (field, bytes) in fields {
+            self.gauge(
+                format!("node_memory_{field}_bytes"),
+                format!("Memory information field {field}_bytes."),
+                float(bytes),
+            );
+        }
+    }
+
+    fn os(&mut self, facts: &Facts) {
+        let Some(os) = facts.os.clone() else { return };
+        let labels = [
+            ("id", os.id),
+            ("name", os.name),
+            ("pretty_name", os.pretty_name),
+            ("version_id", os.version_id),
+        ];
+        self.push(
+            Kind::Gauge,
+            "node_os_info",
+            "A metric with a constant '1' value labeled by the operating system's identification.",
+            vec![row(labels, 1.0)],
+        );
+    }
+
+    fn alarms(&mut self, statuses: &[std::sync::Arc<Status>]) {
+        let rows = |value: &dyn Fn(&Status) -> Option<f64>| {
+            let alarm = |status: &std::sync::Arc<Status>| {
+                Some(row([("alarm", status.alarm.name.clone())], value(status)?))
+            };
+            statuses.iter().filter_map(alarm).collect()
+        };
+        let mirrored = |status: &Status| Some(f64::from(u8::from(status.not_mirrored.is_none())));
+        let transitioned = |status: &Status| {
+            Some(status.transitioned_at?.0).map(|seconds| float(seconds.unsigned_abs()))
+        };
+        let value = |status: &Status| {
+            status
+                .evaluation
+                .as_ref()?
+                .points
+                .iter()
+                .find_map(|point| point.value)
+        };
+        let threshold = |status: &Status| match &status.alarm.rule {
+            Rule::Metric(rule) => Some(rule.threshold),
+            Rule::NotMirrored(_) => None,
+        };
+        let families = [
+            (
+                "cwbridge_alarm_mirrored",
+                "Whether the alarm is judged on this host.",
+                rows(&mirrored),
+            ),
+            (
+                "cwbridge_alarm_value",
+                "Newest datapoint in the alarm's evaluation range.",
+                rows(&value),
+            ),
+            (
+                "cwbridge_alarm_threshold",
+                "Threshold of the alarm.",
+                rows(&threshold),
+            ),
+            (
+                "cwbridge_alarm_last_transition_timestamp_seconds",
+                "When the alarm last changed its state, in unixtime.",
+                rows(&transitioned),
+            ),
+        ];
+        self.push(
+            Kind::Gauge,
+            "cwbridge_alarm_state",
+            "Whether the alarm is in the state, as judged on this host.",
+            states(statuses),
+        );
+        for (name, help, rows) in families {
+            self.push(Kind::Gauge, name, help, rows);
+        }
+        self.push(
+            Kind::Counter,
+            "cwbridge_alarm_transitions",
+            "Changes of the alarm's state since the start.",
+            transitions(statuses),
+        );
+    }
+
+    fn own(&mut self, stats: &Stats) {
+        self.gauge(
+            "cwbridge_outbox_datapoints",
+            "Datapoints that wait to be published to CloudWatch.",
+            signed(stats.outbox.load(Relaxed)),
+        );
+        let oldest = stats.outbox_oldest.load(Relaxed);
+        let rows = if oldest == 0 {
+            Vec::new()
+        } else {
+            vec![row([], signed(oldest))]
+        };
+        self.push(
+            Kind::Gauge,
+            "cwbridge_outbox_oldest_timestamp_seconds",
+            "Start of the oldest datapoint that waits, in unixtime.",
+            rows,
+        );
+        self.counter(
+            "cwbridge_datapoints_published",
+            "Datapoints that CloudWatch accepted.",
+            float(stats.published.load(Relaxed)),
+        );
+        self.counter(
+            "cwbridge_datapoints_resent",
+            "Datapoints sent again because the answer was lost.",
+            float(stats.resent.load(Relaxed)),
+        );
+        self.labeled(
+            "cwbridge_datapoints_dropped",
+            "Datapoints and samples that will not reach CloudWatch.",
+            "reason",
+            &stats.dropped,
+        );
+        self.labeled(
+            "cwbridge_publish_requests",
+            "Requests to CloudWatch.",
+            "outcome",
+            &stats.requests,
+        );
+        let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
+        self.push(
+            Kind::Gauge,
+            "cwbridge_build_info",
+            "A metric with a constant '1' value labeled by the program's version.",
+            vec![row(version, 1.0)],
+        );
+    }
+
+    fn labeled(
+        &mut self,
+        name: &'static str,
+        help: &'static str,
+        label: &'static str,
+        counters: &Counters,
+    ) {
+        let rows = counters
+            .get()
+            .into_iter()
+            .map(|(value, count)| row([(label, value.to_owned())], float(count)));
+        self.push(Kind::Counter, name, help, rows.collect());
+    }
+
+    fn process(&mut self, process: Process) {
+        self.counter(
+            "process_cpu_seconds",
+            "Total user and system CPU time spent in seconds.",
+            process.cpu_seconds,
+        );
+        self.gauge(
+            "process_resident_memory_bytes",
+            "Resident memory size in bytes.",
+            float(process.resident_bytes),
+        );
+        self.gauge(
+            "process_virtual_memory_bytes",
+            "Virtual memory size in bytes.",
+            float(process.virtual_bytes),
+        );
+        self.gauge(
+            "process_open_fds",
+            "Number of open file descriptors.",
+            float(process.open_fds as u64),
+        );
+        if let Some(max_fds) = process.max_fds {
+            self.gauge(
+                "process_max_fds",
+                "Maximum number of open file descriptors.",
+                float(max_fds),
+            );
+        }
+        self.gauge(
+            "process_threads",
+            "Number of OS threads in the process.",
+            signed(process.threads),
+        );
+        self.gauge(
+            "process_start_time_seconds",
+            "Start time of the process since unix epoch in seconds.",
+            process.start_time,
+        );
+    }
+}
+
+fn row<const N: usize>(labels: [(&'static str, String); N], value: f64) -> Row {
+    Row {
+        labels: labels.into(),
+        value,
+    }
+}
+
+fn states(statuses: &[std::sync::Arc<Status>]) -> Vec<Row> {
+    let states = |status: &std::sync::Arc<Status>| {
+        let (name, now) = (status.alarm.name.clone(), status.state);
+        let state = move |state: StateValue| {
+            row(
+                [("alarm", name.clone()), ("state", state.name().to_owned())],
+                f64::from(u8::from(state == now)),
+            )
+        };
+        StateValue::ALL.map(state)
+    };
+    statuses
+        .iter()
+        .filter(|status| status.not_mirrored.is_none())
+        .flat_map(states)
+        .collect()
+}
+
+fn transitions(statuses: &[std::sync::Arc<Status>]) -> Vec<Row> {
+    let transitions = |status: &std::sync::Arc<Status>| {
+        let name = status.alarm.name.clone();
+        let transition = move |((from, to), count): (&(&str, &str), &u64)| {
+            row(
+                [
+                    ("alarm", name.clone()),
+                    ("from", (*from).to_owned()),
+                    ("to", (*to).to_owned()),
+                ],
+                float(*count),
+            )
+        };
+        status
+            .transitions
+            .iter()
+            .map(transition)
+            .collect::<Vec<_>>()
+    };
+    statuses.iter().flat_map(transitions).collect()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' values are doubles")]
+fn float(value: u64) -> f64 {
+    value as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "Prometheus' values are doubles")]
+fn signed(value: i64) -> f64 {
+    value as f64
+}
+
+/// OpenMetrics, as prometheus-client writes it.
+impl Collector for Families {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        for Family {
+            name,
+            help,
+            kind,
+            rows,
+        } in self.0.iter().filter(|family| !family.rows.is_empty())
+        {
+            let kind = match kind {
+                Kind::Counter => MetricType::Counter,
+                Kind::Gauge => MetricType::Gauge,
+            };
+            let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
+            for Row { labels, value } in rows {
+                if labels.is_empty() {
+                    encode(&mut metric, kind, *value)?;
+                } else {
+                    encode(&mut metric.encode_family(labels)?, kind, *value)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn encode(encoder: &mut MetricEncoder<'_>, kind: MetricType, value: f64) -> Result<(), fmt::Error> {
+    match kind {
+        MetricType::Counter => encoder.encode_counter::<NoLabelSet, f64, f64>(&value, None),
+        _ => encoder.encode_gauge(&value),
+    }
+}

@@ -1,0 +1,281 @@
+//! CPU time from one look at `/proc/stat`, and the utilisation between two looks.
+//!
+//! The kernel counts for each core how long it was in each mode. The counters are known to fall: iowait by a little at
+//! any time, all of a core's when it was taken away and came back.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use procfs::{CpuTime, FromBufReadSI, KernelStats, LocalSystemInfo};
+
+/// The modes, in the order of `/proc/stat`. Time spent running guests is part of `user` and `nice`.
+pub const MODES: [&str; 8] = [
+    "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal",
+];
+const IDLE: usize = 3;
+const IOWAIT: usize = 4;
+
+/// A core whose idle time falls by this many seconds was taken away in between; node_exporter's bound.
+const HOTPLUG_FALL_SECONDS: u64 = 3;
+
+/// Seconds per mode since the host started.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Modes(pub [f64; 8]);
+
+/// All cores together, and each by itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cpu {
+    pub seconds: Modes,
+    /// Percent of the time since the look before; `None` at the first look.
+    pub utilization: Option<f64>,
+    pub cores: Vec<Core>,
+    /// When the host started, in seconds since the epoch.
+    pub boot_time: u64,
+    pub context_switches: u64,
+    pub forks: u64,
+    pub processes_running: Option<u32>,
+    pub processes_blocked: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Core {
+    pub id: u32,
+    pub seconds: Modes,
+    pub utilization: Option<f64>,
+}
+
+type Ticks = [u64; 8];
+
+/// What `/proc/stat` said.
+#[derive(Debug)]
+pub(super) struct Stat {
+    kernel: KernelStats,
+    pub(super) cores: Vec<(u32, Ticks)>,
+    ticks_per_second: u64,
+}
+
+impl Stat {
+    pub(super) fn parse(text: &[u8]) -> anyhow::Result<Self> {
+        let kernel = KernelStats::from_buf_read(text, &LocalSystemInfo)?;
+        let text = std::str::from_utf8(text).context("`/proc/stat` is not text")?;
+        // procfs numbers the cores it finds; when one is offline, its number is not theirs.
+        let ids = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("cpu")?.split(' ').next()?.parse().ok());
+        let cores = ids
+            .zip(&kernel.cpu_time)
+            .map(|(id, time)| (id, ticks(time)))
+            .collect();
+        Ok(Self {
+            cores,
+            ticks_per_second: procfs::ticks_per_second().max(1),
+            kernel,
+        })
+    }
+}
+
+fn ticks(time: &CpuTime) -> Ticks {
+    let CpuTime {
+        user,
+        nice,
+        system,
+        idle,
+        iowait,
+        irq,
+        softirq,
+        steal,
+        ..
+    } = *time;
+    let [iowait, irq, softirq, steal] =
+        [iowait, irq, softirq, steal].map(Option::unwrap_or_default);
+    [user, nice, system, idle, iowait, irq, softirq, steal]
+}
+
+/// The counters as last seen, never falling but for a core that was taken away.
+#[derive(Debug, Default)]
+pub(super) struct Counters {
+    total: Option<Ticks>,
+    cores: BTreeMap<u32, Ticks>,
+}
+
+impl Counters {
+    pub(super) fn advance(&mut self, stat: &Stat) -> Cpu {
+        let tps = stat.ticks_per_second;
+        let (total, utilization) = step(self.total, ticks(&stat.kernel.total), tps);
+        self.total = Some(total);
+        let before = std::mem::take(&mut self.cores);
+        let mut core = |&(id, now): &(u32, Ticks)| {
+            let (ticks, utilization) = step(before.get(&id).copied(), now, tps);
+            self.cores.insert(id, ticks);
+            Core {
+                id,
+                seconds: seconds(ticks, tps),
+                utilization,
+            }
+        };
+        Cpu {
+            seconds: seconds(total, tps),
+            utilization,
+            cores: stat.cores.iter().map(&mut core).collect(),
+            boot_time: stat.kernel.btime,
+            context_switches: stat.kernel.ctxt,
+            forks: stat.kernel.processes,
+            processes_running: stat.kernel.procs_running,
+            processes_blocked: stat.kernel.procs_blocked,
+        }
+    }
+}
+
+/// The counters after a look, and the utilisation since the one before.
+fn step(before: Option<Ticks>, now: Ticks, ticks_per_second: u64) -> (Ticks, Option<f64>) {
+    let Some(before) = before else {
+        return (now, None);
+    };
+    if before[IDLE].saturating_sub(now[IDLE]) >= HOTPLUG_FALL_SECONDS * ticks_per_second {
+        return (now, None);
+    }
+    let after: Ticks = std::array::from_fn(|mode| before[mode].max(now[mode]));
+    let spent: Ticks = std::array::from_fn(|mode| after[mode] - before[mode]);
+    (after, utilization(spent))
+}
+
+/// 100 × (1 − (idle + iowait) / all), to 0.01: what is judged is exactly what is published. `None` when no time passed.
+fn utilization(spent: Ticks) -> Option<f64> {
+    let all: u64 = spent.iter().sum();
+    let unused = spent[IDLE] + spent[IOWAIT];
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "ticks between two looks are far below 2^53"
+    )]
+    let share = 1.0 - unused as f64 / all as f64;
+    (all > 0).then(|| (share * 10_000.0).round() / 100.0)
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 ticks are millions of years"
+)]
+fn seconds(ticks: Ticks, ticks_per_second: u64) -> Modes {
+    Modes(ticks.map(|ticks| ticks as f64 / ticks_per_second as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A `/proc/stat` with the given cores, each as number and modes; the total is their sum.
+    fn stat(cores: &[(u32, Ticks)]) -> Stat {
+        let line = |name: &str, ticks: &Ticks| {
+            let ticks: Vec<String> = ticks.iter().map(u64::to_string).collect();
+            format!("{name} {} 0 0\n", ticks.join(" "))
+        };
+        let total = std::array::from_fn(|mode| cores.iter().map(|(_, ticks)| ticks[mode]).sum());
+        let lines: String = cores
+            .iter()
+            .map(|(id, ticks)| line(&format!("cpu{id}"), ticks))
+            .collect();
+        let rest =
+            "intr 1 2 3\nctxt 5\nbtime 1700000000\nprocesses 7\nprocs_running 1\nprocs_blocked 0\n";
+        Stat::parse(format!("{}{lines}{rest}", line("cpu ", &total)).as_bytes()).unwrap()
+    }
+
+    fn utilizations(cpu: &Cpu) -> Vec<(u32, Option<f64>)> {
+        cpu.cores
+            .iter()
+            .map(|core| (core.id, core.utilization))
+            .collect()
+    }
+
+    #[test]
+    fn the_first_look_has_counters_but_no_utilization() {
+        let mut counters = Counters::default();
+        let cpu = counters.advance(&stat(&[(0, [100, 0, 50, 800, 50, 0, 0, 0])]));
+        assert_eq!(cpu.utilization, None);
+        assert_eq!(
+            cpu.seconds.0[IDLE] * procfs::ticks_per_second() as f64,
+            800.0
+        );
+        assert_eq!(
+            (cpu.boot_time, cpu.context_switches, cpu.forks),
+            (1_700_000_000, 5, 7)
+        );
+    }
+
+    #[test]
+    fn idle_and_iowait_are_unused_and_steal_is_used() {
+        let mut counters = Counters::default();
+        counters.advance(&stat(&[(0, [0; 8])]));
+        let cpu = counters.advance(&stat(&[(0, [10, 5, 5, 30, 40, 2, 3, 5])]));
+        assert_eq!(cpu.utilization, Some(30.0));
+    }
+
+    #[test]
+    fn utilization_is_rounded_to_a_hundredth() {
+        assert_eq!(utilization([1, 0, 0, 2, 0, 0, 0, 0]), Some(33.33));
+        assert_eq!(utilization([0; 8]), None);
+    }
+
+    #[test]
+    fn a_core_that_is_offline_does_not_lend_its_number() {
+        let mut counters = Counters::default();
+        counters.advance(&stat(&[(0, [0; 8]), (2, [0; 8])]));
+        let cpu = counters.advance(&stat(&[
+            (0, [1, 0, 0, 1, 0, 0, 0, 0]),
+            (2, [0, 0, 0, 9, 0, 0, 0, 0]),
+        ]));
+        assert_eq!(utilizations(&cpu), [(0, Some(50.0)), (2, Some(0.0))]);
+    }
+
+    #[test]
+    fn a_core_that_vanishes_and_returns_starts_anew() {
+        let mut counters = Counters::default();
+        let (busy, more) = ([50, 0, 0, 50, 0, 0, 0, 0], [60, 0, 0, 60, 0, 0, 0, 0]);
+        counters.advance(&stat(&[(0, busy), (1, busy)]));
+        let without = counters.advance(&stat(&[(0, more)]));
+        assert_eq!(utilizations(&without), [(0, Some(50.0))]);
+        let back = counters.advance(&stat(&[(0, more), (1, more)]));
+        assert_eq!(
+            utilizations(&back),
+            [(0, None), (1, None)],
+            "no time passed on 0, and 1 is new"
+        );
+    }
+
+    #[test]
+    fn counters_that_fall_a_little_stand_still() {
+        let mut counters = Counters::default();
+        counters.advance(&stat(&[(0, [10, 0, 0, 100, 20, 0, 0, 0])]));
+        let cpu = counters.advance(&stat(&[(0, [11, 0, 0, 101, 15, 0, 0, 0])]));
+        assert_eq!(cpu.utilization, Some(50.0));
+        assert_eq!(
+            cpu.seconds.0[IOWAIT] * procfs::ticks_per_second() as f64,
+            20.0
+        );
+    }
+
+    #[test]
+    fn counters_that_fall_far_are_those_of_another_core() {
+        let mut counters = Counters::default();
+        counters.advance(&stat(&[(0, [1000, 0, 0, 100_000, 0, 0, 0, 0])]));
+        let cpu = counters.advance(&stat(&[(0, [5, 0, 0, 10, 0, 0, 0, 0])]));
+        assert_eq!(utilizations(&cpu), [(0, None)]);
+        assert_eq!(
+            cpu.cores[0].seconds.0[0] * procfs::ticks_per_second() as f64,
+            5.0
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_an_error() {
+        for text in [
+            &b""[..],
+            b"cpu",
+            b"cpu 1 2",
+            b"cpu x",
+            b"\xff\xfe",
+            b"cpu 1 2 3 4\ncpu0 1 2 3 4\n",
+        ] {
+            assert!(Stat::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! The HTTP server: `/metrics`, health, the alarms as JSON, and a page for people.
+//!
+//! `/metrics` OpenMetrics or text 0.0.4, gzip or not; `/-/healthy` while the process lives; `/-/ready` with what is
+//! wanting; `/api/v1/alarms` and `/api/v1/alarms/{name}`; `/` with links to them.
+
+mod api;
+mod connection;
+mod negotiation;
+mod page;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::sync::watch;
+
+use crate::exposition::{Exposition, Format};
+
+pub use connection::{CONNECTIONS_MAX, serve};
+
+/// What the server shows: `None` until the first reading.
+pub type Shown = watch::Receiver<Option<Arc<Exposition>>>;
+
+pub fn router(shown: Shown) -> Router {
+    Router::new()
+        .route("/", get(root))
+        .route("/metrics", get(metrics))
+        .route("/-/healthy", get(|| async { "cwbridge is healthy\n" }))
+        .route("/-/ready", get(ready))
+        .route("/api/v1/alarms", get(alarms))
+        .route("/api/v1/alarms/{name}", get(alarm))
+        .fallback(|| async {
+            (
+                StatusCode::NOT_FOUND,
+                "no such page; `/` lists those there are\n",
+            )
+        })
+        .with_state(shown)
+}
+
+fn current(shown: &Shown) -> Option<Arc<Exposition>> {
+    shown.borrow().clone()
+}
+
+async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    let Some(exposition) = current(&shown) else {
+        return not_yet();
+    };
+    let accept = |name| {
+        headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
+    };
+    let format = negotiation::format(accept(header::ACCEPT));
+    let gzip = negotiation::gzip(accept(header::ACCEPT_ENCODING));
+    let body = exposition.body(format, gzip);
+    let kind = [
+        (header::CONTENT_TYPE, format.content_type()),
+        (header::VARY, "accept, accept-encoding"),
+    ];
+    if gzip {
+        (kind, [(header::CONTENT_ENCODING, "gzip")], body).into_response()
+    } else {
+        (kind, body).into_response()
+    }
+}
+
+async fn ready(State(shown): State<Shown>) -> Response {
+    let (status, body) = match current(&shown) {
+        Some(_) => (StatusCode::OK, api::READY),
+        None => (StatusCode::SERVICE_UNAVAILABLE, api::NOT_READY),
+    };
+    (status, [(header::CONTENT_TYPE, api::JSON)], body).into_response()
+}
+
+async fn alarms(State(shown): State<Shown>) -> Response {
+    match current(&shown) {
+        Some(exposition) => json(StatusCode::OK, api::alarms(&exposition.snapshot.statuses)),
+        None => not_yet(),
+    }
+}
+
+async fn alarm(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
+    let Some(exposition) = current(&shown) else {
+        return not_yet();
+    };
+    let found = exposition
+        .snapshot
+        .statuses
+        .iter()
+        .find(|status| status.alarm.name == name);
+    match found {
+        Some(status) => json(StatusCode::OK, api::alarm(status)),
+        None => json(
+            StatusCode::NOT_FOUND,
+            api::error(&format!(
+                "there is no alarm `{name}`; `/api/v1/alarms` lists those there are"
+            )),
+        ),
+    }
+}
+
+async fn root(State(shown): State<Shown>) -> Response {
+    let body = page::render(
+        current(&shown)
+            .as_ref()
+            .map(|exposition| &exposition.snapshot),
+    );
+    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], body).into_response()
+}
+
+fn not_yet() -> Response {
+    json(
+        StatusCode::SERVICE_UNAVAILABLE,
+        api::error("the host has not been looked at yet"),
+    )
+}
+
+fn json(status: StatusCode, body: String) -> Response {
+    (status, [(header::CONTENT_TYPE, api::JSON)], body).into_response()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,275 @@
+//! What each path answers.
+
+use super::*;
+use crate::alarm::{Actions, Alarm, ComparisonOperator, MetricAlarm, Rule, TreatMissingData};
+use crate::exposition::Snapshot;
+use crate::host::{Facts, Look};
+use crate::metric::{
+    Content, Metric, Period, Reading, Resolution, Sample, Statistic, Timestamp, Unit,
+};
+use crate::pipeline::Pipeline;
+use crate::stats::Stats;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use expect_test::expect;
+use std::io::Read as _;
+use tower::ServiceExt as _;
+
+/// Three minutes at 90 of an alarm at 50, beside one that is not mirrored.
+fn exposition() -> Arc<Exposition> {
+    let metric = Arc::new(Metric::new("CWBridge", "m", vec![]));
+    let rule = MetricAlarm {
+        metric: Arc::clone(&metric),
+        statistic: Statistic::Average,
+        unit: None,
+        period: Period::new(60).unwrap(),
+        evaluation_periods: 2,
+        datapoints_to_alarm: None,
+        comparison_operator: ComparisonOperator::GreaterThanThreshold,
+        threshold: 50.0,
+        treat_missing_data: Some(TreatMissingData::Breaching),
+    };
+    let alarm = |name: &str, rule| Alarm {
+        name: name.into(),
+        description: None,
+        actions: Actions::default(),
+        rule,
+    };
+    let mut pipeline = Pipeline::default();
+    let alarms = vec![
+        alarm("a <hot> one", Rule::Metric(rule)),
+        alarm("b", Rule::NotMirrored("composite".into())),
+    ];
+    pipeline.set_alarms(alarms, Timestamp(0));
+    for minute in 0..4 {
+        let at = Timestamp(minute * 60);
+        let sample = Sample {
+            metric: Arc::clone(&metric),
+            unit: Unit::PERCENT,
+            resolution: Resolution::Standard,
+            at,
+            content: Content::Value(90.0),
+        };
+        pipeline.advance(&Reading {
+            at,
+            samples: vec![sample],
+        });
+    }
+    let look = Look {
+        at: Timestamp(180),
+        cpu: None,
+        memory: None,
+        load: None,
+    };
+    let snapshot = Snapshot {
+        look,
+        facts: Arc::new(Facts::default()),
+        statuses: pipeline.statuses().into(),
+    };
+    Arc::new(Exposition::new(snapshot, Arc::new(Stats::default())))
+}
+
+async fn request(
+    shown: Option<Arc<Exposition>>,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> (StatusCode, HeaderMap, Vec<u8>) {
+    let (_sender, receiver) = watch::channel(shown);
+    let mut request = Request::get(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let response = router(receiver)
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    (
+        parts.status,
+        parts.headers,
+        to_bytes(body, usize::MAX).await.unwrap().to_vec(),
+    )
+}
+
+async fn text(path: &str) -> (StatusCode, String) {
+    let (status, _, body) = request(Some(exposition()), path, &[]).await;
+    (status, String::from_utf8(body).unwrap())
+}
+
+#[tokio::test]
+async fn metrics_come_in_the_format_and_encoding_asked_for() {
+    let (status, headers, plain) = request(Some(exposition()), "/metrics", &[]).await;
+    assert_eq!(
+        (status, &headers[header::CONTENT_TYPE]),
+        (
+            StatusCode::OK,
+            &Format::Text.content_type().parse().unwrap()
+        )
+    );
+    assert!(!headers.contains_key(header::CONTENT_ENCODING));
+    let plain = String::from_utf8(plain).unwrap();
+    assert!(
+        plain.contains("cwbridge_alarm_state{alarm=\"a <hot> one\",state=\"ALARM\"} 1\n"),
+        "{plain}"
+    );
+    assert!(
+        plain.contains("cwbridge_alarm_mirrored{alarm=\"b\"} 0\n"),
+        "{plain}"
+    );
+    assert!(
+        !plain.contains("state{alarm=\"b\""),
+        "an alarm that is not mirrored has no state"
+    );
+    let wishes = [
+        ("accept", "application/openmetrics-text"),
+        ("accept-encoding", "gzip"),
+    ];
+    let (_, headers, packed) = request(Some(exposition()), "/metrics", &wishes).await;
+    assert_eq!(headers[header::CONTENT_ENCODING], "gzip");
+    let mut unpacked = String::new();
+    flate2::read::GzDecoder::new(packed.as_slice())
+        .read_to_string(&mut unpacked)
+        .unwrap();
+    assert!(unpacked.ends_with("# EOF\n"), "{unpacked}");
+}
+
+#[tokio::test]
+async fn before_the_first_look_only_health_is_known() {
+    for path in ["/metrics", "/-/ready", "/api/v1/alarms", "/api/v1/alarms/a"] {
+        assert_eq!(
+            request(None, path, &[]).await.0,
+            StatusCode::SERVICE_UNAVAILABLE,
+            "{path}"
+        );
+    }
+    for path in ["/-/healthy", "/"] {
+        assert_eq!(request(None, path, &[]).await.0, StatusCode::OK, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
+    let (status, body) = text("/api/v1/alarms/a%20%3Chot%3E%20one").await;
+    assert_eq!(status, StatusCode::OK);
+    expect![[r#"
+        {
+          "name": "a <hot> one",
+          "description": null,
+          "mirrored": true,
+          "not_mirrored_reason": null,
+          "state": "ALARM",
+          "state_reason": "Threshold Crossed: 1 datapoint [90.0 (01/01/70 00:00:00)] was greater than the threshold (50.0) and 1 missing datapoint was treated as [Breaching].",
+          "state_reason_data": "{\"version\":\"1.0\",\"queryDate\":\"1970-01-01T00:01:00.000+0000\",\"startDate\":\"1970-01-01T00:00:00.000+0000\",\"statistic\":\"Average\",\"period\":60,\"recentDatapoints\":[90.0],\"threshold\":50.0,\"evaluatedDatapoints\":[{\"timestamp\":\"1970-01-01T00:00:00.000+0000\",\"sampleCount\":1.0,\"value\":90.0}]}",
+          "state_transitioned_at": "1970-01-01T00:01:00Z",
+          "certainty": "determined",
+          "certainty_depends_on_ranges": null,
+          "evaluated_at": "1970-01-01T00:03:00Z",
+          "evaluation": {
+            "datapoints_used": 2,
+            "datapoints_breaching": 2,
+            "datapoints_filled": 0,
+            "datapoints": [
+              {
+                "timestamp": "1970-01-01T00:02:00Z",
+                "value": 90.0,
+                "sample_count": 1.0
+              },
+              {
+                "timestamp": "1970-01-01T00:01:00Z",
+                "value": 90.0,
+                "sample_count": 1.0
+              },
+              {
+                "timestamp": "1970-01-01T00:00:00Z",
+                "value": 90.0,
+                "sample_count": 1.0
+              },
+              {
+                "timestamp": "1969-12-31T23:59:00Z",
+                "value": null,
+                "sample_count": 0.0
+              },
+              {
+                "timestamp": "1969-12-31T23:58:00Z",
+                "value": null,
+                "sample_count": 0.0
+              },
+              {
+                "timestamp": "1969-12-31T23:57:00Z",
+                "value": null,
+                "sample_count": 0.0
+              },
+              {
+                "timestamp": "1969-12-31T23:56:00Z",
+                "value": null,
+                "sample_count": 0.0
+              }
+            ]
+          },
+          "definition": {
+            "metric": "CWBridge m",
+            "statistic": "Average",
+            "unit": null,
+            "period": 60,
+            "evaluation_periods": 2,
+            "datapoints_to_alarm": null,
+            "comparison_operator": "GreaterThanThreshold",
+            "threshold": 50.0,
+            "treat_missing_data": "breaching"
+          },
+          "actions_enabled": false,
+          "alarm_actions": [],
+          "ok_actions": [],
+          "insufficient_data_actions": []
+        }
+    "#]].assert_eq(&body);
+}
+
+#[tokio::test]
+async fn all_alarms_are_listed() {
+    let (_, body) = text("/api/v1/alarms").await;
+    let list: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let summary = |alarm: &serde_json::Value| {
+        [
+            &alarm["name"],
+            &alarm["state"],
+            &alarm["not_mirrored_reason"],
+        ]
+        .map(ToString::to_string)
+    };
+    let summaries: Vec<_> = list["alarms"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(summary)
+        .collect();
+    assert_eq!(
+        summaries,
+        [
+            ["\"a <hot> one\"", "\"ALARM\"", "null"],
+            ["\"b\"", "null", "\"composite\""]
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_page_shows_the_alarms_and_escapes_their_names() {
+    let (status, page) = text("/").await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(
+        page.contains("<a href=\"/api/v1/alarms/a%20%3Chot%3E%20one\">a &lt;hot&gt; one</a>"),
+        "{page}"
+    );
+    assert!(page.contains("<td class=\"ALARM\">ALARM"), "{page}");
+    assert!(page.contains("not mirrored</td><td>composite"), "{page}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_to_be_missing() {
+    assert_eq!(text("/api/v1/alarms/c").await, (StatusCode::NOT_FOUND, "{\n  \"error\": \"there is no alarm `c`; `/api/v1/alarms` lists those there are\"\n}\n".to_owned()));
+    assert_eq!(text("/nothing").await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        text("/-/ready").await,
+        (StatusCode::OK, api::READY.to_owned())
+    );
+}

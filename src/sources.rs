@@ -1,0 +1,528 @@
+//! Which metrics this host has: what a look at it says about which metric, and which alarms can be judged from that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::alarm::{Alarm, MetricAlarm, Rule};
+use crate::config::Publish;
+use crate::definition::Placeholders;
+use crate::host::{Cpu, Look};
+use crate::metric::{
+    Content, Datapoint, Dimension, Metric, Reading, Resolution, Sample, Timestamp, Unit,
+};
+
+/// What EC2 itself publishes about an instance.
+const EC2_NAMESPACE: &str = "AWS/EC2";
+const CPU_UTILIZATION: &str = "CPUUtilization";
+
+/// Every metric that is fed by looks at the host.
+#[derive(Debug)]
+pub struct Sources {
+    sources: Vec<Source>,
+    warnings: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Source {
+    namespace: String,
+    dimensions: Vec<Dimension>,
+    resolution: Resolution,
+    input: Input,
+    /// Whether its datapoints go to CloudWatch, or only to the alarms.
+    published: bool,
+}
+
+/// Which number of a look a source takes.
+#[derive(Debug)]
+enum Input {
+    Total(Arc<Metric>),
+    /// One metric for each core, known by its dimension `cpu`, as cores come up.
+    PerCore(BTreeMap<u32, Arc<Metric>>),
+}
+
+impl Sources {
+    pub fn new(publish: &Publish, here: &Placeholders) -> Self {
+        let mut sources = Self {
+            sources: Vec::new(),
+            warnings: Vec::new(),
+        };
+        for entry in &publish.metrics {
+            let resolution = if entry.high_resolution {
+                Resolution::High
+            } else {
+                Resolution::Standard
+            };
+            let sets = entry
+                .dimensions
+                .clone()
+                .unwrap_or_else(|| vec![vec![own_dimension(here).to_owned()]]);
+            // `CPUUtilization` is the one metric there is.
+            for set in sets.iter().filter(|_| !entry.names.is_empty()) {
+                sources.add(publish, here, set, resolution);
+            }
+        }
+        sources.add_ec2(publish, here);
+        sources
+    }
+
+    fn add(
+        &mut self,
+        publish: &Publish,
+        here: &Placeholders,
+        set: &[String],
+        resolution: Resolution,
+    ) {
+        let constant = publish
+            .dimensions
+            .iter()
+            .filter(|(name, _)| !set.contains(name));
+        let names = set
+            .iter()
+            .map(String::as_str)
+            .filter(|name| *name != "cpu")
+            .chain(constant.map(|(name, _)| name.as_str()));
+        let dimensions: Result<Vec<Dimension>, String> =
+            names.map(|name| dimension(name, publish, here)).collect();
+        match dimensions {
+            Ok(dimensions) => {
+                let per_core = set.iter().any(|name| name == "cpu");
+                self.push(Source {
+                    input: Input::new(per_core, &publish.namespace, &dimensions),
+                    namespace: publish.namespace.clone(),
+                    dimensions,
+                    resolution,
+                    published: true,
+                });
+            }
+            Err(problem) => self.warnings.push(format!(
+                "`{CPU_UTILIZATION}` by `[{}]` is not published: {problem}",
+                set.join(", ")
+            )),
+        }
+    }
+
+    /// The instance's own metric, shaped as EC2 publishes it, so that alarms on it can be judged.
+    fn add_ec2(&mut self, publish: &Publish, here: &Placeholders) {
+        let Some(instance_id) = &here.instance_id else {
+            return;
+        };
+        let dimensions = vec![Dimension::new("InstanceId", instance_id.as_str())];
+        let resolution = if publish.detailed_monitoring {
+            Resolution::Standard
+        } else {
+            Resolution::Basic
+        };
+        self.push(Source {
+            namespace: EC2_NAMESPACE.to_owned(),
+            input: Input::new(false, EC2_NAMESPACE, &dimensions),
+            dimensions,
+            resolution,
+            published: false,
+        });
+    }
+
+    /// A set that was listed twice is published once: a second time would count every sample twice.
+    fn push(&mut self, source: Source) {
+        let same = |other: &Source| {
+            let kind = |input: &Input| matches!(input, Input::PerCore(_));
+            other.namespace == source.namespace
+                && other.dimensions == source.dimensions
+                && kind(&other.input) == kind(&source.input)
+        };
+        match self.sources.iter().any(same) {
+            true => self.warnings.push(format!("`{CPU_UTILIZATION}` by the same dimensions is configured twice; the first entry counts")),
+            false => self.sources.push(source),
+        }
+    }
+
+    /// What was configured and cannot be done on this host.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// The metrics that are published, with their resolution; per-core metrics as `cores` of them.
+    pub fn published(&self, cores: u32) -> Vec<(Metric, Resolution)> {
+        let mut published = Vec::new();
+        for source in self.sources.iter().filter(|source| source.published) {
+            match &source.input {
+                Input::Total(metric) => published.push(((**metric).clone(), source.resolution)),
+                Input::PerCore(_) => published.extend((0..cores).map(|core| {
+                    (
+                        core_metric(&source.namespace, &source.dimensions, core),
+                        source.resolution,
+                    )
+                })),
+            }
+        }
+        published
+    }
+
+    /// Whether a closed datapoint goes to CloudWatch.
+    pub fn is_published(&self, datapoint: &Datapoint) -> bool {
+        self.sources
+            .iter()
+            .any(|source| source.published && source.has(&datapoint.metric))
+    }
+
+    /// What a look says about every metric. Utilisation that is missing is no sample.
+    pub fn reading(&mut self, look: &Look) -> Reading {
+        let mut samples = Vec::new();
+        if let Some(cpu) = &look.cpu {
+            self.sources
+                .iter_mut()
+                .for_each(|source| source.sample(look.at, cpu, &mut samples));
+        }
+        Reading {
+            at: look.at,
+            samples,
+        }
+    }
+
+    /// The alarms as they can be judged here: one on a metric that this host does not have is not mirrored.
+    pub fn mirror(&self, alarms: Vec<Alarm>) -> Vec<Alarm> {
+        alarms
+            .into_iter()
+            .map(|alarm| self.mirror_one(alarm))
+            .collect()
+    }
+
+    fn mirror_one(&self, alarm: Alarm) -> Alarm {
+        match &alarm.rule {
+            Rule::Metric(rule) if !self.sources.iter().any(|source| source.has(&rule.metric)) => {
+                Alarm {
+                    rule: Rule::NotMirrored(self.not_here(rule)),
+                    ..alarm
+                }
+            }
+            _ => alarm,
+        }
+    }
+
+    fn not_here(&self, rule: &MetricAlarm) -> String {
+        let similar = self.sources.iter().find(|source| {
+            source.namespace == rule.metric.namespace && rule.metric.name == CPU_UTILIZATION
+        });
+        let hint = match similar.map(|source| &source.input) {
+            Some(Input::Total(metric)) => format!("; it has `{metric}`"),
+            _ => String::new(),
+        };
+        format!("this host has no metric `{}`{hint}", rule.metric)
+    }
+
+    /// The built-in alarm on the metric that is published, whatever its dimensions are called here.
+    pub fn built_in(&self, alarm: Alarm) -> Alarm {
+        let metric = self.sources.iter().find_map(|source| match &source.input {
+            Input::Total(metric) if source.published => Some(metric),
+            _ => None,
+        });
+        match (&alarm.rule, metric) {
+            (Rule::Metric(rule), Some(metric)) => {
+                let rule = Rule::Metric(MetricAlarm {
+                    metric: Arc::clone(metric),
+                    ..rule.clone()
+                });
+                Alarm { rule, ..alarm }
+            }
+            _ => alarm,
+        }
+    }
+}
+
+/// The dimension that tells this host from others.
+fn own_dimension(here: &Placeholders) -> &'static str {
+    if here.instance_id.is_some() {
+        "InstanceId"
+    } else {
+        "host"
+    }
+}
+
+/// A dimension with its value: what is configured, or else what was found out.
+fn dimension(name: &str, publish: &Publish, here: &Placeholders) -> Result<Dimension, String> {
+    let configured = publish
+        .dimensions
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_str());
+    let value = configured.unwrap_or(match name {
+        "InstanceId" => "${aws:InstanceId}",
+        _ => "${hostname}",
+    });
+    match here.fill(value) {
+        Ok(value) => Ok(Dimension::new(name, value)),
+        Err(placeholder) => Err(format!(
+            "dimension `{name}` needs `{placeholder}`, which has no value on this host"
+        )),
+    }
+}
+
+impl Input {
+    fn new(per_core: bool, namespace: &str, dimensions: &[Dimension]) -> Self {
+        match per_core {
+            true => Self::PerCore(BTreeMap::new()),
+            false => Self::Total(Arc::new(Metric::new(
+                namespace,
+                CPU_UTILIZATION,
+                dimensions.to_vec(),
+            ))),
+        }
+    }
+}
+
+impl Source {
+    fn has(&self, metric: &Metric) -> bool {
+        match &self.input {
+            Input::Total(own) => **own == *metric,
+            Input::PerCore(_) => {
+                let core = metric
+                    .dimensions()
+                    .iter()
+                    .find(|dimension| dimension.name == "cpu")
+                    .and_then(|core| core.value.strip_prefix("cpu"));
+                core.and_then(|core| core.parse::<u32>().ok())
+                    .is_some_and(|core| {
+                        core_metric(&self.namespace, &self.dimensions, core) == *metric
+                    })
+            }
+        }
+    }
+
+    fn sample(&mut self, at: Timestamp, cpu: &Cpu, samples: &mut Vec<Sample>) {
+        let resolution = self.resolution;
+        let sample = |metric, value| Sample {
+            metric,
+            unit: Unit::PERCENT,
+            resolution,
+            at,
+            content: Content::Value(value),
+        };
+        match &mut self.input {
+            Input::Total(metric) => samples.extend(
+                cpu.utilization
+                    .map(|value| sample(Arc::clone(metric), value)),
+            ),
+            Input::PerCore(known) => {
+                for core in &cpu.cores {
+                    let Some(utilization) = core.utilization else {
+                        continue;
+                    };
+                    let metric = known.entry(core.id).or_insert_with(|| {
+                        Arc::new(core_metric(&self.namespace, &self.dimensions, core.id))
+                    });
+                    samples.push(sample(Arc::clone(metric), utilization));
+                }
+            }
+        }
+    }
+}
+
+fn core_metric(namespace: &str, dimensions: &[Dimension], core: u32) -> Metric {
+    let core = Dimension::new("cpu", format!("cpu{core}"));
+    Metric::new(
+        namespace,
+        CPU_UTILIZATION,
+        dimensions.iter().cloned().chain([core]).collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::StateValue;
+    use crate::config::resolve;
+    use crate::definition::{BUILT_IN, parse, substitute};
+    use crate::host::{Core, Modes};
+    use crate::pipeline::Pipeline;
+    use expect_test::{Expect, expect};
+
+    fn here(instance_id: Option<&str>) -> Placeholders {
+        Placeholders {
+            instance_id: instance_id.map(str::to_owned),
+            hostname: "web-1".to_owned(),
+        }
+    }
+
+    fn sources(config: &str, instance_id: Option<&str>) -> Sources {
+        Sources::new(&resolve("c", config).unwrap().publish, &here(instance_id))
+    }
+
+    fn look(at: i64, utilization: Option<f64>) -> Look {
+        let core = |id, utilization| Core {
+            id,
+            seconds: Modes([0.0; 8]),
+            utilization,
+        };
+        let cpu = Cpu {
+            seconds: Modes([0.0; 8]),
+            utilization,
+            cores: vec![core(0, utilization), core(2, Some(7.0))],
+            boot_time: 0,
+            context_switches: 0,
+            forks: 0,
+            processes_running: None,
+            processes_blocked: None,
+        };
+        Look {
+            at: Timestamp(at),
+            cpu: Some(cpu),
+            memory: None,
+            load: None,
+        }
+    }
+
+    /// What is sampled, what is published of that, and what was warned of.
+    #[track_caller]
+    fn check(config: &str, instance_id: Option<&str>, expected: Expect) {
+        let mut sources = sources(config, instance_id);
+        let reading = sources.reading(&look(0, Some(5.0)));
+        let mut written: Vec<String> = reading
+            .samples
+            .iter()
+            .map(|s| format!("{} {:?} {:?}\n", s.metric, s.resolution, s.content))
+            .collect();
+        written.extend(
+            sources
+                .published(2)
+                .iter()
+                .map(|(metric, _)| format!("published: {metric}\n")),
+        );
+        written.extend(
+            sources
+                .warnings()
+                .iter()
+                .map(|warning| format!("warning: {warning}\n")),
+        );
+        expected.assert_eq(&written.concat());
+    }
+
+    #[test]
+    fn off_ec2_the_metric_is_known_by_the_host_name() {
+        check(
+            "",
+            None,
+            expect![[r#"
+            CWBridge CPUUtilization {host=web-1} Standard Value(5.0)
+            published: CWBridge CPUUtilization {host=web-1}
+        "#]],
+        );
+    }
+
+    #[test]
+    fn on_ec2_it_is_known_by_the_instance_and_the_instances_own_metric_is_followed() {
+        check(
+            "",
+            Some("i-1"),
+            expect![[r#"
+            CWBridge CPUUtilization {InstanceId=i-1} Standard Value(5.0)
+            AWS/EC2 CPUUtilization {InstanceId=i-1} Basic Value(5.0)
+            published: CWBridge CPUUtilization {InstanceId=i-1}
+        "#]],
+        );
+        check(
+            "[publish]\ndetailed_monitoring = true",
+            Some("i-1"),
+            expect![[r#"
+                CWBridge CPUUtilization {InstanceId=i-1} Standard Value(5.0)
+                AWS/EC2 CPUUtilization {InstanceId=i-1} Standard Value(5.0)
+                published: CWBridge CPUUtilization {InstanceId=i-1}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn dimensions_are_overridden_and_extended() {
+        let config = "[publish]\ndimensions = { InstanceId = \"i-other\", Team = \"${hostname}-team\" }\n[[publish.metric]]\nnames = [\"CPUUtilization\"]\n";
+        check(
+            &format!(
+                "{config}dimensions = [[\"InstanceId\"], [\"host\", \"cpu\"]]\nhigh_resolution = true"
+            ),
+            None,
+            expect![[r#"
+                CWBridge CPUUtilization {InstanceId=i-other, Team=web-1-team} High Value(5.0)
+                CWBridge CPUUtilization {InstanceId=i-other, Team=web-1-team, cpu=cpu0, host=web-1} High Value(5.0)
+                CWBridge CPUUtilization {InstanceId=i-other, Team=web-1-team, cpu=cpu2, host=web-1} High Value(7.0)
+                published: CWBridge CPUUtilization {InstanceId=i-other, Team=web-1-team}
+                published: CWBridge CPUUtilization {InstanceId=i-other, Team=web-1-team, cpu=cpu0, host=web-1}
+                published: CWBridge CPUUtilization {InstanceId=i-other, Team=web-1-team, cpu=cpu1, host=web-1}
+            "#]],
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_published_is_said() {
+        let metric = "[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[\"InstanceId\"], [], []]";
+        check(
+            metric,
+            None,
+            expect![[r#"
+            CWBridge CPUUtilization Standard Value(5.0)
+            published: CWBridge CPUUtilization
+            warning: `CPUUtilization` by `[InstanceId]` is not published: dimension `InstanceId` needs `${aws:InstanceId}`, which has no value on this host
+            warning: `CPUUtilization` by the same dimensions is configured twice; the first entry counts
+        "#]],
+        );
+    }
+
+    #[test]
+    fn missing_utilization_is_no_sample() {
+        assert_eq!(sources("", None).reading(&look(0, None)).samples, []);
+    }
+
+    fn built_in() -> Alarm {
+        parse("built-in", BUILT_IN).0.remove(0).alarm
+    }
+
+    #[test]
+    fn the_built_in_alarm_follows_what_is_published() {
+        let sources = sources("[publish]\nnamespace = \"Mine\"", None);
+        let Rule::Metric(rule) = sources
+            .mirror(vec![sources.built_in(built_in())])
+            .remove(0)
+            .rule
+        else {
+            panic!("mirrored")
+        };
+        assert_eq!(rule.metric.to_string(), "Mine CPUUtilization {host=web-1}");
+    }
+
+    #[test]
+    fn alarms_on_what_is_not_here_are_not_mirrored_and_say_why() {
+        let sources = sources("", None);
+        let reason = |alarm: Alarm| match sources.mirror(vec![alarm]).remove(0).rule {
+            Rule::NotMirrored(reason) => reason,
+            Rule::Metric(rule) => panic!("{} is judged", rule.metric),
+        };
+        expect!["this host has no metric `CWBridge CPUUtilization {InstanceId=${aws:InstanceId}}`; it has `CWBridge CPUUtilization {host=web-1}`"]
+            .assert_eq(&reason(built_in()));
+        expect!["`${aws:InstanceId}` in dimension `InstanceId` has no value on this host"]
+            .assert_eq(&reason(substitute(built_in(), &here(None))));
+    }
+
+    /// Under basic monitoring EC2 publishes one datapoint every five minutes: an alarm on one-minute periods sees four
+    /// of five missing (PITFALLS 10).
+    #[test]
+    fn an_ec2_alarm_sees_a_datapoint_every_five_minutes() {
+        let mut sources = sources("", Some("i-1"));
+        let text = BUILT_IN
+            .replace("CWBridge", "AWS/EC2")
+            .replace("\"EvaluationPeriods\": 2", "\"EvaluationPeriods\": 1");
+        let alarm = substitute(parse("a", &text).0.remove(0).alarm, &here(Some("i-1")));
+        let mut pipeline = Pipeline::default();
+        pipeline.set_alarms(sources.mirror(vec![alarm]), Timestamp(0));
+        let transitions: Vec<_> = (0..900)
+            .flat_map(|at| {
+                pipeline
+                    .advance(&sources.reading(&look(at, Some(5.0))))
+                    .transitions
+            })
+            .map(|transition| (transition.at.0, transition.to))
+            .collect();
+        let minutes: Vec<_> = transitions.iter().map(|(at, to)| (at / 60, *to)).collect();
+        let (alarm, ok) = (StateValue::Alarm, StateValue::Ok);
+        assert_eq!(
+            minutes,
+            [(1, alarm), (5, ok), (7, alarm), (10, ok), (12, alarm)],
+            "a datapoint stays in the range for six minutes from its start"
+        );
+    }
+}
