@@ -1,5 +1,8 @@
 //! cwbridge
+pub mod agent;
 pub mod alarm;
+pub mod aws;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod cost;
@@ -10,6 +13,7 @@ pub mod host;
 pub mod http;
 pub mod metric;
 pub mod pipeline;
+pub mod publish;
 pub mod sources;
 pub mod stats;
 pub mod store;

@@ -29,6 +29,19 @@ pub enum Certainty {
     MeasuredInGuest,
 }
 
+impl Certainty {
+    /// As the log, the API and the page write it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Determined => "determined",
+            Self::DependsOnRange(_) => "depends on the evaluation range",
+            Self::Undetermined => "undetermined by AWS's documents",
+            Self::HistoryIncomplete => "history incomplete",
+            Self::MeasuredInGuest => "measured in the guest",
+        }
+    }
+}
+
 /// One alarm and what is known of its state.
 #[derive(Clone, Debug)]
 pub struct Status {

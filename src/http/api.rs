@@ -97,17 +97,6 @@ fn to_json(value: &impl Serialize) -> String {
     text
 }
 
-/// The word for a certainty, as the API, the log and the page write it.
-pub(super) fn certainty(certainty: &Certainty) -> &'static str {
-    match certainty {
-        Certainty::Determined => "determined",
-        Certainty::DependsOnRange(_) => "depends on the evaluation range",
-        Certainty::Undetermined => "undetermined by AWS's documents",
-        Certainty::HistoryIncomplete => "history incomplete",
-        Certainty::MeasuredInGuest => "measured in the guest",
-    }
-}
-
 fn describe(status: &Status) -> Alarm<'_> {
     let mirrored = status.not_mirrored.is_none();
     let evaluation = status.evaluation.as_ref().filter(|_| mirrored);
@@ -125,7 +114,7 @@ fn describe(status: &Status) -> Alarm<'_> {
             .filter(|_| mirrored)
             .map(reason_data),
         state_transitioned_at: status.transitioned_at.map(|at| at.to_string()),
-        certainty: evaluation.map(|evaluation| certainty(&evaluation.certainty)),
+        certainty: evaluation.map(|evaluation| evaluation.certainty.name()),
         certainty_depends_on_ranges: evaluation.and_then(|evaluation| {
             match &evaluation.certainty {
                 Certainty::DependsOnRange(ranges) => Some(ranges.as_slice()),

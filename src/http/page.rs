@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 use crate::alarm::{Status, number_in_reason};
 use crate::exposition::Snapshot;
 
-use super::api::certainty;
-
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -106,7 +104,7 @@ fn alarm(page: &mut String, status: &Status) {
             point.value.map_or_else(|| "–".to_owned(), number_in_reason)
         };
         let strip: Vec<String> = evaluation.points.iter().rev().map(value).collect();
-        let certainty = certainty(&evaluation.certainty);
+        let certainty = evaluation.certainty.name();
         write(
             page,
             format_args!(

@@ -57,6 +57,18 @@ impl Distribution {
         }
     }
 
+    /// How many distinct values there are.
+    pub fn len(&self) -> usize {
+        match &self.0 {
+            Kind::Exact(values) => values.len(),
+            Kind::Bucketed { counts, .. } => counts.len(),
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Ascending values with their counts; bucket representatives where values were bucketed.
     pub fn values(&self) -> Vec<(f64, f64)> {
         match &self.0 {

@@ -1,0 +1,195 @@
+//! Looks in, everything else out.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tracing::{info, warn};
+
+use crate::alarm::{Alarm, StateValue, Status, Transition};
+use crate::exposition::{Exposition, Snapshot};
+use crate::host::{Facts, Look};
+use crate::metric::{Datapoint, Timestamp};
+use crate::pipeline::{Outcome, Pipeline};
+use crate::sources::Sources;
+use crate::stats::Stats;
+use crate::store::DropReason;
+
+use super::Datapoints;
+
+/// Looks that are kept until it is known which metrics they belong to: more than finding that out may take.
+const WAITING_MAX: usize = 16;
+
+/// From here on a pause between looks is worth a line in the log.
+const PAUSE_MIN: i64 = 60;
+
+/// What has to be known before a look can be judged.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) sources: Sources,
+    pub(super) alarms: Vec<Alarm>,
+}
+
+/// Where results go.
+#[derive(Debug)]
+pub(super) struct Drive {
+    pub(super) datapoints: Datapoints,
+    pub(super) shown: watch::Sender<Option<Arc<Exposition>>>,
+    pub(super) stats: Arc<Stats>,
+    pub(super) facts: Arc<Facts>,
+}
+
+impl Drive {
+    /// Advances the pipeline by every look; the last slot is closed when there are no more.
+    pub(super) async fn run(
+        self,
+        mut looks: mpsc::Receiver<Look>,
+        mut prepared: oneshot::Receiver<Prepared>,
+    ) {
+        let mut waiting = VecDeque::new();
+        let prepared = loop {
+            tokio::select! {
+                Ok(prepared) = &mut prepared => break prepared,
+                look = looks.recv() => match look {
+                    Some(look) => self.wait(look, &mut waiting),
+                    None => return,
+                },
+            }
+        };
+        let mut judge = Judge {
+            pipeline: Pipeline::default(),
+            statuses: Arc::new([]),
+            newest: None,
+            sources: prepared.sources,
+            drive: self,
+        };
+        let first = waiting.pop_front();
+        let Some(first) = (match first {
+            Some(look) => Some(look),
+            None => looks.recv().await,
+        }) else {
+            return;
+        };
+        judge.pipeline.set_alarms(prepared.alarms, first.at);
+        judge.statuses = judge.pipeline.statuses().into();
+        judge.step(first);
+        waiting.into_iter().for_each(|look| judge.step(look));
+        while let Some(look) = looks.recv().await {
+            judge.step(look);
+        }
+        let open = judge.pipeline.finish();
+        judge.publish(open);
+    }
+
+    /// Shows a look before its metrics have their names.
+    fn wait(&self, look: Look, waiting: &mut VecDeque<Look>) {
+        self.show(look.clone(), Arc::new([]));
+        if waiting.len() == WAITING_MAX {
+            waiting.pop_front();
+        }
+        waiting.push_back(look);
+    }
+
+    fn show(&self, look: Look, statuses: Arc<[Arc<Status>]>) {
+        let snapshot = Snapshot {
+            look,
+            facts: Arc::clone(&self.facts),
+            statuses,
+        };
+        self.shown.send_replace(Some(Arc::new(Exposition::new(
+            snapshot,
+            Arc::clone(&self.stats),
+        ))));
+    }
+}
+
+/// The pipeline with what surrounds it.
+struct Judge {
+    drive: Drive,
+    pipeline: Pipeline,
+    sources: Sources,
+    statuses: Arc<[Arc<Status>]>,
+    newest: Option<Timestamp>,
+}
+
+impl Judge {
+    fn step(&mut self, look: Look) {
+        self.tell_pause(look.at);
+        let Outcome {
+            datapoints,
+            transitions,
+            dropped,
+            clock_set_back,
+            evaluated,
+        } = self.pipeline.advance(&self.sources.reading(&look));
+        if let Some(seconds) = clock_set_back {
+            warn!(
+                seconds,
+                "the clock was set back; samples are dropped until it stands where it stood"
+            );
+        }
+        dropped
+            .into_iter()
+            .for_each(|reason| self.drive.stats.dropped.add(label(reason), 1));
+        transitions.iter().for_each(log);
+        self.publish(datapoints);
+        if evaluated > 0 {
+            self.statuses = self.pipeline.statuses().into();
+        }
+        self.drive.show(look, Arc::clone(&self.statuses));
+    }
+
+    fn tell_pause(&mut self, at: Timestamp) {
+        let pause = self.newest.map_or(0, |newest| at - newest);
+        if pause >= PAUSE_MIN {
+            warn!(
+                seconds = pause,
+                "the clock was set forward or the host was suspended; that time counts as missing data"
+            );
+        }
+        self.newest = Some(at);
+    }
+
+    fn publish(&self, mut datapoints: Vec<Datapoint>) {
+        datapoints.retain(|datapoint| self.sources.is_published(datapoint));
+        let count = datapoints.len();
+        if count == 0 {
+            return;
+        }
+        self.drive.stats.into_outbox(count);
+        if self.drive.datapoints.try_send(datapoints).is_err() {
+            self.drive.stats.drop_from_outbox("queue_full", count);
+            warn!(
+                datapoints = count,
+                "datapoints were dropped, because CloudWatch takes too long to answer"
+            );
+        }
+    }
+}
+
+fn log(
+    Transition {
+        alarm,
+        at,
+        from,
+        to,
+        reason,
+        certainty,
+    }: &Transition,
+) {
+    let (alarm, certainty) = (&alarm.name, certainty.name());
+    match to {
+        StateValue::Alarm => {
+            warn!(alarm, %from, %to, %at, certainty, reason, "alarm changed state")
+        }
+        _ => info!(alarm, %from, %to, %at, certainty, reason, "alarm changed state"),
+    }
+}
+
+fn label(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::ClockSteppedBack => "clock_stepped_back",
+        DropReason::ValueOutOfRange => "value_out_of_range",
+        DropReason::TimeOutOfRange => "time_out_of_range",
+    }
+}

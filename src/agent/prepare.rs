@@ -1,0 +1,185 @@
+//! Finding out who this host is, saying what will be done, and doing the part that needs AWS.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tracing::{debug, info, warn};
+
+use crate::alarm::{Alarm, Rule};
+use crate::aws::{self, Failure, Instance, Metrics};
+use crate::clock;
+use crate::cost::{estimate, publish_interval};
+use crate::definition::{BUILT_IN, Placeholders, parse, substitute};
+use crate::host::{Facts, Host};
+use crate::metric::Datapoint;
+use crate::pipeline::Pipeline;
+use crate::publish::{Publisher, Schedule};
+use crate::sources::Sources;
+use crate::stats::Stats;
+
+use super::drive::Prepared;
+use super::{LOOK_INTERVAL, LOOK_OFFSET, Plan};
+
+/// Alarms that are named one by one when the program starts.
+const NAMED_MAX: usize = 20;
+
+/// Prepares, and then publishes until the channel closes.
+pub(super) async fn publish(
+    plan: Plan,
+    facts: Arc<Facts>,
+    prepared: oneshot::Sender<Prepared>,
+    datapoints: mpsc::Receiver<Vec<Datapoint>>,
+    stats: Arc<Stats>,
+) {
+    let here = Here::find(&plan, &facts).await;
+    let sources = Sources::new(&plan.config.publish, &here.placeholders);
+    let alarms = alarms(plan.alarms, &sources, &here.placeholders);
+    let published = sources.published(facts.cores);
+    announce(&sources, &alarms);
+    let interval = u64::try_from(publish_interval(&published)).unwrap_or(u64::MAX);
+    let schedule = Schedule::of(&here.key(), Duration::from_secs(interval));
+    info!(
+        metrics = ?published.iter().map(|(metric, _)| metric.to_string()).collect::<Vec<_>>(),
+        region = here.region.as_deref().unwrap_or("none"),
+        every = %humantime::format_duration(schedule.interval),
+        cost = %estimate(&published),
+        "publishing to CloudWatch"
+    );
+    // Only `drive` takes it, and that ends only when everything does.
+    let _ = prepared.send(Prepared { sources, alarms });
+    let metrics = connect(&here, plan.config.publish.endpoint_url.as_deref()).await;
+    let reachable = match &metrics {
+        Ok(metrics) => metrics.check_credentials().await,
+        Err(failure) => Err(failure.clone()),
+    };
+    let put = move |batch: Vec<Arc<Datapoint>>| {
+        let metrics = metrics.clone();
+        async move { metrics?.put(&batch).await }
+    };
+    let mut publisher = Publisher::new(put, schedule, stats);
+    if let Err(failure) = reachable {
+        publisher.failed(&failure);
+    }
+    publisher.run(datapoints).await;
+}
+
+async fn connect(here: &Here, endpoint_url: Option<&str>) -> Result<Metrics, Failure> {
+    match &here.region {
+        Some(region) => Ok(Metrics::connect(region, endpoint_url).await),
+        None => Err(Failure::NotSent(
+            "there is no region; set `region` under `[publish]`, or `AWS_REGION`".to_owned(),
+        )),
+    }
+}
+
+/// This host as AWS knows it.
+struct Here {
+    placeholders: Placeholders,
+    region: Option<String>,
+}
+
+impl Here {
+    async fn find(plan: &Plan, facts: &Facts) -> Self {
+        let instance = if plan.instance_metadata {
+            aws::instance().await
+        } else {
+            Err("it is switched off".to_owned())
+        };
+        if let Err(why) = &instance {
+            debug!(
+                why,
+                "the instance metadata service did not answer; this is taken not to be an EC2 instance"
+            );
+        }
+        let (instance_id, instance_region) = instance
+            .ok()
+            .map_or((None, None), |Instance { id, region }| (Some(id), region));
+        Self {
+            placeholders: Placeholders {
+                instance_id,
+                hostname: facts.hostname.clone(),
+            },
+            region: plan.region.clone().or(instance_region),
+        }
+    }
+
+    /// What tells this host from others.
+    fn key(&self) -> String {
+        self.placeholders
+            .instance_id
+            .clone()
+            .unwrap_or_else(|| self.placeholders.hostname.clone())
+    }
+}
+
+fn alarms(
+    configured: Option<Vec<Alarm>>,
+    sources: &Sources,
+    placeholders: &Placeholders,
+) -> Vec<Alarm> {
+    let alarms = match configured {
+        Some(alarms) => alarms
+            .into_iter()
+            .map(|alarm| substitute(alarm, placeholders))
+            .collect(),
+        None => parse("the built-in alarm", BUILT_IN)
+            .0
+            .into_iter()
+            .map(|definition| sources.built_in(definition.alarm))
+            .collect(),
+    };
+    sources.mirror(alarms)
+}
+
+fn announce(sources: &Sources, alarms: &[Alarm]) {
+    for warning in sources.warnings() {
+        warn!("{warning}");
+    }
+    let (mut mirrored, mut not_mirrored) = (Vec::new(), 0);
+    for Alarm { name, rule, .. } in alarms {
+        match rule {
+            Rule::Metric(_) => mirrored.push(name.as_str()),
+            Rule::NotMirrored(reason) => {
+                not_mirrored += 1;
+                if not_mirrored <= NAMED_MAX {
+                    warn!(alarm = name, reason, "alarm is not mirrored");
+                }
+            }
+        }
+    }
+    let count = mirrored.len();
+    mirrored.truncate(NAMED_MAX);
+    info!(mirrored = count, not_mirrored, first = ?mirrored, "judging alarms");
+}
+
+/// Waits for the first closed datapoints, and returns what would be sent, without sending it.
+pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
+    let facts = plan.facts();
+    let here = Here::find(&plan, &facts).await;
+    let mut sources = Sources::new(&plan.config.publish, &here.placeholders);
+    announce(
+        &sources,
+        &alarms(plan.alarms.clone(), &sources, &here.placeholders),
+    );
+    let mut host = Host::new(plan.parts())?;
+    let mut pipeline = Pipeline::default();
+    if sources.published(facts.cores).is_empty() {
+        return Ok(Vec::new());
+    }
+    loop {
+        let mut datapoints = pipeline
+            .advance(&sources.reading(&host.look(clock::now())))
+            .datapoints;
+        datapoints.retain(|datapoint| sources.is_published(datapoint));
+        if !datapoints.is_empty() {
+            return Ok(datapoints);
+        }
+        tokio::time::sleep(clock::until(
+            clock::since_epoch(),
+            LOOK_INTERVAL,
+            LOOK_OFFSET,
+        ))
+        .await;
+    }
+}

@@ -1,0 +1,39 @@
+//! Amazon Web Services: the only place that names their crates. It takes and gives the core's types.
+
+mod identity;
+mod metrics;
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_cloudwatch::config::AppName;
+use aws_sdk_cloudwatch::config::retry::RetryConfig;
+use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
+
+pub use identity::{Instance, configured_region, instance};
+pub use metrics::{Failure, Metrics};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
+const ATTEMPTS_MAX: u32 = 3;
+
+/// Settings of every client; credentials are looked up when they are first needed.
+async fn sdk_config(region: &str, endpoint_url: Option<&str>) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .read_timeout(READ_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+        .app_name(AppName::new(env!("CARGO_PKG_NAME")).expect("the name is made of letters"));
+    if let Some(url) = endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}

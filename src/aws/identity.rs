@@ -1,0 +1,69 @@
+//! Which EC2 instance this is, and in which region.
+
+use std::time::Duration;
+
+use aws_config::environment::EnvironmentVariableRegionProvider;
+use aws_config::imds;
+use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile::ProfileFileRegionProvider;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
+const READ_TIMEOUT: Duration = Duration::from_millis(700);
+/// For everything together: off EC2 nobody answers, and the start must not wait for long.
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// What the instance metadata service (IMDSv2) says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    pub id: String,
+    pub region: Option<String>,
+}
+
+/// Asks the instance metadata service. `Err` says why there is no answer; off EC2 that is to be expected.
+pub async fn instance() -> Result<Instance, String> {
+    let ask = async {
+        let client = imds::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(READ_TIMEOUT)
+            .max_attempts(1)
+            .build();
+        let get = async |path: &str| client.get(path).await.map(String::from);
+        let id = get("/latest/meta-data/instance-id")
+            .await
+            .map_err(|error| error_chain(&error))?;
+        let region = get("/latest/meta-data/placement/region").await.ok();
+        Ok(Instance { id, region })
+    };
+    tokio::time::timeout(TIMEOUT, ask)
+        .await
+        .unwrap_or_else(|_| {
+            Err(format!(
+                "no answer within {}",
+                humantime::format_duration(TIMEOUT)
+            ))
+        })
+}
+
+/// The region that the environment or the AWS profile sets.
+pub async fn configured_region() -> Option<String> {
+    let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
+        .or_else(ProfileFileRegionProvider::new());
+    chain
+        .region()
+        .await
+        .map(|region| region.as_ref().to_owned())
+}
+
+/// An error with its causes, outermost first; a cause that repeats what was said is left out.
+pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

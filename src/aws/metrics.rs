@@ -1,0 +1,308 @@
+//! PutMetricData.
+
+use std::error::Error as StdError;
+use std::io;
+use std::sync::Arc;
+
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::config::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_sdk_cloudwatch::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{self, MetricDatum, StandardUnit};
+
+use crate::metric::{Datapoint, Resolution};
+
+use super::identity::error_chain;
+use super::sdk_config;
+
+/// CloudWatch as a place to put datapoints.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    client: Client,
+    credentials: Option<SharedCredentialsProvider>,
+}
+
+/// Why datapoints were not accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// There is nowhere to send it, or nothing to sign it with; no request was made.
+    NotSent(String),
+    /// The request is not acceptable as it is, however often it is sent.
+    Rejected(String),
+    TooLarge(String),
+    /// The credentials do not allow it.
+    Denied(String),
+    Throttled(String),
+    /// No answer, or none that says what became of the request.
+    Failed {
+        message: String,
+        answer_lost: bool,
+    },
+}
+
+impl Failure {
+    /// The value of the label `outcome`; `None` if no request was made.
+    pub fn outcome(&self) -> Option<&'static str> {
+        match self {
+            Self::NotSent(_) => None,
+            Self::Rejected(_) => Some("rejected"),
+            Self::TooLarge(_) => Some("too_large"),
+            Self::Denied(_) => Some("denied"),
+            Self::Throttled(_) => Some("throttled"),
+            Self::Failed { .. } => Some("failed"),
+        }
+    }
+
+    pub fn message(&self) -> &str {
+        match self {
+            Self::NotSent(message)
+            | Self::Rejected(message)
+            | Self::TooLarge(message)
+            | Self::Denied(message)
+            | Self::Throttled(message) => message,
+            Self::Failed { message, .. } => message,
+        }
+    }
+}
+
+impl Metrics {
+    pub async fn connect(region: &str, endpoint_url: Option<&str>) -> Self {
+        let config = sdk_config(region, endpoint_url).await;
+        Self {
+            client: Client::new(&config),
+            credentials: config.credentials_provider(),
+        }
+    }
+
+    /// Looks the credentials up; `Err` says that there are none, and why.
+    pub async fn check_credentials(&self) -> Result<(), Failure> {
+        let missing = |why: String| Failure::NotSent(format!("there are no credentials: {why}"));
+        let Some(provider) = &self.credentials else {
+            return Err(missing("no provider is configured".to_owned()));
+        };
+        provider
+            .provide_credentials()
+            .await
+            .map(drop)
+            .map_err(|error| missing(error_chain(&error)))
+    }
+
+    /// Sends datapoints, all of one namespace and within the limits of one request.
+    pub async fn put(&self, datapoints: &[Arc<Datapoint>]) -> Result<(), Failure> {
+        let Some(first) = datapoints.first() else {
+            return Ok(());
+        };
+        let data = datapoints
+            .iter()
+            .map(|datapoint| datum(datapoint))
+            .collect();
+        let request = self
+            .client
+            .put_metric_data()
+            .namespace(&first.metric.namespace)
+            .set_metric_data(Some(data));
+        let Err(error) = request.send().await else {
+            return Ok(());
+        };
+        if matches!(
+            error,
+            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_)
+        ) {
+            // The SDK does not tell whether it was for want of credentials.
+            self.check_credentials().await?;
+        }
+        Err(failure(&error))
+    }
+}
+
+fn datum(datapoint: &Datapoint) -> MetricDatum {
+    let dimension = |dimension: &crate::metric::Dimension| {
+        types::Dimension::builder()
+            .name(&dimension.name)
+            .value(&dimension.value)
+            .build()
+    };
+    let datum = MetricDatum::builder()
+        .metric_name(&datapoint.metric.name)
+        .set_dimensions(Some(
+            datapoint
+                .metric
+                .dimensions()
+                .iter()
+                .map(dimension)
+                .collect(),
+        ))
+        .timestamp(DateTime::from_secs(datapoint.start.0))
+        .unit(StandardUnit::from(datapoint.unit.name()))
+        .set_storage_resolution((datapoint.resolution == Resolution::High).then_some(1));
+    match &datapoint.values {
+        Some(distribution) => {
+            let (values, counts) = distribution.values().into_iter().unzip();
+            datum
+                .set_values(Some(values))
+                .set_counts(Some(counts))
+                .build()
+        }
+        None => {
+            let set = &datapoint.statistics;
+            let statistics = types::StatisticSet::builder()
+                .sample_count(set.sample_count)
+                .sum(set.sum)
+                .minimum(set.minimum)
+                .maximum(set.maximum);
+            datum.statistic_values(statistics.build()).build()
+        }
+    }
+}
+
+fn failure(error: &SdkError<PutMetricDataError>) -> Failure {
+    let message = error_chain(error);
+    match error {
+        SdkError::ServiceError(service) => {
+            let status = service.raw().status().as_u16();
+            classify(
+                status,
+                service.err().code().unwrap_or_default(),
+                message_of(error).unwrap_or(message),
+            )
+        }
+        SdkError::ConstructionFailure(_) => Failure::Failed {
+            message,
+            answer_lost: false,
+        },
+        SdkError::DispatchFailure(_) => Failure::Failed {
+            message,
+            answer_lost: !never_sent(error),
+        },
+        _ => Failure::Failed {
+            message,
+            answer_lost: true,
+        },
+    }
+}
+
+/// ``AccessDenied: User … is not authorized``
+fn message_of(error: &SdkError<PutMetricDataError>) -> Option<String> {
+    let (code, message) = (error.code()?, error.message()?);
+    Some(format!("{code}: {message}"))
+}
+
+/// Answers with a status of 400 are told apart by their error code.
+fn classify(status: u16, code: &str, message: String) -> Failure {
+    const DENIED: [&str; 8] = [
+        "AccessDenied",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "InvalidClientTokenId",
+        "MissingAuthenticationToken",
+        "SignatureDoesNotMatch",
+        "UnrecognizedClientException",
+    ];
+    const THROTTLED: [&str; 5] = [
+        "LimitExceeded",
+        "LimitExceededFault",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+    ];
+    match status {
+        413 => Failure::TooLarge(message),
+        429 => Failure::Throttled(message),
+        _ if THROTTLED.contains(&code) => Failure::Throttled(message),
+        401 | 403 => Failure::Denied(message),
+        _ if DENIED.contains(&code) => Failure::Denied(message),
+        400 => Failure::Rejected(message),
+        _ => Failure::Failed {
+            message: format!("status {status}: {message}"),
+            answer_lost: false,
+        },
+    }
+}
+
+/// Whether the connection was not even made.
+fn never_sent(error: &(dyn StdError + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+        if matches!(
+            kind,
+            Some(
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::HostUnreachable
+                    | io::ErrorKind::NetworkUnreachable
+            )
+        ) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{Dimension, Distribution, Metric, StatisticSet, Timestamp, Unit};
+
+    #[test]
+    fn answers_are_told_apart_by_status_and_code() {
+        let outcome = |status, code| classify(status, code, String::new()).outcome().unwrap();
+        assert_eq!(outcome(400, "InvalidParameterValue"), "rejected");
+        assert_eq!(outcome(400, "Throttling"), "throttled");
+        assert_eq!(outcome(400, "ExpiredToken"), "denied");
+        assert_eq!(outcome(403, "whatever"), "denied");
+        assert_eq!(outcome(413, ""), "too_large");
+        assert_eq!(outcome(429, ""), "throttled");
+        assert_eq!(outcome(500, "InternalServiceFault"), "failed");
+        assert_eq!(outcome(404, ""), "failed");
+    }
+
+    fn datapoint(resolution: Resolution, values: Option<Distribution>) -> Datapoint {
+        Datapoint {
+            metric: Arc::new(Metric::new("n", "m", vec![Dimension::new("host", "a")])),
+            unit: Unit::PERCENT,
+            resolution,
+            start: Timestamp(60),
+            statistics: StatisticSet {
+                sample_count: 3.0,
+                sum: 5.0,
+                minimum: 1.0,
+                maximum: 2.0,
+            },
+            values,
+        }
+    }
+
+    #[test]
+    fn values_and_counts_are_sent_so_that_percentiles_work() {
+        let mut values = Distribution::new();
+        values.add(1.0, 1.0);
+        values.add(2.0, 2.0);
+        let datum = datum(&datapoint(Resolution::Standard, Some(values)));
+        assert_eq!(
+            (datum.values(), datum.counts()),
+            (&[1.0, 2.0][..], &[1.0, 2.0][..])
+        );
+        assert_eq!(
+            (
+                datum.unit(),
+                datum.storage_resolution(),
+                datum.statistic_values()
+            ),
+            (Some(&StandardUnit::Percent), None, None)
+        );
+        assert_eq!(datum.timestamp(), Some(&DateTime::from_secs(60)));
+    }
+
+    #[test]
+    fn a_statistic_set_is_sent_where_values_are_not_known() {
+        let datum = datum(&datapoint(Resolution::High, None));
+        assert_eq!(
+            (datum.values(), datum.storage_resolution()),
+            (&[][..], Some(1))
+        );
+        assert_eq!(datum.statistic_values().unwrap().maximum(), Some(2.0));
+    }
+}

@@ -1,0 +1,132 @@
+//! The command line: arguments, the environment, and the files that they name.
+
+mod load;
+mod run;
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// One small daemon for a host that is watched by Prometheus and by CloudWatch: it publishes metrics, serves `/metrics`, and
+/// judges CloudWatch alarms on the host itself.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 100)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch this host: publish its metrics, serve them, and judge the alarms
+    Run(run::Args),
+}
+
+/// How the program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked to do.
+    Done,
+    /// Something failed on the way.
+    Failed,
+    /// It could not begin: wrong usage, wrong configuration, something that cannot be read.
+    CouldNotStart,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::CouldNotStart => 2,
+        })
+    }
+}
+
+/// The variables that are read here rather than by the AWS SDK.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    pub log: Option<String>,
+    pub regions: [Option<String>; 2],
+    pub instance_metadata_disabled: bool,
+}
+
+impl Environment {
+    pub fn read() -> Self {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the one place that reads the environment"
+        )]
+        let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            log: read("RUST_LOG"),
+            regions: ["AWS_REGION", "AWS_DEFAULT_REGION"].map(read),
+            instance_metadata_disabled: read("AWS_EC2_METADATA_DISABLED")
+                .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+        }
+    }
+}
+
+/// Runs the program; what people asked for goes to `out`, everything else to standard error.
+pub fn run(
+    args: impl IntoIterator<Item = OsString>,
+    environment: Environment,
+    out: &mut impl Write,
+) -> Exit {
+    let args = match Args::try_parse_from(args) {
+        Ok(args) => args,
+        Err(error) => {
+            let exit = if error.use_stderr() {
+                Exit::CouldNotStart
+            } else {
+                Exit::Done
+            };
+            // There is no one left to tell that the terminal is gone.
+            let _ = error.print();
+            return exit;
+        }
+    };
+    if let Err(error) = log_to_stderr(environment.log.as_deref()) {
+        complain(&[error]);
+        return Exit::CouldNotStart;
+    }
+    match args.command {
+        Command::Run(args) => run::run(args, environment, out),
+    }
+}
+
+/// Writes problems to standard error, one line each.
+fn complain<T: std::fmt::Display>(problems: &[T]) {
+    let mut stderr = io::stderr().lock();
+    for problem in problems {
+        let _ = writeln!(stderr, "error: {problem}");
+    }
+}
+
+/// `RUST_LOG` as `debug` or `cwbridge=debug,hyper=info`; without it, everything of note, and warnings of the libraries.
+fn log_to_stderr(setting: Option<&str>) -> Result<(), String> {
+    let filter = match setting {
+        Some(setting) => setting
+            .parse::<Targets>()
+            .map_err(|error| format!("`RUST_LOG` is `{setting}`: {error}"))?,
+        None => Targets::new()
+            .with_default(LevelFilter::ERROR)
+            .with_target("cwbridge", LevelFilter::INFO),
+    };
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(io::stderr)
+        .with_target(false)
+        .with_ansi(io::stderr().is_terminal());
+    // A second call in one process keeps the first logger.
+    let _ = tracing_subscriber::registry()
+        .with(layer)
+        .with(filter)
+        .try_init();
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! `cwbridge run`
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use serde::Serialize;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{info, warn};
+
+use crate::agent::{self, Plan};
+use crate::aws;
+use crate::config::check_region;
+use crate::metric::Datapoint;
+
+use super::{Environment, Exit, complain, load};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Configuration file [default: /etc/cwbridge/cwbridge.toml if present, else built-in defaults]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Folder for what outlives the process; nothing is kept there yet
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// Address to serve on, instead of the configured one
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// Print what the first minute would publish, and send nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) -> Exit {
+    let Args {
+        config,
+        state_dir: _,
+        listen,
+        dry_run,
+    } = args;
+    let (mut config, alarms) = match load::load(config.as_deref()) {
+        Ok(loaded) => loaded,
+        Err(findings) => {
+            complain(&findings);
+            return Exit::CouldNotStart;
+        }
+    };
+    config.listen = listen.unwrap_or(config.listen);
+    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            complain(&[format!("cannot start the runtime: {error}")]);
+            return Exit::CouldNotStart;
+        }
+    };
+    runtime.block_on(async {
+        let region = match region(config.publish.region.clone(), &environment).await {
+            Ok(region) => region,
+            Err(problem) => {
+                complain(&[problem]);
+                return Exit::CouldNotStart;
+            }
+        };
+        let plan = Plan {
+            config,
+            alarms,
+            region,
+            instance_metadata: !environment.instance_metadata_disabled,
+        };
+        if dry_run {
+            print_datapoints(plan, out).await
+        } else {
+            watch(plan).await
+        }
+    })
+}
+
+/// The region that is configured, which must be one by its form.
+async fn region(
+    configured: Option<String>,
+    environment: &Environment,
+) -> Result<Option<String>, String> {
+    for (name, value) in ["AWS_REGION", "AWS_DEFAULT_REGION"]
+        .iter()
+        .zip(&environment.regions)
+    {
+        if let Some(Err(problem)) = value.as_deref().map(check_region) {
+            return Err(format!("`{name}`: {problem}"));
+        }
+    }
+    let region = match configured {
+        Some(region) => Some(region),
+        None => aws::configured_region().await,
+    };
+    match region.as_deref().map(check_region) {
+        Some(Err(problem)) => Err(format!("the AWS profile: {problem}")),
+        _ => Ok(region),
+    }
+}
+
+async fn watch(plan: Plan) -> Exit {
+    let (listener, shutdown) = match begin(plan.config.listen).await {
+        Ok(begun) => begun,
+        Err(error) => {
+            complain(&[format!("{error:#}")]);
+            return Exit::CouldNotStart;
+        }
+    };
+    match agent::run(plan, listener, shutdown).await {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            complain(&[format!("{error:#}")]);
+            Exit::Failed
+        }
+    }
+}
+
+/// Binds the address and catches the signals, before anything is said.
+async fn begin(listen: SocketAddr) -> anyhow::Result<(TcpListener, impl Future<Output = ()>)> {
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on `{listen}`"))?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let address = listener.local_addr()?;
+    info!(version = env!("CARGO_PKG_VERSION"), metrics = %format_args!("http://{address}/metrics"), "cwbridge started");
+    if !address.ip().is_loopback() {
+        warn!(%address, "anyone who reaches this address can read the metrics; there is no TLS and no password");
+    }
+    let shutdown = async move {
+        let signal = tokio::select! {
+            _ = interrupt.recv() => "SIGINT",
+            _ = terminate.recv() => "SIGTERM",
+        };
+        info!(signal, "stopping");
+    };
+    Ok((listener, shutdown))
+}
+
+/// A datapoint in the members of PutMetricData.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Datum {
+    namespace: String,
+    metric_name: String,
+    dimensions: Vec<[String; 2]>,
+    timestamp: String,
+    unit: &'static str,
+    storage_resolution: i64,
+    values: Vec<f64>,
+    counts: Vec<f64>,
+}
+
+impl From<Datapoint> for Datum {
+    fn from(datapoint: Datapoint) -> Self {
+        let (values, counts) = datapoint
+            .values
+            .map(|values| values.values())
+            .unwrap_or_default()
+            .into_iter()
+            .unzip();
+        Self {
+            namespace: datapoint.metric.namespace.clone(),
+            metric_name: datapoint.metric.name.clone(),
+            dimensions: datapoint
+                .metric
+                .dimensions()
+                .iter()
+                .map(|dimension| [dimension.name.clone(), dimension.value.clone()])
+                .collect(),
+            timestamp: datapoint.start.to_string(),
+            unit: datapoint.unit.name(),
+            storage_resolution: datapoint.resolution.seconds(),
+            values,
+            counts,
+        }
+    }
+}
+
+async fn print_datapoints(plan: Plan, out: &mut impl Write) -> Exit {
+    let printed = async {
+        for datapoint in agent::dry_run(plan).await? {
+            writeln!(out, "{}", serde_json::to_string(&Datum::from(datapoint))?)?;
+        }
+        anyhow::Ok(())
+    };
+    match printed.await {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            complain(&[format!("{error:#}")]);
+            Exit::Failed
+        }
+    }
+}
