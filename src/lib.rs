@@ -1,20 +1,120 @@
-//! cwbridge
-pub mod agent;
+//! `cwbridge` is one small daemon for a host that is watched twice: by Prometheus, which scrapes it, and by CloudWatch, which
+//! is sent metrics and raises alarms. It serves both from the same look at the host, and judges CloudWatch's alarms on the
+//! spot: state, reason and certainty, seconds after the period ends and also when AWS is out of reach.
+//!
+//! # The data's way
+//!
+//! ```text
+//!  host ──collect──▶ Look ──sources──▶ Reading ──▶ Pipeline::advance ──▶ Outcome
+//!                                                   │ store: samples → datapoints     │
+//!                                                   │ evaluator: datapoints → states  ├─ datapoints  ─publish─▶ CloudWatch
+//!                                                                                     ├─ snapshot    ─serve───▶ Prometheus
+//!                                                                                     └─ transitions ─────────▶ log
+//! ```
+//!
+//! A [`Look`](host::Look) is what was seen of the host, a [`Reading`](metric::Reading) what that says about metrics.
+//! [`Pipeline::advance`](pipeline::Pipeline::advance) is the whole behaviour of the program: record the samples, close the
+//! slots that have ended, judge every alarm that is due. It does no I/O, reads no clock and takes no lock, and there is no
+//! second evaluator anywhere.
+//!
+//! # The map
+//!
+//! Core, values and functions over them: [`metric`] is the vocabulary, [`store`] gathers samples into datapoints, [`alarm`]
+//! judges them, [`pipeline`] is both as one step.
+//!
+//! Text, functions of strings: [`finding`] says what is wrong and where, [`tree`] parses TOML and JSON so that every value
+//! knows its place, [`definition`] reads and writes alarms as AWS tools do, [`config`] reads the configuration, [`cost`]
+//! tells what it will cost.
+//!
+//! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
+//! (which metrics this host has), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`publish`] (the outbox),
+//! [`agent`] (the tasks and the channels between them), [`cli`].
+//!
+//! # Who may name whom
+//!
+//! Data flows one way; a module never looks upstream. A test reads these tables and holds the code to them.
+//!
+//! | layer | module | may name |
+//! |---|---|---|
+//! | core | `metric` | nothing |
+//! | core | `store` | `metric` |
+//! | core | `alarm` | `metric`, `store` |
+//! | core | `pipeline` | `metric`, `store`, `alarm` |
+//! | text | `finding` | nothing |
+//! | text | `tree` | `finding` |
+//! | text | `definition` | `metric`, `alarm`, `finding`, `tree` |
+//! | text | `config` | `finding`, `tree` |
+//! | text | `cost` | `metric` |
+//! | shell | `stats` | nothing |
+//! | shell | `clock` | `metric` |
+//! | shell | `host` | `metric` |
+//! | shell | `sources` | `metric`, `alarm`, `definition`, `config`, `host` |
+//! | shell | `exposition` | `alarm`, `host`, `stats` |
+//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition` |
+//! | shell | `aws` | `metric` |
+//! | shell | `publish` | `metric`, `clock`, `stats`, `aws` |
+//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `publish` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `config`, `aws`, `agent` |
+//!
+//! Some crates are named in some modules only; the core names none that is not listed for it.
+//!
+//! | crate | only in |
+//! |---|---|
+//! | `jiff` | `metric` |
+//! | `toml`, `serde_saphyr` | `tree` |
+//! | `sysinfo` | `host` |
+//! | `procfs` | `host`, `stats` |
+//! | `prometheus_client`, `flate2`, `bytes` | `exposition` |
+//! | `axum`, `hyper`, `hyper_util`, `tokio_io_timeout` | `http` |
+//! | `aws_config`, `aws_sdk_cloudwatch` | `aws` |
+//! | `clap`, `glob`, `tracing_subscriber` | `cli` |
+//! | `tokio` | `http`, `aws`, `publish`, `agent`, `cli` |
+//!
+//! # Invariants
+//!
+//! 1. The core does no I/O, reads no clock, spawns nothing, logs nothing.
+//! 2. No core type derives `Serialize` or `Deserialize`; each file format has its own types.
+//! 3. The wall clock is read in [`clock`], the environment in [`cli`]; everything else takes them as arguments.
+//! 4. Every queue and every history has a named bound: names end in `_MAX`.
+//! 5. A sink's failure is never another sink's problem: sampling, serving and judging go on whatever CloudWatch does.
+//! 6. Nothing is started on a configuration that has a mistake, and every mistake is told at once.
+//!
+//! # Terms
+//!
+//! CloudWatch's, with CloudWatch's meaning: metric, dimension, statistic set, datapoint, period, evaluation range, breaching,
+//! state. "SPEC" in comments is the project's collected knowledge of what CloudWatch does, with sources.
+
+#![cfg_attr(
+    test,
+    expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_possible_wrap,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss,
+        clippy::float_cmp,
+        clippy::format_collect,
+        reason = "tests state small numbers exactly"
+    )
+)]
+
 pub mod alarm;
-pub mod aws;
-pub mod cli;
-pub mod clock;
+pub mod metric;
+pub mod pipeline;
+pub mod store;
+
 pub mod config;
 pub mod cost;
 pub mod definition;
-pub mod exposition;
 pub mod finding;
+pub mod tree;
+
+pub mod agent;
+pub mod aws;
+pub mod cli;
+pub mod clock;
+pub mod exposition;
 pub mod host;
 pub mod http;
-pub mod metric;
-pub mod pipeline;
 pub mod publish;
 pub mod sources;
 pub mod stats;
-pub mod store;
-pub mod tree;

@@ -26,7 +26,7 @@ const PHASE_MAX: Duration = Duration::from_secs(20);
 
 /// Waits between attempts while CloudWatch cannot be reached: full jitter up to twice as much each time.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
-const BACKOFF_MAX: Duration = Duration::from_secs(60);
+const BACKOFF_MAX: Duration = Duration::from_mins(1);
 
 /// When this host publishes: at `phase` after every multiple of `interval`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ where
                     batches.extend([newer, batch]);
                 }
                 Err(Failure::Rejected(message) | Failure::TooLarge(message)) => {
-                    self.rejected(&batch, &message)
+                    self.rejected(&batch, &message);
                 }
                 Err(failure) => {
                     if matches!(
@@ -201,20 +201,24 @@ where
 
     /// Notes that nothing can be sent for now. One line for each outage, however long it lasts.
     pub fn failed(&mut self, failure: &Failure) {
-        match &mut self.outage {
-            Some(outage) => outage.attempts += 1,
-            None => {
-                self.outage = Some(Outage {
-                    since: Instant::now(),
-                    attempts: 1,
-                });
-                warn!(
-                    held = self.outbox.len(),
-                    at_most = OUTBOX_MAX,
-                    error = failure.message(),
-                    "publishing failed; datapoints are held and tried again"
-                );
-            }
+        if let Some(outage) = &mut self.outage {
+            outage.attempts += 1;
+            return;
+        }
+        self.outage = Some(Outage {
+            since: Instant::now(),
+            attempts: 1,
+        });
+        let (held, at_most, error) = (self.outbox.len(), OUTBOX_MAX, failure.message());
+        match failure {
+            Failure::NotSent(_) => warn!(
+                held,
+                at_most, error, "nothing can be published yet; datapoints are held"
+            ),
+            _ => warn!(
+                held,
+                at_most, error, "publishing failed; datapoints are held and tried again"
+            ),
         }
     }
 

@@ -233,7 +233,8 @@ impl Slot {
         let mut statistics = StatisticSet::EMPTY;
         let mut distribution = Distribution::new();
         for &(value, count) in values {
-            if !in_range(value) || !(count > 0.0 && count.is_finite()) {
+            let countable = count > 0.0 && count.is_finite();
+            if !(in_range(value) && countable) {
                 return None;
             }
             statistics.merge(&StatisticSet::of(value, count));

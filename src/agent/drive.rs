@@ -73,7 +73,9 @@ impl Drive {
         judge.pipeline.set_alarms(prepared.alarms, first.at);
         judge.statuses = judge.pipeline.statuses().into();
         judge.step(first);
-        waiting.into_iter().for_each(|look| judge.step(look));
+        for look in waiting {
+            judge.step(look);
+        }
         while let Some(look) = looks.recv().await {
             judge.step(look);
         }
@@ -128,10 +130,12 @@ impl Judge {
                 "the clock was set back; samples are dropped until it stands where it stood"
             );
         }
-        dropped
-            .into_iter()
-            .for_each(|reason| self.drive.stats.dropped.add(label(reason), 1));
-        transitions.iter().for_each(log);
+        for reason in dropped {
+            self.drive.stats.dropped.add(label(reason), 1);
+        }
+        for transition in &transitions {
+            log(transition);
+        }
         self.publish(datapoints);
         if evaluated > 0 {
             self.statuses = self.pipeline.statuses().into();
@@ -180,7 +184,7 @@ fn log(
     let (alarm, certainty) = (&alarm.name, certainty.name());
     match to {
         StateValue::Alarm => {
-            warn!(alarm, %from, %to, %at, certainty, reason, "alarm changed state")
+            warn!(alarm, %from, %to, %at, certainty, reason, "alarm changed state");
         }
         _ => info!(alarm, %from, %to, %at, certainty, reason, "alarm changed state"),
     }

@@ -98,7 +98,7 @@ struct Tracked {
 
 impl Evaluator {
     /// Replaces the alarms. One that was there before keeps its state, and its schedule if it did not change; a new one is
-    /// INSUFFICIENT_DATA and first judged one evaluation interval after `at`.
+    /// `INSUFFICIENT_DATA` and first judged one evaluation interval after `at`.
     pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
         let mut before: HashMap<String, Tracked> = self
             .alarms
@@ -328,7 +328,7 @@ impl Status {
                     points: in_range.to_vec(),
                     decision,
                     certainty: certainty.clone(),
-                })
+                });
             }
         }
         self.enter(decision.verdict.state(self.state), alarm, now, certainty)

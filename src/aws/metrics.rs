@@ -60,8 +60,8 @@ impl Failure {
             | Self::Rejected(message)
             | Self::TooLarge(message)
             | Self::Denied(message)
-            | Self::Throttled(message) => message,
-            Self::Failed { message, .. } => message,
+            | Self::Throttled(message)
+            | Self::Failed { message, .. } => message,
         }
     }
 }

@@ -122,9 +122,9 @@ async fn watch(plan: Plan) -> Exit {
 
 /// Binds the address and catches the signals, before anything is said.
 async fn begin(listen: SocketAddr) -> anyhow::Result<(TcpListener, impl Future<Output = ()>)> {
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("cannot listen on `{listen}`"))?;
+    let listener = TcpListener::bind(listen).await.with_context(|| {
+        format!("cannot listen on `{listen}` (`--listen` takes another address)")
+    })?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let address = listener.local_addr()?;

@@ -30,7 +30,7 @@ const VALUE_LENGTH_MAX: usize = 1024;
 
 /// How often the host is looked at; a longer interval would leave minutes without a sample.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
-const INTERVAL_MAX: Duration = Duration::from_secs(60);
+const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 /// Reads the text of a configuration file; an empty one is the built-in defaults.
 pub fn resolve(file: &str, text: &str) -> Result<Config, Vec<Finding>> {
@@ -320,7 +320,7 @@ pub fn check_region(region: &str) -> Result<(), String> {
         .is_some_and(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
     let words: Vec<&str> = parts.collect();
     let is_word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
-    if number && words.len() >= 2 && words.iter().all(|part| is_word(&part)) {
+    if number && words.len() >= 2 && words.iter().all(is_word) {
         return Ok(());
     }
     Err(format!(

@@ -1,6 +1,6 @@
 //! Every metric family that is shown, with its name, help and rows.
 //!
-//! Host metrics bear node_exporter's names and help, so that dashboards and rules for it work unchanged.
+//! Host metrics bear `node_exporter`'s names and help, so that dashboards and rules for it work unchanged.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -15,7 +15,7 @@ pub const MODES: [&str; 8] = [
 const IDLE: usize = 3;
 const IOWAIT: usize = 4;
 
-/// A core whose idle time falls by this many seconds was taken away in between; node_exporter's bound.
+/// A core whose idle time falls by this many seconds was taken away in between; `node_exporter`'s bound.
 const HOTPLUG_FALL_SECONDS: u64 = 3;
 
 /// Seconds per mode since the host started.

@@ -23,6 +23,7 @@ struct Alarms<'a> {
 }
 
 #[derive(Serialize)]
+#[expect(clippy::struct_field_names, reason = "named as CloudWatch names them")]
 struct Alarm<'a> {
     name: &'a str,
     description: Option<&'a str>,

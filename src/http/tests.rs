@@ -151,78 +151,51 @@ async fn before_the_first_look_only_health_is_known() {
 async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
     let (status, body) = text("/api/v1/alarms/a%20%3Chot%3E%20one").await;
     assert_eq!(status, StatusCode::OK);
+    let mut alarm: serde_json::Value = serde_json::from_str(&body).unwrap();
+    let datapoints = alarm["evaluation"]["datapoints"].as_array_mut().unwrap();
+    assert_eq!(datapoints.len(), 7, "the whole evaluation range");
+    datapoints.truncate(1);
     expect![[r#"
         {
-          "name": "a <hot> one",
+          "actions_enabled": false,
+          "alarm_actions": [],
+          "certainty": "determined",
+          "certainty_depends_on_ranges": null,
+          "definition": {
+            "comparison_operator": "GreaterThanThreshold",
+            "datapoints_to_alarm": null,
+            "evaluation_periods": 2,
+            "metric": "CWBridge m",
+            "period": 60,
+            "statistic": "Average",
+            "threshold": 50.0,
+            "treat_missing_data": "breaching",
+            "unit": null
+          },
           "description": null,
+          "evaluated_at": "1970-01-01T00:03:00Z",
+          "evaluation": {
+            "datapoints": [
+              {
+                "sample_count": 1.0,
+                "timestamp": "1970-01-01T00:02:00Z",
+                "value": 90.0
+              }
+            ],
+            "datapoints_breaching": 2,
+            "datapoints_filled": 0,
+            "datapoints_used": 2
+          },
+          "insufficient_data_actions": [],
           "mirrored": true,
+          "name": "a <hot> one",
           "not_mirrored_reason": null,
+          "ok_actions": [],
           "state": "ALARM",
           "state_reason": "Threshold Crossed: 1 datapoint [90.0 (01/01/70 00:00:00)] was greater than the threshold (50.0) and 1 missing datapoint was treated as [Breaching].",
           "state_reason_data": "{\"version\":\"1.0\",\"queryDate\":\"1970-01-01T00:01:00.000+0000\",\"startDate\":\"1970-01-01T00:00:00.000+0000\",\"statistic\":\"Average\",\"period\":60,\"recentDatapoints\":[90.0],\"threshold\":50.0,\"evaluatedDatapoints\":[{\"timestamp\":\"1970-01-01T00:00:00.000+0000\",\"sampleCount\":1.0,\"value\":90.0}]}",
-          "state_transitioned_at": "1970-01-01T00:01:00Z",
-          "certainty": "determined",
-          "certainty_depends_on_ranges": null,
-          "evaluated_at": "1970-01-01T00:03:00Z",
-          "evaluation": {
-            "datapoints_used": 2,
-            "datapoints_breaching": 2,
-            "datapoints_filled": 0,
-            "datapoints": [
-              {
-                "timestamp": "1970-01-01T00:02:00Z",
-                "value": 90.0,
-                "sample_count": 1.0
-              },
-              {
-                "timestamp": "1970-01-01T00:01:00Z",
-                "value": 90.0,
-                "sample_count": 1.0
-              },
-              {
-                "timestamp": "1970-01-01T00:00:00Z",
-                "value": 90.0,
-                "sample_count": 1.0
-              },
-              {
-                "timestamp": "1969-12-31T23:59:00Z",
-                "value": null,
-                "sample_count": 0.0
-              },
-              {
-                "timestamp": "1969-12-31T23:58:00Z",
-                "value": null,
-                "sample_count": 0.0
-              },
-              {
-                "timestamp": "1969-12-31T23:57:00Z",
-                "value": null,
-                "sample_count": 0.0
-              },
-              {
-                "timestamp": "1969-12-31T23:56:00Z",
-                "value": null,
-                "sample_count": 0.0
-              }
-            ]
-          },
-          "definition": {
-            "metric": "CWBridge m",
-            "statistic": "Average",
-            "unit": null,
-            "period": 60,
-            "evaluation_periods": 2,
-            "datapoints_to_alarm": null,
-            "comparison_operator": "GreaterThanThreshold",
-            "threshold": 50.0,
-            "treat_missing_data": "breaching"
-          },
-          "actions_enabled": false,
-          "alarm_actions": [],
-          "ok_actions": [],
-          "insufficient_data_actions": []
-        }
-    "#]].assert_eq(&body);
+          "state_transitioned_at": "1970-01-01T00:01:00Z"
+        }"#]].assert_eq(&serde_json::to_string_pretty(&alarm).unwrap());
 }
 
 #[tokio::test]

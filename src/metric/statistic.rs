@@ -103,7 +103,7 @@ impl fmt::Display for Statistic {
 mod tests {
     use super::*;
 
-    /// Recorded by LocalStack on AWS (`test_put_metric_data_values_list`): values 1 and 10, counts 2 and 4.
+    /// Recorded by `LocalStack` on AWS (`test_put_metric_data_values_list`): values 1 and 10, counts 2 and 4.
     #[test]
     fn values_with_counts_sum_up_as_recorded() {
         let mut set = StatisticSet::of(1.0, 2.0);

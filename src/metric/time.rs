@@ -9,11 +9,13 @@ pub struct Timestamp(pub i64);
 
 impl Timestamp {
     /// The start of the step of `seconds` that this instant lies in, counted from the epoch.
+    #[must_use]
     pub fn floor(self, seconds: i64) -> Self {
         Self(self.0.saturating_sub(self.0.rem_euclid(seconds)))
     }
 
     /// The first multiple of `seconds` that is not before this instant.
+    #[must_use]
     pub fn ceil(self, seconds: i64) -> Self {
         let floor = self.floor(seconds);
         if floor == self { self } else { floor + seconds }

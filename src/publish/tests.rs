@@ -37,7 +37,7 @@ async fn rounds(
     };
     let stats = Arc::new(Stats::default());
     let schedule = Schedule {
-        interval: Duration::from_secs(60),
+        interval: Duration::from_mins(1),
         phase: PHASE_MIN,
     };
     let mut publisher = Publisher::new(put, schedule, Arc::clone(&stats));
@@ -135,7 +135,7 @@ async fn what_is_left_is_sent_when_the_source_ends() {
         std::future::ready(Ok(()))
     };
     let schedule = Schedule {
-        interval: Duration::from_secs(60),
+        interval: Duration::from_mins(1),
         phase: PHASE_MIN,
     };
     let (sender, receiver) = mpsc::channel(1);
@@ -149,7 +149,7 @@ async fn what_is_left_is_sent_when_the_source_ends() {
 
 #[test]
 fn hosts_keep_their_phase_and_differ_in_it() {
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let phases: Vec<Duration> = (0..100)
         .map(|host| Schedule::of(&format!("i-{host}"), minute).phase)
         .collect();

@@ -30,14 +30,9 @@ impl History {
         }
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "between 0 and HISTORY_SLOTS_MAX"
-    )]
     pub(super) fn keep(&mut self, seconds: i64) {
         let slots = (seconds + self.resolution.seconds() - 1) / self.resolution.seconds();
-        self.slots_max = slots.clamp(0, HISTORY_SLOTS_MAX) as usize;
+        self.slots_max = usize::try_from(slots.clamp(0, HISTORY_SLOTS_MAX)).unwrap_or(0);
         self.forget();
     }
 

@@ -1,1 +1,14 @@
+//! The one integration binary.
+//!
+//! `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `examples`: what
+//! stands in `config` and `deploy`. `tidy`: the architecture. `e2e`: the program among its real peers, LocalStack and
+//! Prometheus; slow, and run one after the other by `tests/run`.
 
+#![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+
+mod alarms;
+mod cli;
+mod e2e;
+mod examples;
+mod tidy;
+mod world;

@@ -1,0 +1,227 @@
+//! The program from outside: exit codes, messages, and its way down.
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use expect_test::{Expect, expect};
+
+use crate::world::{Folder, Process, cwbridge, free_port, get, wait};
+
+/// Runs the program to its end in a folder with the given files; what it says on both streams, and its exit code.
+#[track_caller]
+fn check(name: &str, args: &[&str], files: &[(&str, &str)], expected: Expect) {
+    let folder = Folder::new(name);
+    for (name, text) in files {
+        folder.write(name, text);
+    }
+    let output = cwbridge()
+        .args(args)
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    expected.assert_eq(&format!(
+        "{}{}exit {}\n",
+        text(&output.stdout),
+        text(&output.stderr),
+        output.status.code().unwrap()
+    ));
+}
+
+const ALARM: &str = r#"{"AlarmName": "a", "Namespace": "n", "MetricName": "m", "Statistic": "Average", "Period": 60,
+ "EvaluationPeriods": 2, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 50}"#;
+
+#[test]
+fn every_mistake_in_every_file_is_told_and_nothing_is_started() {
+    let alarms = ALARM.replace("60", "61").replace("\"Average\"", "\"Mean\"");
+    check(
+        "mistakes",
+        &["run", "--config", "c.toml"],
+        &[
+            (
+                "c.toml",
+                "alarms = [\"a.json\", \"b.json\", \"none.json\", \"x*.json\"]",
+            ),
+            ("a.json", &alarms),
+            ("b.json", "{\"AlarmName\":\n"),
+        ],
+        expect![[r#"
+            error: a.json:1:70: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`
+            error: a.json:1:88: alarm `a`: Period must be 10, 20, 30 or a multiple of 60, but is 61
+            error: b.json:1:1: unclosed bracket '{' at line 1, column 1
+            error: none.json: cannot be read: No such file or directory (os error 2)
+            error: c.toml: `alarms` has the pattern `x*.json`, which no file matches
+            exit 2
+        "#]],
+    );
+    check(
+        "mistakes-config",
+        &["run", "--config", "c.toml"],
+        &[("c.toml", "[serve]\nlisten = 5\n[publsh]\nregion = \"moon\"")],
+        expect![[r#"
+            error: c.toml:2:10: `listen` is the number 5, but must be a string
+            error: c.toml:3:2: the configuration has no key `publsh`; did you mean `publish`?
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
+fn two_alarms_of_one_name_are_refused() {
+    let files = [
+        ("c.toml", "alarms = [\"*.json\"]"),
+        ("a.json", ALARM),
+        ("b.json", ALARM),
+    ];
+    check(
+        "twice",
+        &["run", "--config", "c.toml"],
+        &files,
+        expect![[r#"
+            error: b.json:1:1: alarm `a` is defined twice, first at a.json:1:1
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_clear_line() {
+    check(
+        "unreadable",
+        &["run", "--config", "none.toml"],
+        &[],
+        expect![[r#"
+            error: none.toml: cannot be read: No such file or directory (os error 2)
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
+fn a_region_that_is_malformed_is_an_error_wherever_it_is_set() {
+    let run = |variable, value| cwbridge().arg("run").env(variable, value).output().unwrap();
+    let output = run("AWS_REGION", "Ireland");
+    assert_eq!(output.status.code(), Some(2));
+    expect![[r#"
+        error: `AWS_REGION`: region `Ireland` is malformed; a region is named like `us-east-1`
+    "#]]
+    .assert_eq(&String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn a_port_in_use_is_one_clear_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = cwbridge()
+        .args(["run", "--listen", &address])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr).replace(&address, "ADDRESS");
+    expect![[r#"
+        error: cannot listen on `ADDRESS` (`--listen` takes another address): Address already in use (os error 98)
+    "#]].assert_eq(&said);
+}
+
+#[test]
+fn wrong_usage_is_explained() {
+    check(
+        "usage",
+        &["run", "--lisen", "x"],
+        &[],
+        expect![[r#"
+        error: unexpected argument '--lisen' found
+
+          tip: a similar argument exists: '--listen'
+
+        Usage: cwbridge run --listen <ADDR>
+
+        For more information, try '--help'.
+        exit 2
+    "#]],
+    );
+    check(
+        "nothing",
+        &["run", "--listen", "localhost"],
+        &[],
+        expect![[r#"
+            error: invalid value 'localhost' for '--listen <ADDR>': invalid socket address syntax
+
+            For more information, try '--help'.
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
+fn without_aws_it_serves_judges_and_stops_when_asked() {
+    for signal in ["-TERM", "-INT"] {
+        let port = free_port();
+        let mut process =
+            Process::start(cwbridge().args(["run", "--listen", &format!("127.0.0.1:{port}")]));
+        let metrics = wait(Duration::from_secs(5), "/metrics", || get(port, "/metrics"));
+        assert!(
+            metrics.contains("node_cpu_seconds_total{cpu=\"0\",mode=\"idle\"}"),
+            "{metrics}"
+        );
+        wait(Duration::from_secs(5), "the alarm", || {
+            get(port, "/api/v1/alarms/cpu-high")
+        });
+        process.wait_for_line("there is no region", Duration::from_secs(5));
+        let (code, took) = process.stop(signal);
+        assert_eq!(code, Some(0), "{}", process.log());
+        assert!(took < Duration::from_secs(5), "{took:?}");
+    }
+}
+
+#[test]
+fn without_credentials_there_is_one_warning() {
+    let port = free_port();
+    let process = Process::start(cwbridge().env("AWS_REGION", "eu-west-1").args([
+        "run",
+        "--listen",
+        &format!("127.0.0.1:{port}"),
+    ]));
+    process.wait_for_line("there are no credentials", Duration::from_secs(10));
+    assert!(get(port, "/-/ready").unwrap().contains("true"));
+    assert_eq!(process.count("WARN"), 1, "{}", process.log());
+    assert!(
+        process.log().contains("held=0 at_most=4096"),
+        "{}",
+        process.log()
+    );
+}
+
+#[test]
+fn off_loopback_there_is_a_warning() {
+    let process =
+        Process::start(cwbridge().args(["run", "--listen", &format!("0.0.0.0:{}", free_port())]));
+    process.wait_for_line("anyone who reaches this address", Duration::from_secs(5));
+}
+
+#[test]
+fn a_dry_run_prints_what_would_be_sent() {
+    let folder = Folder::new("dry");
+    let config = folder.write("c.toml", "[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[]]\nhigh_resolution = true");
+    let output = cwbridge()
+        .args(["run", "--dry-run", "--config", config.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let datum: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&datum["Namespace"], &datum["MetricName"], &datum["Unit"]),
+        (
+            &"CWBridge".into(),
+            &"CPUUtilization".into(),
+            &"Percent".into()
+        )
+    );
+    assert_eq!(
+        (
+            &datum["StorageResolution"],
+            datum["Values"].as_array().unwrap().len()
+        ),
+        (&1.into(), 1)
+    );
+}

@@ -1,0 +1,182 @@
+//! What tests need of the world: places, ports, processes.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests with real peers run in real time"
+)]
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+pub(crate) fn data(name: &str) -> PathBuf {
+    root().join("tests/data").join(name)
+}
+
+/// The program, in an environment of its own: no region, no credentials, no instance metadata.
+pub(crate) fn cwbridge() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cwbridge"));
+    command
+        .env_clear()
+        .env("HOME", "/nonexistent")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .stdin(Stdio::null());
+    command
+}
+
+/// A folder that is removed with its content.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("cwbridge-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
+}
+
+/// A child process that is killed in the end, with the lines it wrote so far.
+pub(crate) struct Process {
+    pub(crate) child: Child,
+    lines: Arc<Mutex<Vec<String>>>,
+}
+
+impl Process {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        read_lines(child.stdout.take().unwrap(), Arc::clone(&lines));
+        read_lines(child.stderr.take().unwrap(), Arc::clone(&lines));
+        Self { child, lines }
+    }
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        self.lines.lock().unwrap().clone()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        self.lines().join("\n")
+    }
+
+    pub(crate) fn count(&self, text: &str) -> usize {
+        self.lines()
+            .iter()
+            .filter(|line| line.contains(text))
+            .count()
+    }
+
+    pub(crate) fn wait_for_line(&self, text: &str, limit: Duration) {
+        wait(limit, &format!("`{text}` in the log"), || {
+            (self.count(text) > 0).then_some(())
+        });
+    }
+
+    /// Sends a signal and waits for the end. Returns the exit code and how long it took.
+    pub(crate) fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
+        let start = Instant::now();
+        Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        let status = wait(Duration::from_secs(20), "the process to end", || {
+            self.child.try_wait().unwrap()
+        });
+        (status.code(), start.elapsed())
+    }
+}
+
+fn read_lines(stream: impl std::io::Read + Send + 'static, lines: Arc<Mutex<Vec<String>>>) {
+    std::thread::spawn(move || {
+        for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            lines.lock().unwrap().push(line);
+        }
+    });
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again until there is an answer.
+#[track_caller]
+pub(crate) fn wait<T>(limit: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(start.elapsed() < limit, "waited {limit:?} for {what}");
+        pause(Duration::from_millis(100));
+    }
+}
+
+pub(crate) fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// The body of a page, if the server answers with success.
+pub(crate) fn get(port: u16, path: &str) -> Option<String> {
+    use std::io::Write as _;
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .ok()?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let (head, body) = answer.split_once("\r\n\r\n")?;
+    head.split(' ')
+        .nth(1)?
+        .starts_with('2')
+        .then(|| body.to_owned())
+}
+
+/// The value of the first series on a page of metrics that begins with `series`.
+pub(crate) fn value(metrics: &str, series: &str) -> Option<f64> {
+    metrics
+        .lines()
+        .find(|line| line.starts_with(series))?
+        .rsplit(' ')
+        .next()?
+        .parse()
+        .ok()
+}
