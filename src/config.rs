@@ -5,6 +5,8 @@ mod resolve;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::finding::Position;
+
 pub use resolve::{check_region, resolve};
 
 /// The address of `/metrics`, unless set otherwise.
@@ -12,11 +14,18 @@ pub const LISTEN: &str = "127.0.0.1:10106";
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Files or globs as written; `None` for the built-in alarm.
-    pub alarms: Option<Vec<String>>,
+    /// `None` for the built-in alarm.
+    pub alarms: Option<Vec<AlarmFiles>>,
     pub listen: SocketAddr,
     pub publish: Publish,
     pub collectors: Collectors,
+}
+
+/// A file or glob as written, relative to the configuration file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlarmFiles {
+    pub pattern: String,
+    pub position: Position,
 }
 
 /// What goes to CloudWatch, and where that is.

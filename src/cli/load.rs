@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::alarm::Alarm;
-use crate::config::{self, Config};
+use crate::config::{self, AlarmFiles, Config};
 use crate::definition::{Definition, duplicates, parse};
 use crate::finding::{Finding, Position};
 
@@ -21,10 +21,18 @@ pub(super) fn load(config: Option<&Path>) -> Result<(Config, Option<Vec<Alarm>>)
         None => Some(Path::new(DEFAULT_CONFIG)).filter(|path| path.exists()),
     };
     let (name, text) = match path {
-        Some(path) => (
-            path.display().to_string(),
-            read(path).map_err(|finding| vec![finding])?,
-        ),
+        Some(path) => {
+            let name = path.display().to_string();
+            let unreadable = |message| {
+                vec![Finding {
+                    file: "--config".to_owned(),
+                    position: Position::default(),
+                    message,
+                }]
+            };
+            let (_, text) = read(path.to_owned()).map_err(unreadable)?;
+            (name, text)
+        }
         None => (String::new(), String::new()),
     };
     let config = config::resolve(&name, &text)?;
@@ -37,30 +45,25 @@ pub(super) fn load(config: Option<&Path>) -> Result<(Config, Option<Vec<Alarm>>)
     Ok((config, alarms))
 }
 
-fn alarms(patterns: &[String], folder: &Path, config: &str) -> Result<Vec<Alarm>, Vec<Finding>> {
+fn alarms(files: &[AlarmFiles], folder: &Path, config: &str) -> Result<Vec<Alarm>, Vec<Finding>> {
     let mut findings = Vec::new();
     let mut definitions: Vec<Definition> = Vec::new();
-    for pattern in patterns {
-        let files = match files(pattern, folder) {
-            Ok(files) => files,
-            Err(message) => {
-                findings.push(Finding {
-                    file: config.to_owned(),
-                    position: Position::default(),
-                    message,
-                });
-                continue;
-            }
-        };
-        for file in files {
-            match read(&file) {
-                Ok(text) => {
+    for AlarmFiles { pattern, position } in files {
+        let texts: Result<Vec<(PathBuf, String)>, String> =
+            matching(pattern, folder).and_then(|files| files.into_iter().map(read).collect());
+        match texts {
+            Ok(texts) => {
+                for (file, text) in texts {
                     let (mut sound, mut wrong) = parse(&file.display().to_string(), &text);
                     definitions.append(&mut sound);
                     findings.append(&mut wrong);
                 }
-                Err(finding) => findings.push(finding),
             }
+            Err(message) => findings.push(Finding {
+                file: config.to_owned(),
+                position: *position,
+                message: format!("`alarms`: {message}"),
+            }),
         }
     }
     findings.append(&mut duplicates(&definitions));
@@ -75,37 +78,30 @@ fn alarms(patterns: &[String], folder: &Path, config: &str) -> Result<Vec<Alarm>
 }
 
 /// The files that a name or pattern stands for. A plain name need not exist here; reading it says so.
-fn files(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn matching(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, String> {
     if !pattern.contains(['*', '?', '[']) {
         return Ok(vec![folder.join(pattern)]);
     }
-    let escaped = glob::Pattern::escape(&folder.display().to_string());
-    let full = Path::new(&escaped).join(pattern);
-    let matches = glob::glob(&full.display().to_string()).map_err(|error| {
-        format!("`alarms` has the pattern `{pattern}`, which is malformed: {error}")
-    })?;
+    let folder = Path::new(&glob::Pattern::escape(&folder.display().to_string())).join(pattern);
+    let matches = glob::glob(&folder.display().to_string())
+        .map_err(|error| format!("the pattern `{pattern}` is malformed: {error}"))?;
     let files: Vec<PathBuf> = matches.filter_map(Result::ok).collect();
     if files.is_empty() {
-        Err(format!(
-            "`alarms` has the pattern `{pattern}`, which no file matches"
-        ))
+        Err(format!("no file matches `{pattern}`"))
     } else {
         Ok(files)
     }
 }
 
-fn read(path: &Path) -> Result<String, Finding> {
-    let finding = |message| Finding {
-        file: path.display().to_string(),
-        position: Position::default(),
-        message,
-    };
-    let cannot = |error: std::io::Error| finding(format!("cannot be read: {error}"));
-    let size = fs::metadata(path).map_err(cannot)?.len();
+fn read(path: PathBuf) -> Result<(PathBuf, String), String> {
+    let cannot = |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
+    let size = fs::metadata(&path).map_err(cannot)?.len();
     if size > FILE_BYTES_MAX {
-        return Err(finding(format!(
-            "has {size} bytes, but at most {FILE_BYTES_MAX} are read"
-        )));
+        return Err(format!(
+            "`{}` has {size} bytes, but at most {FILE_BYTES_MAX} are read",
+            path.display()
+        ));
     }
-    fs::read_to_string(path).map_err(cannot)
+    let text = fs::read_to_string(&path).map_err(cannot)?;
+    Ok((path, text))
 }

@@ -7,7 +7,8 @@ use crate::finding::{Finding, Report, did_you_mean, one_of};
 use crate::tree::{self, Node};
 
 use super::{
-    Collector, Collectors, Config, KNOWN_DIMENSIONS, LISTEN, PUBLISHABLE, Publish, PublishedMetric,
+    AlarmFiles, Collector, Collectors, Config, KNOWN_DIMENSIONS, LISTEN, PUBLISHABLE, Publish,
+    PublishedMetric,
 };
 
 const KEYS: [&str; 4] = ["alarms", "serve", "publish", "collectors"];
@@ -41,9 +42,7 @@ pub fn resolve(file: &str, text: &str) -> Result<Config, Vec<Finding>> {
     };
     reader.keys("the configuration", &tree, &KEYS);
     let config = Config {
-        alarms: tree
-            .get("alarms")
-            .and_then(|node| reader.report.strings("alarms", node)),
+        alarms: tree.get("alarms").map(|node| reader.alarms(node)),
         listen: reader.listen(tree.get("serve")),
         publish: reader.publish(tree.get("publish")),
         collectors: reader.collectors(tree.get("collectors")),
@@ -67,6 +66,18 @@ impl Reader<'_> {
         if self.report.table(whose, node).is_some() {
             self.report.unknown_keys(whose, node, known);
         }
+    }
+
+    fn alarms(&mut self, node: &Node) -> Vec<AlarmFiles> {
+        let nodes = self.report.list("alarms", node).unwrap_or_default();
+        let file = |node: &Node| {
+            let pattern = self.report.string("alarms", node)?;
+            Some(AlarmFiles {
+                pattern,
+                position: node.position,
+            })
+        };
+        nodes.iter().filter_map(file).collect()
     }
 
     fn listen(&mut self, serve: Option<&Node>) -> SocketAddr {

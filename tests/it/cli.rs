@@ -49,8 +49,8 @@ fn every_mistake_in_every_file_is_told_and_nothing_is_started() {
             error: a.json:1:70: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`
             error: a.json:1:88: alarm `a`: Period must be 10, 20, 30 or a multiple of 60, but is 61
             error: b.json:1:1: unclosed bracket '{' at line 1, column 1
-            error: none.json: cannot be read: No such file or directory (os error 2)
-            error: c.toml: `alarms` has the pattern `x*.json`, which no file matches
+            error: c.toml:1:31: `alarms`: `none.json` cannot be read: No such file or directory (os error 2)
+            error: c.toml:1:44: `alarms`: no file matches `x*.json`
             exit 2
         "#]],
     );
@@ -91,7 +91,7 @@ fn a_file_that_cannot_be_read_is_one_clear_line() {
         &["run", "--config", "none.toml"],
         &[],
         expect![[r#"
-            error: none.toml: cannot be read: No such file or directory (os error 2)
+            error: none.toml: `none.toml` cannot be read: No such file or directory (os error 2)
             exit 2
         "#]],
     );

@@ -1,1 +1,257 @@
+//! The program among its real peers: LocalStack for CloudWatch, the `aws` command line as a second client, Prometheus.
+//!
+//! `tests/run` installs what is needed and runs these one after the other, so that the CPU load of one is not seen by
+//! another. What is not installed is skipped and named, unless `CWBRIDGE_REQUIRE_PEERS` is 1.
 
+mod load;
+mod localstack;
+mod metadata;
+mod prometheus;
+
+use std::time::{Duration, SystemTime};
+
+use crate::world::{Folder, Process, cwbridge, free_port, get, value, wait};
+
+use load::Load;
+use localstack::LocalStack;
+use prometheus::Prometheus;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Two metrics from the same looks: one second by second, judged every ten seconds, and one by the minute.
+const CONFIG: &str = r#"
+alarms = ["alarms.json"]
+[publish]
+dimensions = { Test = "whole-way" }
+[[publish.metric]]
+names = ["CPUUtilization"]
+dimensions = [["host"]]
+high_resolution = true
+[[publish.metric]]
+names = ["CPUUtilization"]
+dimensions = [[]]
+"#;
+
+const ALARM: &str = r#"{
+  "AlarmName": "cpu-hot", "Namespace": "CWBridge", "MetricName": "CPUUtilization",
+  "Dimensions": [{"Name": "host", "Value": "${hostname}"}, {"Name": "Test", "Value": "whole-way"}],
+  "Statistic": "Average", "Period": 10, "EvaluationPeriods": 1, "DatapointsToAlarm": 1,
+  "ComparisonOperator": "GreaterThanThreshold", "Threshold": 75, "TreatMissingData": "missing"
+}"#;
+
+#[test]
+fn the_whole_way_to_cloudwatch_and_to_prometheus() {
+    let (Some(cloudwatch), Some(prometheus)) = (LocalStack::start(), Prometheus::program()) else {
+        return;
+    };
+    let folder = Folder::new("whole-way");
+    let config = folder.write("cwbridge.toml", CONFIG);
+    folder.write("alarms.json", ALARM);
+    let port = free_port();
+    let mut program = Process::start(cloudwatch.environment(&mut cwbridge()).args([
+        "run",
+        "--config",
+        config.to_str().unwrap(),
+        "--listen",
+        &format!("127.0.0.1:{port}"),
+    ]));
+    let prometheus = Prometheus::start(&prometheus, &folder, port);
+
+    // A full minute by the counters on /metrics, for comparison.
+    let seconds = wait_for_minute();
+    let before = wait(Duration::from_secs(5), "/metrics", || get(port, "/metrics"));
+    wait_for_state(port, "OK");
+    let load = Load::start();
+    wait_for_state(port, "ALARM");
+    drop(load);
+    wait_for_state(port, "OK");
+    wait_until(seconds + 60);
+    let after = get(port, "/metrics").unwrap();
+    let busy = utilization(&before, &after);
+
+    // Prometheus saw the alarm go up and down again.
+    let state = "cwbridge_alarm_state{alarm=\"cpu-hot\",state=\"ALARM\"}";
+    assert_eq!(
+        prometheus.query(&format!("max_over_time({state}[3m])")),
+        Some(1.0)
+    );
+    assert_eq!(
+        prometheus.query(&format!("last_over_time({state}[1m])")),
+        Some(0.0)
+    );
+    assert!(
+        prometheus
+            .query("rate(node_cpu_seconds_total{cpu=\"0\",mode=\"user\"}[1m])")
+            .is_some_and(|rate| rate > 0.0)
+    );
+
+    // CloudWatch has the minute that /metrics showed.
+    let by_the_minute = ["Name=Test,Value=whole-way"];
+    let host = hostname(port);
+    let by_the_second = [
+        "Name=Test,Value=whole-way",
+        &format!("Name=host,Value={host}"),
+    ];
+    let minute = wait(MINUTE, "the minute in CloudWatch", || {
+        cloudwatch.statistics(&by_the_minute, "Average", seconds, seconds + 60)
+    });
+    assert!(
+        (minute - busy).abs() < 2.0,
+        "CloudWatch says {minute} percent, /metrics said {busy}"
+    );
+    let count = |dimensions: &[&str]| {
+        cloudwatch.statistics(dimensions, "SampleCount", seconds, seconds + 60)
+    };
+    assert!(
+        count(&by_the_minute).is_some_and(|count| (58.0..=60.0).contains(&count)),
+        "{:?}",
+        count(&by_the_minute)
+    );
+
+    // What was open is closed and sent, and nothing is lost or sent twice.
+    let (code, took) = program.stop("-TERM");
+    assert_eq!(code, Some(0), "{}", program.log());
+    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(
+        program.count("CloudWatch has every datapoint"),
+        1,
+        "{}",
+        program.log()
+    );
+    let total = |dimensions: &[&str]| {
+        cloudwatch
+            .statistics(dimensions, "SampleCount", seconds - 300, seconds + 600)
+            .unwrap()
+    };
+    assert_eq!(
+        total(&by_the_minute),
+        total(&by_the_second),
+        "both metrics are made of the same looks"
+    );
+    assert_eq!(program.count("alarm changed state"), 3, "{}", program.log());
+}
+
+/// On EC2 with an instance role nothing needs to be configured: identity, region and credentials come from the instance
+/// metadata service.
+#[test]
+fn on_an_instance_with_a_role_the_same_command_publishes() {
+    let Some(cloudwatch) = LocalStack::start() else {
+        return;
+    };
+    let metadata = metadata::serve("i-0e2e", "us-east-1");
+    let folder = Folder::new("instance");
+    let config = folder.write(
+        "cwbridge.toml",
+        "[[publish.metric]]\nnames = [\"CPUUtilization\"]\nhigh_resolution = true",
+    );
+    let mut command = cwbridge();
+    command
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata)
+        .env("AWS_ENDPOINT_URL", cloudwatch.url());
+    let port = free_port();
+    let program = Process::start(command.args([
+        "run",
+        "--config",
+        config.to_str().unwrap(),
+        "--listen",
+        &format!("127.0.0.1:{port}"),
+    ]));
+    program.wait_for_line("CPUUtilization {InstanceId=i-0e2e}", Duration::from_secs(5));
+    let now = unix_time();
+    wait(MINUTE, "datapoints under the instance id", || {
+        cloudwatch.statistics(
+            &["Name=InstanceId,Value=i-0e2e"],
+            "Average",
+            now - 60,
+            now + 60,
+        )
+    });
+    assert_eq!(program.count("WARN"), 0, "{}", program.log());
+}
+
+/// `promtool check metrics` has nothing to say but about names that are node_exporter's own.
+#[test]
+fn promtool_accepts_the_metrics() {
+    let Some(promtool) = prometheus::installed("promtool") else {
+        return;
+    };
+    let port = free_port();
+    let _program =
+        Process::start(cwbridge().args(["run", "--listen", &format!("127.0.0.1:{port}")]));
+    let metrics = wait(Duration::from_secs(5), "the alarm on /metrics", || {
+        get(port, "/metrics").filter(|text| text.contains("cwbridge_alarm_state"))
+    });
+    let complaints = prometheus::check_metrics(&promtool, &metrics);
+    let ours: Vec<&str> = complaints
+        .lines()
+        .filter(|line| !line.starts_with("node_memory_"))
+        .collect();
+    assert_eq!(ours, Vec::<&str>::new());
+    assert!(
+        prometheus::check_metrics(&promtool, "# TYPE bad counter\nbad 1\n").contains("bad"),
+        "promtool complains where there is cause"
+    );
+}
+
+fn unix_time() -> i64 {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "tests with real peers run in real time"
+    )]
+    let now = SystemTime::now();
+    now.duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+        .try_into()
+        .unwrap()
+}
+
+/// Waits for a minute to begin, and a little for the look in it. Returns its start.
+fn wait_for_minute() -> i64 {
+    let minute = (unix_time() / 60 + 1) * 60;
+    wait_until(minute);
+    minute
+}
+
+/// Waits until the first look of the second `at` has been shown.
+fn wait_until(at: i64) {
+    wait(3 * MINUTE, "a point in time", || {
+        (unix_time() >= at).then_some(())
+    });
+    crate::world::pause(Duration::from_millis(700));
+}
+
+fn wait_for_state(port: u16, state: &str) {
+    let page = || {
+        get(port, "/api/v1/alarms/cpu-hot")
+            .filter(|alarm| alarm.contains(&format!("\"state\": \"{state}\"")))
+    };
+    wait(MINUTE, &format!("the alarm to be {state}"), page);
+}
+
+fn hostname(port: u16) -> String {
+    let page = get(port, "/").unwrap();
+    page.split("<h2>Host ")
+        .nth(1)
+        .unwrap()
+        .split('<')
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+/// The share of CPU time in percent that was not idle between two pages of metrics.
+fn utilization(before: &str, after: &str) -> f64 {
+    let seconds = |page: &str, idle: bool| -> f64 {
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with("node_cpu_seconds_total{"));
+        let of_mode = lines.filter(|line| {
+            !idle || line.contains("mode=\"idle\"") || line.contains("mode=\"iowait\"")
+        });
+        of_mode.map(|line| value(line, "").unwrap()).sum()
+    };
+    let spent = |idle| seconds(after, idle) - seconds(before, idle);
+    100.0 * (1.0 - spent(true) / spent(false))
+}

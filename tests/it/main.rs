@@ -1,7 +1,7 @@
 //! The one integration binary.
 //!
 //! `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `examples`: what
-//! stands in `config` and `deploy`. `tidy`: the architecture. `e2e`: the program among its real peers, LocalStack and
+//! stands in `config` and `deploy`. `faults`: an endpoint that refuses, stalls, or answers nonsense. `tidy`: the architecture. `e2e`: the program among its real peers, LocalStack and
 //! Prometheus; slow, and run one after the other by `tests/run`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
@@ -10,5 +10,6 @@ mod alarms;
 mod cli;
 mod e2e;
 mod examples;
+mod faults;
 mod tidy;
 mod world;

@@ -1,0 +1,88 @@
+//! Prometheus scraping the program, and promtool.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::world::{Folder, Process, free_port, get, skip, wait};
+
+pub(super) struct Prometheus {
+    _process: Process,
+    port: u16,
+}
+
+/// A program on the path; said to be skipped where there is none.
+pub(super) fn installed(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file());
+    if found.is_none() {
+        skip(&format!("{name} (Debian package prometheus)"));
+    }
+    found
+}
+
+impl Prometheus {
+    pub(super) fn program() -> Option<PathBuf> {
+        installed("prometheus")
+    }
+
+    /// Scrapes `target` once a second.
+    pub(super) fn start(program: &Path, folder: &Folder, target: u16) -> Self {
+        let text = format!(
+            "scrape_configs: [{{job_name: cwbridge, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]"
+        );
+        let config = folder.write("prometheus.yml", &text);
+        let port = free_port();
+        let flag = |name: &str, value: &str| format!("--{name}={value}");
+        let process = Process::start(Command::new(program).args([
+            flag("config.file", config.to_str().unwrap()),
+            flag(
+                "storage.tsdb.path",
+                folder.path().join("tsdb").to_str().unwrap(),
+            ),
+            flag("web.listen-address", &format!("127.0.0.1:{port}")),
+        ]));
+        let prometheus = Self {
+            _process: process,
+            port,
+        };
+        wait(Duration::from_secs(30), "Prometheus to scrape", || {
+            prometheus.query("up == 1")
+        });
+        prometheus
+    }
+
+    /// The value of the first series that answers.
+    pub(super) fn query(&self, query: &str) -> Option<f64> {
+        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let answer: serde_json::Value =
+            serde_json::from_str(&get(self.port, &format!("/api/v1/query?query={encoded}"))?)
+                .ok()?;
+        answer["data"]["result"][0]["value"][1]
+            .as_str()?
+            .parse()
+            .ok()
+    }
+}
+
+/// What promtool complains about.
+pub(super) fn check_metrics(promtool: &Path, metrics: &str) -> String {
+    let mut child = Command::new(promtool)
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(metrics.as_bytes())
+        .unwrap();
+    let output = child.wait_with_output().unwrap();
+    String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+}
