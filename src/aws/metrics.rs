@@ -7,6 +7,7 @@ use std::sync::Arc;
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::config::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sdk_cloudwatch::error::{ProvideErrorMetadata as _, SdkError};
+use aws_sdk_cloudwatch::operation::RequestId as _;
 use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{self, MetricDatum, StandardUnit};
@@ -102,8 +103,16 @@ impl Metrics {
             .put_metric_data()
             .namespace(&first.metric.namespace)
             .set_metric_data(Some(data));
-        let Err(error) = request.send().await else {
-            return Ok(());
+        let error = match request.send().await {
+            Ok(answer) if answer.request_id().is_some() => return Ok(()),
+            // The SDK takes any success for CloudWatch's, also the page of a proxy.
+            Ok(_) => {
+                return Err(Failure::Failed {
+                    message: "the answer has no request id: it is not CloudWatch's".to_owned(),
+                    answer_lost: true,
+                });
+            }
+            Err(error) => error,
         };
         if matches!(
             error,

@@ -99,13 +99,11 @@ fn the_whole_way_to_cloudwatch_and_to_prometheus() {
         (minute - busy).abs() < 2.0,
         "CloudWatch says {minute} percent, /metrics said {busy}"
     );
-    let count = |dimensions: &[&str]| {
-        cloudwatch.statistics(dimensions, "SampleCount", seconds, seconds + 60)
-    };
+    // On a busy machine a second is missed now and then, never counted twice.
+    let count = cloudwatch.statistics(&by_the_minute, "SampleCount", seconds, seconds + 60);
     assert!(
-        count(&by_the_minute).is_some_and(|count| (58.0..=60.0).contains(&count)),
-        "{:?}",
-        count(&by_the_minute)
+        count.is_some_and(|count| (50.0..=60.0).contains(&count)),
+        "{count:?} samples"
     );
 
     // What was open is closed and sent, and nothing is lost or sent twice.

@@ -68,7 +68,7 @@ fn serve(mut stream: TcpStream, mode: &Mutex<Mode>, requests: &AtomicUsize) -> O
     requests.fetch_add(1, SeqCst);
     let now = *mode.lock().unwrap();
     let answer = match now {
-        Mode::Accept => "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
+        Mode::Accept => "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\nx-amzn-requestid: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
         Mode::Page => "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 14\r\nconnection: close\r\n\r\n<html>Hi</html".to_owned(),
         Mode::Status(status) => format!("HTTP/1.1 {status} Sorry\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
         Mode::HangUp => return None,
@@ -113,7 +113,9 @@ fn start(name: &str, endpoint: u16) -> World {
 
 impl World {
     fn metric(&self, series: &str) -> f64 {
-        value(&get(self.port, "/metrics").unwrap(), series).unwrap()
+        wait(LIMIT, series, || {
+            value(&get(self.port, "/metrics")?, series)
+        })
     }
 }
 
