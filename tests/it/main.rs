@@ -5,6 +5,7 @@
 //! Prometheus; slow, and run one after the other by `tests/run`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
+#![expect(clippy::float_cmp, reason = "counts are whole numbers")]
 
 mod alarms;
 mod cli;

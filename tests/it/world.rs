@@ -5,7 +5,7 @@
     reason = "tests with real peers run in real time"
 )]
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -154,7 +154,6 @@ pub(crate) fn pause(time: Duration) {
 
 /// The body of a page, if the server answers with success.
 pub(crate) fn get(port: u16, path: &str) -> Option<String> {
-    use std::io::Write as _;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()?;
     stream
@@ -185,5 +184,5 @@ pub(crate) fn value(metrics: &str, series: &str) -> Option<f64> {
 pub(crate) fn skip(what: &str) {
     let required = std::env::var_os("CWBRIDGE_REQUIRE_PEERS").is_some_and(|value| value == "1");
     assert!(!required, "{what} is required here and not installed");
-    eprintln!("SKIPPED: {what} is not installed");
+    let _ = writeln!(std::io::stderr(), "SKIPPED: {what} is not installed");
 }

@@ -42,7 +42,7 @@ impl LocalStack {
                 ("OVERRIDE_IN_DOCKER", "0"),
             ]);
         let mut process = Process::start(&mut command);
-        wait(Duration::from_secs(120), "LocalStack", || {
+        wait(Duration::from_mins(2), "LocalStack", || {
             assert_eq!(process.child.try_wait().unwrap(), None, "{}", process.log());
             get(port, "/_localstack/health")
         });

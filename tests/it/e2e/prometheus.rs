@@ -57,7 +57,11 @@ impl Prometheus {
 
     /// The value of the first series that answers.
     pub(super) fn query(&self, query: &str) -> Option<f64> {
-        let encoded: String = query.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded: String = query
+            .bytes()
+            .flat_map(|byte| format!("%{byte:02X}").into_bytes())
+            .map(char::from)
+            .collect();
         let answer: serde_json::Value =
             serde_json::from_str(&get(self.port, &format!("/api/v1/query?query={encoded}"))?)
                 .ok()?;
