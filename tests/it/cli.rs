@@ -91,7 +91,7 @@ fn a_file_that_cannot_be_read_is_one_clear_line() {
         &["run", "--config", "none.toml"],
         &[],
         expect![[r#"
-            error: none.toml: `none.toml` cannot be read: No such file or directory (os error 2)
+            error: --config: `none.toml` cannot be read: No such file or directory (os error 2)
             exit 2
         "#]],
     );
