@@ -2,7 +2,6 @@
 
 mod outbox;
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -19,9 +18,9 @@ use crate::stats::Stats;
 pub use outbox::OUTBOX_MAX;
 use outbox::{Entry, Outbox};
 
-/// Hosts of a fleet publish at different times after the minute: at least the time that closing the minute takes, and at
-/// most twenty seconds.
-const PHASE_MIN: Duration = Duration::from_secs(1);
+/// Hosts of a fleet publish at different times after the minute: when the minute is certain to be closed, also if a look is
+/// late, and at most twenty seconds later.
+const PHASE_MIN: Duration = Duration::from_millis(2_500);
 const PHASE_MAX: Duration = Duration::from_secs(20);
 
 /// Waits between attempts while CloudWatch cannot be reached: full jitter up to twice as much each time.
@@ -36,15 +35,17 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// The same host has the same phase after every start.
+    /// The same host has the same phase after every start, of every build.
     pub fn of(host: &str, interval: Duration) -> Self {
-        let mut hasher = DefaultHasher::new();
-        host.hash(&mut hasher);
+        // FNV-1a, which spreads names that differ in their last letters.
+        let hash = host.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
         let spread = PHASE_MAX.min(interval * 9 / 10).saturating_sub(PHASE_MIN);
         let millis = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
         Self {
             interval,
-            phase: PHASE_MIN + Duration::from_millis(hasher.finish() % millis),
+            phase: PHASE_MIN + Duration::from_millis(hash % millis),
         }
     }
 }
@@ -52,6 +53,7 @@ impl Schedule {
 /// Holds datapoints, and sends them through `put`.
 #[derive(Debug)]
 pub struct Publisher<P> {
+    incoming: mpsc::Receiver<Vec<Datapoint>>,
     outbox: Outbox,
     put: P,
     schedule: Schedule,
@@ -59,11 +61,13 @@ pub struct Publisher<P> {
     outage: Option<Outage>,
 }
 
-/// A time in which nothing could be sent.
+/// A time in which not everything could be sent.
 #[derive(Clone, Copy, Debug)]
 struct Outage {
     since: Instant,
     attempts: u32,
+    /// Whether it was told that datapoints are lost because of it.
+    loss_told: bool,
 }
 
 impl<P, F> Publisher<P>
@@ -71,8 +75,14 @@ where
     P: Fn(Vec<Arc<Datapoint>>) -> F,
     F: Future<Output = Result<(), Failure>>,
 {
-    pub fn new(put: P, schedule: Schedule, stats: Arc<Stats>) -> Self {
+    pub fn new(
+        incoming: mpsc::Receiver<Vec<Datapoint>>,
+        put: P,
+        schedule: Schedule,
+        stats: Arc<Stats>,
+    ) -> Self {
         Self {
+            incoming,
             outbox: Outbox::default(),
             put,
             schedule,
@@ -82,11 +92,11 @@ where
     }
 
     /// Publishes what arrives until the channel is closed, then tries once more to send what is left.
-    pub async fn run(mut self, mut datapoints: mpsc::Receiver<Vec<Datapoint>>) {
+    pub async fn run(mut self) {
         let mut due = self.next_due();
         loop {
             tokio::select! {
-                received = datapoints.recv() => match received {
+                received = self.incoming.recv() => match received {
                     Some(datapoints) => self.hold(datapoints),
                     None => break,
                 },
@@ -112,49 +122,66 @@ where
     }
 
     fn hold(&mut self, datapoints: Vec<Datapoint>) {
-        for datapoint in datapoints {
-            if self.outbox.push(datapoint).is_some() {
-                self.stats.drop_from_outbox("outbox_full", 1);
-            }
-        }
+        let room_made = datapoints
+            .into_iter()
+            .filter_map(|datapoint| self.outbox.push(datapoint))
+            .count();
+        self.lost("outbox_full", room_made);
         self.show_oldest();
+    }
+
+    /// Counts datapoints that have to go although CloudWatch does not have them. Told once for each outage.
+    fn lost(&mut self, reason: &'static str, count: usize) {
+        self.stats.drop_from_outbox(reason, count);
+        if let Some(outage) = self
+            .outage
+            .as_mut()
+            .filter(|outage| count > 0 && !outage.loss_told)
+        {
+            outage.loss_told = true;
+            warn!(
+                reason,
+                at_most = OUTBOX_MAX,
+                "datapoints are lost from now on, the oldest first"
+            );
+        }
     }
 
     /// Sends everything there is: the current minute first, then the rest from the oldest on.
     async fn round(&mut self) {
         let too_old = self.outbox.remove_too_old(clock::now());
-        self.stats.drop_from_outbox("too_old", too_old);
+        self.lost("too_old", too_old);
         let newest = self.outbox.newest_minute();
-        while let Some(batch) = self.outbox.batch(newest) {
-            if !self.send(batch).await {
-                break;
-            }
+        let mut rejected = Rejected::default();
+        let mut outcome = Ok(());
+        while let Some(batch) = self.outbox.batch(newest).filter(|_| outcome.is_ok()) {
+            outcome = self.send(batch, &mut rejected).await;
+        }
+        rejected.tell();
+        match outcome {
+            Ok(()) => self.recovered(),
+            Err(failure) => self.failed(&failure),
         }
         self.show_oldest();
     }
 
-    /// Sends one batch, in halves where CloudWatch does not take it whole. Returns whether it is worth going on.
-    async fn send(&mut self, batch: Vec<Entry>) -> bool {
+    /// Sends one batch, in halves where CloudWatch does not take it whole. An error means that there is no point in going on.
+    async fn send(&mut self, batch: Vec<Entry>, rejected: &mut Rejected) -> Result<(), Failure> {
         let mut batches = vec![batch];
         while let Some(mut batch) = batches.pop() {
-            let resent = batch.iter().filter(|entry| entry.answer_lost).count();
-            self.stats.resent.fetch_add(resent as u64, Relaxed);
-            let answer = (self.put)(
-                batch
-                    .iter()
-                    .map(|entry| Arc::clone(&entry.datapoint))
-                    .collect(),
-            )
-            .await;
-            self.count(answer.as_ref().err());
-            match answer {
-                Ok(()) => self.accepted(&batch),
+            match self.request(&batch).await {
+                Ok(()) => {
+                    let accepted = self.outbox.remove(&batch);
+                    self.stats.accept_from_outbox(accepted);
+                }
                 Err(Failure::Rejected(_) | Failure::TooLarge(_)) if batch.len() > 1 => {
                     let newer = batch.split_off(batch.len() / 2);
                     batches.extend([newer, batch]);
                 }
                 Err(Failure::Rejected(message) | Failure::TooLarge(message)) => {
-                    self.rejected(&batch, &message);
+                    let removed = self.outbox.remove(&batch);
+                    self.stats.drop_from_outbox("rejected", removed);
+                    rejected.add(&batch, message);
                 }
                 Err(failure) => {
                     if matches!(
@@ -166,40 +193,49 @@ where
                     ) {
                         self.outbox.mark_answer_lost(&batch);
                     }
-                    self.failed(&failure);
-                    return false;
+                    return Err(failure);
                 }
             }
         }
-        true
+        Ok(())
     }
 
-    fn count(&self, failure: Option<&Failure>) {
-        if let Some(outcome) = failure.map_or(Some("accepted"), Failure::outcome) {
+    /// One request, and what arrives meanwhile.
+    async fn request(&mut self, batch: &[Entry]) -> Result<(), Failure> {
+        let resent = batch.iter().filter(|entry| entry.answer_lost).count();
+        self.stats.resent.fetch_add(resent as u64, Relaxed);
+        let put = (self.put)(
+            batch
+                .iter()
+                .map(|entry| Arc::clone(&entry.datapoint))
+                .collect(),
+        );
+        tokio::pin!(put);
+        let answer = loop {
+            tokio::select! {
+                answer = &mut put => break answer,
+                Some(datapoints) = self.incoming.recv() => self.hold(datapoints),
+            }
+        };
+        if let Some(outcome) = answer
+            .as_ref()
+            .err()
+            .map_or(Some("accepted"), Failure::outcome)
+        {
             self.stats.requests.add(outcome, 1);
         }
+        answer
     }
 
-    fn accepted(&mut self, batch: &[Entry]) {
-        self.outbox.remove(batch);
-        self.stats.accept_from_outbox(batch.len());
+    /// Notes that everything there was could be sent.
+    fn recovered(&mut self) {
         if let Some(outage) = self.outage.take() {
-            let lasted =
-                humantime::format_duration(Duration::from_secs(outage.since.elapsed().as_secs()))
-                    .to_string();
-            info!(lasted, held = self.outbox.len(), "publishing resumed");
+            let lasted = Duration::from_secs(outage.since.elapsed().as_secs());
+            info!(lasted = %humantime::format_duration(lasted), "publishing resumed");
         }
     }
 
-    fn rejected(&mut self, batch: &[Entry], message: &str) {
-        self.outbox.remove(batch);
-        self.stats.drop_from_outbox("rejected", batch.len());
-        for Entry { datapoint, .. } in batch {
-            warn!(metric = %datapoint.metric, start = %datapoint.start, message, "a datapoint was rejected by CloudWatch and dropped");
-        }
-    }
-
-    /// Notes that nothing can be sent for now. One line for each outage, however long it lasts.
+    /// Notes that not everything can be sent for now. One line for each outage, however long it lasts.
     pub fn failed(&mut self, failure: &Failure) {
         if let Some(outage) = &mut self.outage {
             outage.attempts += 1;
@@ -208,12 +244,13 @@ where
         self.outage = Some(Outage {
             since: Instant::now(),
             attempts: 1,
+            loss_told: false,
         });
         let (held, at_most, error) = (self.outbox.len(), OUTBOX_MAX, failure.message());
         match failure {
             Failure::NotSent(_) => warn!(
                 held,
-                at_most, error, "nothing can be published yet; datapoints are held"
+                at_most, error, "nothing can be published; datapoints are held"
             ),
             _ => warn!(
                 held,
@@ -227,6 +264,29 @@ where
             self.outbox.oldest().map_or(0, |Timestamp(start)| start),
             Relaxed,
         );
+    }
+}
+
+/// What CloudWatch did not take in one round: told in one line.
+#[derive(Debug, Default)]
+struct Rejected {
+    count: usize,
+    first: Option<(Arc<Datapoint>, String)>,
+}
+
+impl Rejected {
+    fn add(&mut self, batch: &[Entry], message: String) {
+        self.count += batch.len();
+        if let (None, Some(entry)) = (&self.first, batch.first()) {
+            self.first = Some((Arc::clone(&entry.datapoint), message));
+        }
+    }
+
+    fn tell(self) {
+        if let Some((datapoint, message)) = self.first {
+            let (datapoints, metric, start) = (self.count, &datapoint.metric, datapoint.start);
+            warn!(datapoints, %metric, %start, message, "datapoints were rejected by CloudWatch and dropped; the first of them is named");
+        }
     }
 }
 

@@ -57,11 +57,11 @@ pub(super) async fn publish(
         let metrics = metrics.clone();
         async move { metrics?.put(&batch).await }
     };
-    let mut publisher = Publisher::new(put, schedule, stats);
+    let mut publisher = Publisher::new(datapoints, put, schedule, stats);
     if let Err(failure) = reachable {
         publisher.failed(&failure);
     }
-    publisher.run(datapoints).await;
+    publisher.run().await;
 }
 
 async fn connect(here: &Here, endpoint_url: Option<&str>) -> Result<Metrics, Failure> {

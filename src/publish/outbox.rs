@@ -74,32 +74,32 @@ impl Outbox {
         std::mem::replace(&mut self.entries, kept).len()
     }
 
-    /// What one request can carry: of what starts in `newest` or later while there is any, else from the oldest on.
+    /// What one request can carry: first what starts in `newest` or later, then the rest from the oldest on.
     pub(super) fn batch(&self, newest: Timestamp) -> Option<Vec<Entry>> {
-        let current = self.entries.range((newest, 0)..);
-        let backlog = self.entries.range(..(newest, 0));
         let mut bytes = 0;
-        let fits = |(count, (_, entry)): &(usize, (&Key, &Entry))| {
+        let fits = |entry: &&Entry| {
             bytes += size(&entry.datapoint);
-            *count < REQUEST_DATAPOINTS_MAX && bytes <= REQUEST_BYTES_MAX
+            bytes <= REQUEST_BYTES_MAX
         };
-        let in_order: Box<dyn Iterator<Item = _>> = if current.clone().next().is_some() {
-            Box::new(current)
-        } else {
-            Box::new(backlog)
-        };
+        let in_order = self
+            .entries
+            .range((newest, 0)..)
+            .chain(self.entries.range(..(newest, 0)));
         let batch: Vec<Entry> = in_order
-            .enumerate()
+            .map(|(_, entry)| entry)
+            .take(REQUEST_DATAPOINTS_MAX)
             .take_while(fits)
-            .map(|(_, (_, entry))| entry.clone())
+            .cloned()
             .collect();
         (!batch.is_empty()).then_some(batch)
     }
 
-    pub(super) fn remove(&mut self, batch: &[Entry]) {
-        for entry in batch {
-            self.entries.remove(&entry.key);
-        }
+    /// Returns how many of the batch were still there.
+    pub(super) fn remove(&mut self, batch: &[Entry]) -> usize {
+        batch
+            .iter()
+            .filter_map(|entry| self.entries.remove(&entry.key))
+            .count()
     }
 
     pub(super) fn mark_answer_lost(&mut self, batch: &[Entry]) {
@@ -162,15 +162,12 @@ mod tests {
 
     #[test]
     fn the_current_minute_goes_first_then_the_oldest() {
-        let mut outbox = outbox([60, 240, 120, 180, 240]);
-        let newest = outbox.newest_minute();
-        let first = outbox.batch(newest).unwrap();
-        outbox.remove(&first);
-        assert_eq!(starts(Some(first)), [240, 240]);
-        let second = outbox.batch(newest).unwrap();
-        outbox.remove(&second);
-        assert_eq!(starts(Some(second)), [60, 120, 180]);
-        assert!(outbox.batch(newest).is_none());
+        let outbox = outbox([60, 240, 120, 180, 240]);
+        assert_eq!(
+            starts(outbox.batch(outbox.newest_minute())),
+            [240, 240, 60, 120, 180]
+        );
+        assert!(Outbox::default().batch(Timestamp(i64::MAX)).is_none());
     }
 
     #[test]

@@ -16,8 +16,13 @@ fn datapoint(start: Timestamp) -> Datapoint {
     }
 }
 
-/// Starts of the datapoints, in minutes before now; answers in order, then success. Returns the requests by minutes before
-/// now, and the publisher.
+const SCHEDULE: Schedule = Schedule {
+    interval: Duration::from_mins(1),
+    phase: PHASE_MIN,
+};
+
+/// Lets a publisher send datapoints that start so many minutes ago, with these answers and success afterwards. Returns the
+/// requests, each as the datapoints in it by minutes ago.
 async fn rounds(
     rounds: usize,
     minutes_ago: &[i64],
@@ -36,11 +41,8 @@ async fn rounds(
         std::future::ready(answers.borrow_mut().pop_front().unwrap_or(Ok(())))
     };
     let stats = Arc::new(Stats::default());
-    let schedule = Schedule {
-        interval: Duration::from_mins(1),
-        phase: PHASE_MIN,
-    };
-    let mut publisher = Publisher::new(put, schedule, Arc::clone(&stats));
+    let (_sender, incoming) = mpsc::channel(1);
+    let mut publisher = Publisher::new(incoming, put, SCHEDULE, Arc::clone(&stats));
     stats.into_outbox(minutes_ago.len());
     publisher.hold(
         minutes_ago
@@ -66,10 +68,14 @@ fn rejected() -> Result<(), Failure> {
     Err(Failure::Rejected("bad".into()))
 }
 
+fn denied() -> Result<(), Failure> {
+    Err(Failure::Denied("no".into()))
+}
+
 #[tokio::test(start_paused = true)]
-async fn the_current_minute_goes_first_then_the_backlog() {
+async fn everything_goes_in_one_request_where_it_fits() {
     let (requests, stats) = rounds(1, &[3, 1, 2], vec![]).await;
-    assert_eq!(requests, [vec![1], vec![3, 2]]);
+    assert_eq!(requests, [[1, 3, 2]]);
     assert_eq!(
         (
             stats.published.load(Relaxed),
@@ -82,9 +88,8 @@ async fn the_current_minute_goes_first_then_the_backlog() {
 
 #[tokio::test(start_paused = true)]
 async fn what_failed_is_held_and_sent_again() {
-    let denied = Err(Failure::Denied("no".into()));
-    let (requests, stats) = rounds(2, &[2, 1], vec![denied]).await;
-    assert_eq!(requests, [vec![1], vec![1], vec![2]]);
+    let (requests, stats) = rounds(2, &[2, 1], vec![denied()]).await;
+    assert_eq!(requests, [[1, 2], [1, 2]]);
     assert_eq!(
         (stats.published.load(Relaxed), stats.resent.load(Relaxed)),
         (2, 0)
@@ -103,19 +108,12 @@ async fn what_was_sent_twice_for_want_of_an_answer_is_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn a_bad_datapoint_does_not_hold_up_the_others() {
-    // 5 4 3 2 as a whole, then 5 4, then 3 2 and its halves, of which the older is bad.
-    let answers = vec![Ok(()), rejected(), Ok(()), rejected(), rejected(), Ok(())];
-    let (requests, stats) = rounds(1, &[1, 2, 3, 4, 5], answers).await;
+    // The whole, its first half, its second half, and of that the first, which is bad.
+    let answers = vec![rejected(), Ok(()), rejected(), rejected(), Ok(())];
+    let (requests, stats) = rounds(1, &[1, 2, 3, 4], answers).await;
     assert_eq!(
         requests,
-        [
-            vec![1],
-            vec![5, 4, 3, 2],
-            vec![5, 4],
-            vec![3, 2],
-            vec![3],
-            vec![2]
-        ]
+        [vec![1, 4, 3, 2], vec![1, 4], vec![3, 2], vec![3], vec![2]]
     );
     assert_eq!(
         (
@@ -123,8 +121,65 @@ async fn a_bad_datapoint_does_not_hold_up_the_others() {
             stats.dropped.get()["rejected"],
             stats.outbox.load(Relaxed)
         ),
-        (4, 1, 0)
+        (3, 1, 0)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_no_room_is_counted() {
+    let minutes: Vec<i64> = (0..OUTBOX_MAX as i64 + 5).rev().collect();
+    let (_, stats) = rounds(1, &minutes, vec![denied()]).await;
+    assert_eq!(
+        (
+            stats.dropped.get()["outbox_full"],
+            stats.outbox.load(Relaxed)
+        ),
+        (5, OUTBOX_MAX as i64)
+    );
+}
+
+/// The times of the requests from the start on, with datapoints arriving all the while.
+async fn times(answers: Vec<Result<(), Failure>>, count: usize) -> Vec<Duration> {
+    let start = Instant::now();
+    let times = RefCell::new(Vec::new());
+    let answers = RefCell::new(VecDeque::from(answers));
+    let (sender, incoming) = mpsc::channel(8);
+    let put = |_| {
+        times.borrow_mut().push(start.elapsed());
+        // Whatever arrives during a request is held.
+        let _ = sender.try_send(vec![datapoint(clock::now())]);
+        std::future::ready(answers.borrow_mut().pop_front().unwrap_or_else(denied))
+    };
+    sender.try_send(vec![datapoint(clock::now())]).unwrap();
+    let publisher = Publisher::new(incoming, put, SCHEDULE, Arc::new(Stats::default()));
+    let enough = async {
+        while times.borrow().len() < count {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::select! {
+        () = publisher.run() => {}
+        () = enough => {}
+    }
+    times.into_inner()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_goes_out_at_the_phase_and_after_a_failure_with_growing_waits() {
+    let until_phase = clock::until(clock::since_epoch(), SCHEDULE.interval, SCHEDULE.phase);
+    let times = times(vec![], 6).await;
+    assert!(
+        times[0].abs_diff(until_phase) < Duration::from_millis(100),
+        "{times:?}, not {until_phase:?}"
+    );
+    for (attempts, pair) in times.windows(2).enumerate() {
+        let (wait, most) = (pair[1] - pair[0], backoff(attempts as u32 + 1, 1.0));
+        assert!(
+            (BACKOFF_MIN..=most + Duration::from_millis(2)).contains(&wait),
+            "wait {attempts} is {wait:?}, at most {most:?}"
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,15 +189,11 @@ async fn what_is_left_is_sent_when_the_source_ends() {
         *sent.borrow_mut() += datapoints.len();
         std::future::ready(Ok(()))
     };
-    let schedule = Schedule {
-        interval: Duration::from_mins(1),
-        phase: PHASE_MIN,
-    };
-    let (sender, receiver) = mpsc::channel(1);
+    let (sender, incoming) = mpsc::channel(1);
     sender.try_send(vec![datapoint(clock::now())]).unwrap();
     drop(sender);
-    Publisher::new(put, schedule, Arc::new(Stats::default()))
-        .run(receiver)
+    Publisher::new(incoming, put, SCHEDULE, Arc::new(Stats::default()))
+        .run()
         .await;
     assert_eq!(*sent.borrow(), 1);
 }
