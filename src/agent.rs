@@ -20,9 +20,11 @@ use tracing::{info, warn};
 use crate::alarm::Alarm;
 use crate::clock;
 use crate::config::{Collector, Config};
+use crate::definition::Placeholders;
 use crate::host::{self, Host, Look, Parts};
 use crate::http;
 use crate::metric::Datapoint;
+use crate::sources::Sources;
 use crate::stats::Stats;
 
 pub use prepare::dry_run;
@@ -31,9 +33,8 @@ pub use prepare::dry_run;
 const LOOKS_MAX: usize = 4;
 /// Readings' worth of datapoints that wait for the publisher while it waits for CloudWatch.
 const DATAPOINTS_MAX: usize = 64;
-/// How long everything may take to end: systemd would wait longer, people would not.
-const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
-/// Left of that for the rest when the publisher is cut off.
+/// How long everything may take to end, so that the process is gone within five seconds.
+const SHUTDOWN_MAX: Duration = Duration::from_millis(4_500);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Looks are taken in the middle of each second, so that a clock that is a little off never skips one or counts one twice.
 const LOOK_OFFSET: Duration = Duration::from_millis(500);
@@ -61,6 +62,10 @@ impl Plan {
             load: enabled(Collector::Load),
             interval: self.config.collectors.interval,
         }
+    }
+
+    fn sources(&self, here: &Placeholders) -> Sources {
+        Sources::new(&self.config.publish, here, self.parts().cpu)
     }
 
     fn facts(&self) -> Arc<host::Facts> {
@@ -126,15 +131,18 @@ fn early_end(ended: Result<&'static str, tokio::task::JoinError>) -> anyhow::Err
 async fn finish(mut tasks: JoinSet<&'static str>, stats: &Stats) {
     let all = async { while tasks.join_next().await.is_some() {} };
     let in_time = tokio::time::timeout(SHUTDOWN_MAX, all).await.is_ok();
-    match usize::try_from(stats.outbox.load(Relaxed)) {
-        Ok(lost @ 1..) => {
-            stats.drop_from_outbox("shutdown", lost);
-            warn!(
-                datapoints = lost,
-                in_time, "stopped; datapoints that CloudWatch does not have are lost"
-            );
-        }
-        _ => info!("stopped; CloudWatch has every datapoint"),
+    let held = usize::try_from(stats.outbox.load(Relaxed)).unwrap_or(0);
+    stats.drop_from_outbox("shutdown", held);
+    let published = stats.published.load(Relaxed);
+    if held > 0 {
+        warn!(
+            published,
+            lost = held,
+            in_time,
+            "stopped; datapoints that CloudWatch does not have are lost"
+        );
+    } else {
+        info!(published, "stopped; nothing was held back");
     }
 }
 

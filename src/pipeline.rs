@@ -33,7 +33,7 @@ pub struct Outcome {
     pub dropped: Vec<DropReason>,
     /// By how many seconds the clock was set back, if it was set back out of the open minute.
     pub clock_set_back: Option<i64>,
-    /// How many alarms were judged.
+    /// How many alarms were due.
     pub evaluated: usize,
 }
 
@@ -116,11 +116,16 @@ impl Pipeline {
             return (Cow::Owned(clamped), clock);
         }
         outcome.clock_set_back = Some(clock.newest - at);
+        let forgotten = self.store.rewind(at);
+        outcome
+            .dropped
+            .extend(std::iter::repeat_n(DropReason::ClockSteppedBack, forgotten));
         self.evaluator.restart(at);
+        // What the clock said before cannot be relied on.
         (
             Cow::Borrowed(reading),
             Clock {
-                first: clock.first.min(at),
+                first: at,
                 newest: at,
             },
         )

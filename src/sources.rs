@@ -8,7 +8,7 @@ use crate::config::Publish;
 use crate::definition::Placeholders;
 use crate::host::{Cpu, Look};
 use crate::metric::{
-    Content, Datapoint, Dimension, Metric, Reading, Resolution, Sample, Timestamp, Unit,
+    Content, Datapoint, Dimension, Metric, Reading, Resolution, Sample, Statistic, Timestamp, Unit,
 };
 
 /// What EC2 itself publishes about an instance.
@@ -41,11 +41,16 @@ enum Input {
 }
 
 impl Sources {
-    pub fn new(publish: &Publish, here: &Placeholders) -> Self {
+    /// `cpu`: whether the CPU is looked at; without it there is nothing to take samples from.
+    pub fn new(publish: &Publish, here: &Placeholders, cpu: bool) -> Self {
         let mut sources = Self {
             sources: Vec::new(),
             warnings: Vec::new(),
         };
+        if !cpu {
+            sources.warnings.push("the CPU is not looked at (`only` under `[collectors]`), so that there is nothing to publish or to judge".to_owned());
+            return sources;
+        }
         for entry in &publish.metrics {
             let resolution = if entry.high_resolution {
                 Resolution::High
@@ -121,16 +126,17 @@ impl Sources {
         });
     }
 
-    /// A set that was listed twice is published once: a second time would count every sample twice.
+    /// What comes to a metric that is there already is left out: it would count every sample twice.
     fn push(&mut self, source: Source) {
-        let same = |other: &Source| {
-            let kind = |input: &Input| matches!(input, Input::PerCore(_));
-            other.namespace == source.namespace
-                && other.dimensions == source.dimensions
-                && kind(&other.input) == kind(&source.input)
-        };
-        match self.sources.iter().any(same) {
-            true => self.warnings.push(format!("`{CPU_UTILIZATION}` by the same dimensions is configured twice; the first entry counts")),
+        let example = source.example();
+        match self
+            .sources
+            .iter()
+            .any(|other| other.has(&example) || source.has(&other.example()))
+        {
+            true => self.warnings.push(format!(
+                "`{example}` is configured twice; the first entry counts"
+            )),
             false => self.sources.push(source),
         }
     }
@@ -187,14 +193,22 @@ impl Sources {
     }
 
     fn mirror_one(&self, alarm: Alarm) -> Alarm {
-        match &alarm.rule {
-            Rule::Metric(rule) if !self.sources.iter().any(|source| source.has(&rule.metric)) => {
-                Alarm {
-                    rule: Rule::NotMirrored(self.not_here(rule)),
-                    ..alarm
-                }
-            }
-            _ => alarm,
+        let Rule::Metric(rule) = &alarm.rule else {
+            return alarm;
+        };
+        let reason = if !self.sources.iter().any(|source| source.has(&rule.metric)) {
+            self.not_here(rule)
+        } else if rule.metric.namespace == EC2_NAMESPACE && rule.statistic != Statistic::Average {
+            format!(
+                "EC2 takes one sample a minute, this host one a second: of their `{}` only the Average would agree",
+                rule.statistic
+            )
+        } else {
+            return alarm;
+        };
+        Alarm {
+            rule: Rule::NotMirrored(reason),
+            ..alarm
         }
     }
 
@@ -209,22 +223,24 @@ impl Sources {
         format!("this host has no metric `{}`{hint}", rule.metric)
     }
 
-    /// The built-in alarm on the metric that is published, whatever its dimensions are called here.
-    pub fn built_in(&self, alarm: Alarm) -> Alarm {
+    /// The built-in alarm on the metric that is published, whatever its dimensions are called here; `None` if there is none
+    /// for the whole CPU.
+    pub fn built_in(&self, alarm: &Alarm) -> Option<Alarm> {
         let metric = self.sources.iter().find_map(|source| match &source.input {
             Input::Total(metric) if source.published => Some(metric),
             _ => None,
         });
-        match (&alarm.rule, metric) {
-            (Rule::Metric(rule), Some(metric)) => {
-                let rule = Rule::Metric(MetricAlarm {
-                    metric: Arc::clone(metric),
-                    ..rule.clone()
-                });
-                Alarm { rule, ..alarm }
-            }
-            _ => alarm,
-        }
+        let (Rule::Metric(rule), Some(metric)) = (&alarm.rule, metric) else {
+            return None;
+        };
+        let rule = MetricAlarm {
+            metric: Arc::clone(metric),
+            ..rule.clone()
+        };
+        Some(Alarm {
+            rule: Rule::Metric(rule),
+            ..alarm.clone()
+        })
     }
 }
 
@@ -270,6 +286,14 @@ impl Input {
 }
 
 impl Source {
+    /// One of its metrics.
+    fn example(&self) -> Metric {
+        match &self.input {
+            Input::Total(metric) => (**metric).clone(),
+            Input::PerCore(_) => core_metric(&self.namespace, &self.dimensions, 0),
+        }
+    }
+
     fn has(&self, metric: &Metric) -> bool {
         match &self.input {
             Input::Total(own) => **own == *metric,
@@ -343,7 +367,11 @@ mod tests {
     }
 
     fn sources(config: &str, instance_id: Option<&str>) -> Sources {
-        Sources::new(&resolve("c", config).unwrap().publish, &here(instance_id))
+        Sources::new(
+            &resolve("c", config).unwrap().publish,
+            &here(instance_id),
+            true,
+        )
     }
 
     fn look(at: i64, utilization: Option<f64>) -> Look {
@@ -455,12 +483,68 @@ mod tests {
             metric,
             None,
             expect![[r#"
-            CWBridge CPUUtilization Standard Value(5.0)
-            published: CWBridge CPUUtilization
-            warning: `CPUUtilization` by `[InstanceId]` is not published: dimension `InstanceId` needs `${aws:InstanceId}`, which has no value on this host
-            warning: `CPUUtilization` by the same dimensions is configured twice; the first entry counts
-        "#]],
+                CWBridge CPUUtilization Standard Value(5.0)
+                published: CWBridge CPUUtilization
+                warning: `CPUUtilization` by `[InstanceId]` is not published: dimension `InstanceId` needs `${aws:InstanceId}`, which has no value on this host
+                warning: `CWBridge CPUUtilization` is configured twice; the first entry counts
+            "#]],
         );
+    }
+
+    #[test]
+    fn what_would_come_to_one_metric_twice_is_left_out() {
+        let metric = |sets: &str| {
+            format!(
+                "[publish]\ndimensions = {{ cpu = \"cpu0\" }}\n[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = {sets}"
+            )
+        };
+        check(
+            &metric("[[\"host\", \"InstanceId\"], [\"InstanceId\", \"host\"]]"),
+            Some("i-1"),
+            expect![[r#"
+                CWBridge CPUUtilization {InstanceId=i-1, cpu=cpu0, host=web-1} Standard Value(5.0)
+                AWS/EC2 CPUUtilization {InstanceId=i-1} Basic Value(5.0)
+                published: CWBridge CPUUtilization {InstanceId=i-1, cpu=cpu0, host=web-1}
+                warning: `CWBridge CPUUtilization {InstanceId=i-1, cpu=cpu0, host=web-1}` is configured twice; the first entry counts
+            "#]],
+        );
+        check(
+            &metric("[[\"host\"], [\"host\", \"cpu\"]]"),
+            None,
+            expect![[r#"
+                CWBridge CPUUtilization {cpu=cpu0, host=web-1} Standard Value(5.0)
+                published: CWBridge CPUUtilization {cpu=cpu0, host=web-1}
+                warning: `CWBridge CPUUtilization {cpu=cpu0, host=web-1}` is configured twice; the first entry counts
+            "#]],
+        );
+    }
+
+    #[test]
+    fn without_the_cpu_nothing_is_promised() {
+        let config = resolve("c", "").unwrap();
+        let sources = Sources::new(&config.publish, &here(None), false);
+        assert_eq!(
+            (sources.published(2), sources.warnings().len()),
+            (vec![], 1)
+        );
+        assert_eq!(sources.built_in(&built_in()), None);
+        assert!(matches!(
+            sources.mirror(vec![built_in()])[0].rule,
+            Rule::NotMirrored(_)
+        ));
+    }
+
+    #[test]
+    fn of_an_ec2_metric_only_the_average_is_told() {
+        let text = BUILT_IN
+            .replace("CWBridge", "AWS/EC2")
+            .replace("\"Average\"", "\"Maximum\"");
+        let alarm = substitute(parse("a", &text).0.remove(0).alarm, &here(Some("i-1")));
+        let Rule::NotMirrored(reason) = sources("", Some("i-1")).mirror(vec![alarm]).remove(0).rule
+        else {
+            panic!("judged")
+        };
+        expect!["EC2 takes one sample a minute, this host one a second: of their `Maximum` only the Average would agree"].assert_eq(&reason);
     }
 
     #[test]
@@ -476,7 +560,7 @@ mod tests {
     fn the_built_in_alarm_follows_what_is_published() {
         let sources = sources("[publish]\nnamespace = \"Mine\"", None);
         let Rule::Metric(rule) = sources
-            .mirror(vec![sources.built_in(built_in())])
+            .mirror(vec![sources.built_in(&built_in()).unwrap()])
             .remove(0)
             .rule
         else {

@@ -49,14 +49,40 @@ struct Series {
     resolution: Resolution,
     /// Usually one; more while late samples wait to be closed.
     open: Vec<(Timestamp, Slot)>,
-    /// Slots that start before this were closed on time.
-    closed_until: Timestamp,
+    closed: Closed,
     history: History,
+}
+
+/// Which slots were closed, as ranges from start to end, newest last. A live sample of one of them would be published as if
+/// it came late.
+#[derive(Debug, Default)]
+struct Closed(Vec<(Timestamp, Timestamp)>);
+
+/// The most ranges remembered: each gap in a metric, and each step of the clock, begins another.
+const CLOSED_RANGES_MAX: usize = 32;
+
+impl Closed {
+    fn add(&mut self, start: Timestamp, end: Timestamp) {
+        match self.0.last_mut() {
+            Some((_, last_end)) if *last_end == start => *last_end = end,
+            _ => self.0.push((start, end)),
+        }
+        if self.0.len() > CLOSED_RANGES_MAX {
+            self.0.remove(0);
+        }
+    }
+
+    fn has(&self, slot: Timestamp) -> bool {
+        self.0
+            .iter()
+            .any(|&(start, end)| (start..end).contains(&slot))
+    }
 }
 
 #[derive(Debug)]
 struct Slot {
     statistics: StatisticSet,
+    /// `None` once something came already aggregated.
     values: Option<Distribution>,
 }
 
@@ -99,17 +125,42 @@ impl DatapointStore {
         if !(now - LATE_MAX..=now + AHEAD_MAX).contains(&sample.at) {
             return Err(DropReason::TimeOutOfRange);
         }
-        let slot = Slot::of(&sample.content).ok_or(DropReason::ValueOutOfRange)?;
+        let statistics = statistics(&sample.content).ok_or(DropReason::ValueOutOfRange)?;
         let series = self.series_of(sample);
         let start = sample.at.floor(series.resolution.seconds());
-        if sample.at == now && start < series.closed_until {
+        if sample.at == now && series.closed.has(start) {
             return Err(DropReason::ClockSteppedBack);
         }
-        match series.open.iter_mut().find(|(open, _)| *open == start) {
-            Some((_, open)) => open.merge(&slot),
-            None => series.open.push((start, slot)),
-        }
+        let open = series
+            .open
+            .iter()
+            .position(|(open, _)| *open == start)
+            .unwrap_or_else(|| {
+                series.open.push((start, Slot::new()));
+                series.open.len() - 1
+            });
+        series.open[open].1.add(&statistics, &sample.content);
         Ok(())
+    }
+
+    /// Forgets what was recorded of the time after `now`, because the clock was wrong when it was. Returns how many samples
+    /// were not yet closed and go for that reason.
+    pub fn rewind(&mut self, now: Timestamp) -> usize {
+        let mut samples = 0.0;
+        for series in &mut self.series {
+            let ahead = series.open.extract_if(.., |(start, _)| *start > now);
+            samples += ahead
+                .map(|(_, slot)| slot.statistics.sample_count)
+                .sum::<f64>();
+            series.history.cut(now);
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a count of samples"
+        )]
+        let samples = samples as usize;
+        samples
     }
 
     fn series_of(&mut self, sample: &Sample) -> &mut Series {
@@ -127,7 +178,7 @@ impl DatapointStore {
             unit: sample.unit,
             resolution: sample.resolution,
             open: Vec::new(),
-            closed_until: Timestamp(i64::MIN),
+            closed: Closed::default(),
             history,
         });
         let i = self.series.len() - 1;
@@ -157,7 +208,7 @@ impl DatapointStore {
                 .extract_if(.., |(start, _)| over(*start, resolution));
             for (start, Slot { statistics, values }) in closed {
                 series.history.add(start, &statistics);
-                series.closed_until = series.closed_until.max(start + resolution.seconds());
+                series.closed.add(start, start + resolution.seconds());
                 datapoints.push(Datapoint {
                     metric: Arc::clone(&series.metric),
                     unit: series.unit,
@@ -173,89 +224,79 @@ impl DatapointStore {
     }
 
     /// Fills `periods` with the statistics of the window's periods, newest first, an empty set for a period without samples.
+    /// Returns since when the metric's history is kept without interruption.
     ///
-    /// A period holds the slots that start in it; a slot is seen once its time is over.
+    /// A period holds the slots that start in it; a slot is seen once its time is over. Without `unit` the one unit is read
+    /// that has samples in the window.
     pub fn window(
         &self,
         metric: &Metric,
         unit: Option<Unit>,
         window: Window,
         periods: &mut Vec<StatisticSet>,
-    ) -> Result<(), SeveralUnits> {
+    ) -> Result<Timestamp, SeveralUnits> {
         periods.clear();
         periods.resize(window.range, StatisticSet::EMPTY);
-        if let Some(series) = self.series_for(metric, unit)? {
-            series.history.fill(window, periods);
+        let known = self
+            .by_metric
+            .get(metric)
+            .into_iter()
+            .flatten()
+            .map(|&i| &self.series[i]);
+        let mut read: Vec<&Series> = Vec::new();
+        for series in known.filter(|series| unit.is_none_or(|unit| unit == series.unit)) {
+            if series.history.fill(window, periods) {
+                read.push(series);
+            }
         }
-        Ok(())
-    }
-
-    fn series_for(
-        &self,
-        metric: &Metric,
-        unit: Option<Unit>,
-    ) -> Result<Option<&Series>, SeveralUnits> {
-        let known = self.by_metric.get(metric).map_or(&[][..], Vec::as_slice);
-        match (unit, known) {
-            (Some(unit), known) => Ok(known
-                .iter()
-                .map(|&i| &self.series[i])
-                .find(|series| series.unit == unit)),
-            (None, []) => Ok(None),
-            (None, [i]) => Ok(Some(&self.series[*i])),
-            (None, several) => Err(SeveralUnits(
-                several.iter().map(|&i| self.series[i].unit).collect(),
+        match read.as_slice() {
+            [] => Ok(Timestamp(i64::MIN)),
+            [series] => Ok(series.history.complete_since()),
+            several => Err(SeveralUnits(
+                several.iter().map(|series| series.unit).collect(),
             )),
         }
     }
 }
 
 impl Slot {
-    /// `None` for a value that CloudWatch refuses.
-    fn of(content: &Content) -> Option<Self> {
-        match content {
-            Content::Value(value) => Self::of_values(&[(*value, 1.0)]),
-            Content::Values(values) => Self::of_values(values),
-            Content::StatisticSet(set) => {
-                let numbers = [set.sum, set.minimum, set.maximum];
-                let valid = set.sample_count > 0.0
-                    && set.sample_count.is_finite()
-                    && numbers.into_iter().all(in_range);
-                valid.then_some(Self {
-                    statistics: *set,
-                    values: None,
-                })
-            }
+    fn new() -> Self {
+        Self {
+            statistics: StatisticSet::EMPTY,
+            values: Some(Distribution::new()),
         }
     }
 
-    fn of_values(values: &[(f64, f64)]) -> Option<Self> {
-        let mut statistics = StatisticSet::EMPTY;
-        let mut distribution = Distribution::new();
-        for &(value, count) in values {
-            let countable = count > 0.0 && count.is_finite();
-            if !(in_range(value) && countable) {
-                return None;
-            }
-            statistics.merge(&StatisticSet::of(value, count));
-            distribution.add(value, count);
-        }
-        (!statistics.is_empty()).then_some(Self {
-            statistics,
-            values: Some(distribution),
-        })
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.statistics.merge(&other.statistics);
-        match (&mut self.values, &other.values) {
-            (Some(values), Some(more)) => more
-                .values()
-                .into_iter()
-                .for_each(|(value, count)| values.add(value, count)),
+    fn add(&mut self, statistics: &StatisticSet, content: &Content) {
+        self.statistics.merge(statistics);
+        match (&mut self.values, content) {
+            (Some(values), Content::Value(value)) => values.add(*value, 1.0),
+            (Some(values), Content::Values(counted)) => counted
+                .iter()
+                .for_each(|&(value, count)| values.add(value, count)),
             (values, _) => *values = None,
         }
     }
+}
+
+/// `None` for what CloudWatch refuses.
+fn statistics(content: &Content) -> Option<StatisticSet> {
+    let set = match content {
+        Content::Value(value) => StatisticSet::of(*value, 1.0),
+        Content::Values(values) => {
+            let mut set = StatisticSet::EMPTY;
+            let countable = values.iter().all(|&(_, count)| count > 0.0);
+            values
+                .iter()
+                .filter(|_| countable)
+                .for_each(|&(value, count)| set.merge(&StatisticSet::of(value, count)));
+            set
+        }
+        Content::StatisticSet(set) => *set,
+    };
+    let counted = set.sample_count > 0.0 && set.sample_count.is_finite();
+    (counted && set.sum.is_finite() && in_range(set.minimum) && in_range(set.maximum))
+        .then_some(set)
 }
 
 fn in_range(value: f64) -> bool {
@@ -358,6 +399,45 @@ mod tests {
             .collect();
         assert_eq!(seen, [(60, 5.0), (120, 7.0)]);
         assert_eq!(sums(&store, 185, 3), [Some(7.0), Some(6.0), None]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_for_a_while_costs_only_what_was_closed_then() {
+        let mut store = store();
+        record(&mut store, 60, vec![sample(60, 1.0)]);
+        for ahead in [7_500, 7_565] {
+            record(&mut store, ahead, vec![sample(ahead, 1.0)]);
+            store.close(Timestamp(ahead));
+        }
+        assert_eq!(store.rewind(Timestamp(130)), 1, "the slot 7560 was open");
+        assert_eq!(record(&mut store, 130, vec![sample(130, 2.0)]), []);
+        store.close(Timestamp(180));
+        assert_eq!(
+            sums(&store, 180, 2),
+            [Some(2.0), None],
+            "what was ahead is forgotten, and with it what it pushed out"
+        );
+        assert_eq!(
+            record(&mut store, 7_510, vec![sample(7_510, 1.0)]),
+            [DropReason::ClockSteppedBack]
+        );
+    }
+
+    #[test]
+    fn a_unit_without_samples_in_the_window_does_not_count() {
+        let mut store = store();
+        record(
+            &mut store,
+            60,
+            vec![Sample {
+                unit: Unit::NONE,
+                ..sample(60, 2.0)
+            }],
+        );
+        store.close(Timestamp(120));
+        record(&mut store, 180, vec![sample(180, 1.0)]);
+        store.close(Timestamp(240));
+        assert_eq!(sums(&store, 240, 2), [Some(1.0), None]);
     }
 
     #[test]

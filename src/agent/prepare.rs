@@ -33,7 +33,7 @@ pub(super) async fn publish(
     stats: Arc<Stats>,
 ) {
     let here = Here::find(&plan, &facts).await;
-    let sources = Sources::new(&plan.config.publish, &here.placeholders);
+    let sources = plan.sources(&here.placeholders);
     let alarms = alarms(plan.alarms, &sources, &here.placeholders);
     let published = sources.published(facts.cores);
     announce(&sources, &alarms);
@@ -118,16 +118,18 @@ fn alarms(
     sources: &Sources,
     placeholders: &Placeholders,
 ) -> Vec<Alarm> {
+    let fill = |alarm: Alarm| substitute(alarm, placeholders);
     let alarms = match configured {
-        Some(alarms) => alarms
-            .into_iter()
-            .map(|alarm| substitute(alarm, placeholders))
-            .collect(),
-        None => parse("the built-in alarm", BUILT_IN)
-            .0
-            .into_iter()
-            .map(|definition| sources.built_in(definition.alarm))
-            .collect(),
+        Some(alarms) => alarms.into_iter().map(fill).collect(),
+        None => {
+            let built_in = parse("the built-in alarm", BUILT_IN)
+                .0
+                .into_iter()
+                .map(|definition| definition.alarm);
+            built_in
+                .map(|alarm| sources.built_in(&alarm).unwrap_or_else(|| fill(alarm)))
+                .collect()
+        }
     };
     sources.mirror(alarms)
 }
@@ -157,7 +159,7 @@ fn announce(sources: &Sources, alarms: &[Alarm]) {
 pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
     let facts = plan.facts();
     let here = Here::find(&plan, &facts).await;
-    let mut sources = Sources::new(&plan.config.publish, &here.placeholders);
+    let mut sources = plan.sources(&here.placeholders);
     announce(
         &sources,
         &alarms(plan.alarms.clone(), &sources, &here.placeholders),

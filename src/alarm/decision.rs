@@ -37,6 +37,19 @@ pub struct Basis {
 pub struct Decision {
     pub verdict: Verdict,
     pub basis: Basis,
+    /// AWS's documents can be read otherwise: the only breach that is old enough lies beyond the N newest periods
+    /// (SPEC section 5.3).
+    pub disputed: bool,
+}
+
+/// What was seen of the datapoints used. Ages are counted in periods, the newest period being 1.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    used: usize,
+    breaching: usize,
+    oldest_breach: usize,
+    /// Among the N newest periods.
+    oldest_breach_in_n: usize,
 }
 
 /// Judges the datapoints of the evaluation range, newest first.
@@ -46,44 +59,54 @@ pub struct Decision {
 pub fn decide(points: &[Point], alarm: &MetricAlarm) -> Decision {
     let n = alarm.evaluation_periods as usize;
     let m = alarm.minimum_to_alarm() as usize;
-    let (mut used, mut breaching, mut oldest_breach) = (0, 0, 0);
-    for (k, value) in points
+    let mut seen = Seen::default();
+    let existing = points
         .iter()
         .enumerate()
-        .filter_map(|(k, point)| Some((k + 1, point.value?)))
-        .take(n)
-    {
-        used += 1;
+        .filter_map(|(k, point)| Some((k + 1, point.value?)));
+    for (age, value) in existing.take(n) {
+        seen.used += 1;
         if alarm.is_breaching(value) {
-            breaching += 1;
-            oldest_breach = k;
+            seen.breaching += 1;
+            seen.oldest_breach = age;
+            if age <= n {
+                seen.oldest_breach_in_n = age;
+            }
         }
     }
     let basis = Basis {
-        used,
-        breaching,
-        filled: n - used,
+        used: seen.used,
+        breaching: seen.breaching,
+        filled: n - seen.used,
     };
-    let verdict = if used == n {
-        Verdict::State(alarm_if(breaching >= m))
-    } else {
-        with_missing(basis, m, oldest_breach, alarm.treatment())
-    };
-    Decision { verdict, basis }
+    if seen.used == n {
+        return Decision {
+            verdict: Verdict::State(alarm_if(seen.breaching >= m)),
+            basis,
+            disputed: false,
+        };
+    }
+    let (verdict, disputed) = with_missing(seen, basis.filled, m, alarm.treatment());
+    Decision {
+        verdict,
+        basis,
+        disputed,
+    }
 }
 
-/// Rule 3: too few datapoints exist. `oldest_breach` is the age of the oldest breaching one in periods, the newest
-/// period being 1.
+/// Rule 3: too few datapoints exist. Returns the verdict and whether it is disputed.
 fn with_missing(
-    Basis {
+    seen: Seen,
+    filled: usize,
+    m: usize,
+    treatment: TreatMissingData,
+) -> (Verdict, bool) {
+    let Seen {
         used,
         breaching,
-        filled,
-    }: Basis,
-    m: usize,
-    oldest_breach: usize,
-    treatment: TreatMissingData,
-) -> Verdict {
+        oldest_breach,
+        oldest_breach_in_n,
+    } = seen;
     let retain_or = |state| {
         if treatment == TreatMissingData::Ignore {
             Verdict::Retain
@@ -91,24 +114,25 @@ fn with_missing(
             Verdict::State(state)
         }
     };
-    match treatment {
+    let verdict = match treatment {
         TreatMissingData::Breaching => Verdict::State(alarm_if(breaching + filled >= m)),
         TreatMissingData::NotBreaching => Verdict::State(alarm_if(breaching >= m)),
-        TreatMissingData::Missing | TreatMissingData::Ignore => {
-            if used == 0 {
-                retain_or(StateValue::InsufficientData)
-            } else if breaching >= m {
-                Verdict::State(StateValue::Alarm)
-            } else if breaching < used {
-                Verdict::State(StateValue::Ok)
-            } else if oldest_breach >= m {
-                // The premature rule: whatever is still to come, the breach is old enough.
-                retain_or(StateValue::Alarm)
-            } else {
-                Verdict::Undetermined
-            }
+        TreatMissingData::Missing | TreatMissingData::Ignore if used == 0 => {
+            retain_or(StateValue::InsufficientData)
         }
-    }
+        TreatMissingData::Missing | TreatMissingData::Ignore if breaching >= m => {
+            Verdict::State(StateValue::Alarm)
+        }
+        TreatMissingData::Missing | TreatMissingData::Ignore if breaching < used => {
+            Verdict::State(StateValue::Ok)
+        }
+        // The premature rule: whatever is still to come, the breach is old enough.
+        TreatMissingData::Missing | TreatMissingData::Ignore if oldest_breach >= m => {
+            return (retain_or(StateValue::Alarm), oldest_breach_in_n < m);
+        }
+        TreatMissingData::Missing | TreatMissingData::Ignore => Verdict::Undetermined,
+    };
+    (verdict, false)
 }
 
 fn alarm_if(condition: bool) -> StateValue {
@@ -197,6 +221,16 @@ mod tests {
         check(3, "---X-", ["undetermined", "undetermined", "ALARM", "OK"]);
         check(3, "---X0", ["OK", "OK", "OK", "OK"]);
         check(3, "--X-0", ["OK", "OK", "OK", "OK"]);
+    }
+
+    #[test]
+    fn a_breach_beyond_the_n_newest_periods_is_disputed() {
+        let disputed =
+            |pattern| decide(&points(pattern), &alarm(3, 3, TreatMissingData::Missing)).disputed;
+        assert_eq!(
+            ["X----", "-X---", "--X--", "X-X--", "XXX--"].map(disputed),
+            [true, true, false, false, false]
+        );
     }
 
     #[test]

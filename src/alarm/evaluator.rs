@@ -49,10 +49,10 @@ pub struct Status {
     pub state: StateValue,
     /// Why the state was entered.
     pub reason: String,
-    pub reason_data: Option<ReasonData>,
+    pub reason_data: Option<Arc<ReasonData>>,
     pub transitioned_at: Option<Timestamp>,
     /// The newest evaluation; `None` before the first.
-    pub evaluation: Option<Evaluation>,
+    pub evaluation: Option<Arc<Evaluation>>,
     /// Why the alarm is not judged, if it is not.
     pub not_mirrored: Option<String>,
     /// How often each transition was seen.
@@ -140,7 +140,7 @@ impl Evaluator {
         }
     }
 
-    /// Judges every alarm that is due at `now`. Returns how many those were.
+    /// Judges every alarm that is due at `now`; what happened before `watched_since` is unknown. Returns how many were due.
     pub fn evaluate(
         &mut self,
         store: &DatapointStore,
@@ -148,7 +148,7 @@ impl Evaluator {
         watched_since: Timestamp,
         transitions: &mut Vec<Transition>,
     ) -> usize {
-        let mut evaluated = 0;
+        let mut due = 0;
         for tracked in self
             .alarms
             .iter_mut()
@@ -160,9 +160,14 @@ impl Evaluator {
             let Rule::Metric(rule) = &alarm.rule else {
                 continue;
             };
-            evaluated += 1;
+            due += 1;
             match look(rule, store, now, &mut self.periods, &mut self.points) {
-                Ok(()) => transitions.extend(status.judge(rule, now, watched_since, &self.points)),
+                Ok(complete_since) => transitions.extend(status.judge(
+                    rule,
+                    now,
+                    watched_since.max(complete_since),
+                    &self.points,
+                )),
                 Err(SeveralUnits(units)) => {
                     let units = units
                         .iter()
@@ -176,7 +181,7 @@ impl Evaluator {
                 }
             }
         }
-        evaluated
+        due
     }
 
     /// Leaves out the evaluations of a silence that `now` ends: nothing was recorded after `quiet_since`, so once the last
@@ -202,14 +207,14 @@ fn span(alarm: &MetricAlarm) -> i64 {
         .saturating_add(interval)
 }
 
-/// Fills `points` with the longest plausible range, newest first.
+/// Fills `points` with the longest plausible range, newest first. Returns since when the history is complete.
 fn look(
     alarm: &MetricAlarm,
     store: &DatapointStore,
     now: Timestamp,
     periods: &mut Vec<StatisticSet>,
     points: &mut Vec<Point>,
-) -> Result<(), SeveralUnits> {
+) -> Result<Timestamp, SeveralUnits> {
     let (_, longest) = plausible_ranges(alarm.period, alarm.evaluation_periods);
     let end = window_end(alarm, now);
     let window = Window {
@@ -218,14 +223,14 @@ fn look(
         period: alarm.period,
         range: longest as usize,
     };
-    store.window(&alarm.metric, alarm.unit, window, periods)?;
+    let complete_since = store.window(&alarm.metric, alarm.unit, window, periods)?;
     points.clear();
     let mut start = end;
     points.extend(periods.iter().map(|set| {
         start = start - alarm.period.seconds();
         Point::of(set, alarm.statistic, start)
     }));
-    Ok(())
+    Ok(complete_since)
 }
 
 impl Tracked {
@@ -307,96 +312,105 @@ impl Status {
         &mut self,
         alarm: &MetricAlarm,
         now: Timestamp,
-        watched_since: Timestamp,
+        known_since: Timestamp,
         points: &[Point],
     ) -> Option<Transition> {
         let range = evaluation_range(alarm.period, alarm.evaluation_periods) as usize;
-        let in_range = &points[..range];
-        let decision = decide(in_range, alarm);
-        let certainty = certainty(alarm, self.state, decision, points, watched_since);
+        let decision = decide(&points[..range], alarm);
+        let certainty = certainty(alarm, self.state, decision, points, known_since);
         self.not_mirrored = None;
-        match &mut self.evaluation {
+        let points = &points[..range];
+        // What is shown elsewhere stays as it is; otherwise its memory is used again.
+        match self.evaluation.as_mut().and_then(Arc::get_mut) {
             Some(evaluation) => {
                 evaluation.points.clear();
-                evaluation.points.extend_from_slice(in_range);
+                evaluation.points.extend_from_slice(points);
                 (evaluation.at, evaluation.decision, evaluation.certainty) =
-                    (now, decision, certainty.clone());
+                    (now, decision, certainty);
             }
             None => {
-                self.evaluation = Some(Evaluation {
+                self.evaluation = Some(Arc::new(Evaluation {
                     at: now,
-                    points: in_range.to_vec(),
+                    points: points.to_vec(),
                     decision,
-                    certainty: certainty.clone(),
-                });
+                    certainty,
+                }))
             }
         }
-        self.enter(decision.verdict.state(self.state), alarm, now, certainty)
+        self.enter(decision.verdict.state(self.state), alarm, now)
     }
 
-    fn enter(
-        &mut self,
-        to: StateValue,
-        alarm: &MetricAlarm,
-        now: Timestamp,
-        certainty: Certainty,
-    ) -> Option<Transition> {
+    fn enter(&mut self, to: StateValue, alarm: &MetricAlarm, now: Timestamp) -> Option<Transition> {
         let from = self.state;
         let evaluation = self.evaluation.as_ref().filter(|_| from != to)?;
         let basis = evaluation.decision.basis;
         self.reason = reason::text(alarm, to, &evaluation.points, basis);
-        self.reason_data = Some(reason::data(alarm, now, &evaluation.points, basis));
+        self.reason_data = Some(Arc::new(reason::data(
+            alarm,
+            now,
+            &evaluation.points,
+            basis,
+        )));
         self.state = to;
         self.transitioned_at = Some(now);
         *self
             .transitions
             .entry((from.name(), to.name()))
             .or_default() += 1;
+        let (reason, certainty) = (self.reason.clone(), evaluation.certainty.clone());
         Some(Transition {
             alarm: Arc::clone(&self.alarm),
             at: now,
             from,
             to,
-            reason: self.reason.clone(),
+            reason,
             certainty,
         })
     }
 }
 
+/// How far the decision on the evaluation range can be relied on; `points` is the longest plausible range.
 fn certainty(
     alarm: &MetricAlarm,
     previous: StateValue,
     decision: Decision,
     points: &[Point],
-    watched_since: Timestamp,
+    known_since: Timestamp,
 ) -> Certainty {
     let (shortest, longest) = plausible_ranges(alarm.period, alarm.evaluation_periods);
-    let range = evaluation_range(alarm.period, alarm.evaluation_periods);
-    let oldest = points
-        .get(range as usize - 1)
-        .map_or(watched_since, |point| point.start);
-    if decision.basis.filled > 0 && oldest < watched_since {
+    let range = evaluation_range(alarm.period, alarm.evaluation_periods) as usize;
+    let oldest = match decision.basis.filled {
+        0 => points
+            .iter()
+            .filter(|point| point.value.is_some())
+            .nth(decision.basis.used.saturating_sub(1)),
+        _ => points.get(range - 1),
+    };
+    if oldest.is_some_and(|oldest| oldest.start < known_since) {
         return Certainty::HistoryIncomplete;
     }
-    if decision.verdict == Verdict::Undetermined {
+    if decision.verdict == Verdict::Undetermined || decision.disputed {
         return Certainty::Undetermined;
     }
-    let state = decision.verdict.state(previous);
-    let differs = |range: &u32| {
-        decide(&points[..*range as usize], alarm)
-            .verdict
-            .state(previous)
-            != state
-    };
-    let others: Vec<u32> = match decide(&points[..shortest as usize], alarm).basis.filled {
-        0 => Vec::new(),
-        _ => (shortest..=longest).filter(differs).collect(),
-    };
-    if !others.is_empty() {
-        Certainty::DependsOnRange(others)
-    } else if alarm.metric.namespace == "AWS/EC2" {
-        Certainty::MeasuredInGuest
-    } else {
-        Certainty::Determined
+    // With N datapoints in the shortest range all are alike, and they differ only in what lies beyond it.
+    let (shortest_range, beyond) = points.split_at(shortest as usize);
+    let alike = decide(shortest_range, alarm).basis.filled == 0
+        || beyond.iter().all(|point| point.value.is_none());
+    if !alike {
+        let state = decision.verdict.state(previous);
+        let differs = |range: &u32| {
+            decide(&points[..*range as usize], alarm)
+                .verdict
+                .state(previous)
+                != state
+        };
+        let others: Vec<u32> = (shortest..=longest).filter(differs).collect();
+        if !others.is_empty() {
+            return Certainty::DependsOnRange(others);
+        }
+    }
+    match alarm.metric.namespace.as_str() {
+        "AWS/EC2" => Certainty::MeasuredInGuest,
+        _ => Certainty::Determined,
     }
 }

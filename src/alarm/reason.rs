@@ -8,6 +8,9 @@ use super::{Basis, MetricAlarm, Point, StateValue, TreatMissingData};
 /// From this many datapoints on, a reason lists only the newest ones.
 const LISTED_MAX: usize = 5;
 
+/// `StateReasonData` has at most 4000 characters (SPEC section 6.4); so many datapoints, at up to 110 each, fit.
+const REASON_DATAPOINTS_MAX: usize = 32;
+
 /// The content of `StateReasonData` (SPEC section 6.4).
 #[derive(Clone, Debug, PartialEq)]
 pub struct ReasonData {
@@ -171,29 +174,31 @@ fn was(count: usize) -> &'static str {
     if count == 1 { "was" } else { "were" }
 }
 
-/// The reason data of an evaluation at `now`.
+/// The reason data of an evaluation at `now`, of the newest datapoints if there are many.
 pub(super) fn data(
     alarm: &MetricAlarm,
     now: Timestamp,
     points: &[Point],
     basis: Basis,
 ) -> ReasonData {
-    let used: Vec<&Point> = points
+    let all: Vec<&Point> = points
         .iter()
         .filter(|point| point.value.is_some())
         .take(basis.used)
         .collect();
+    let used = &all[..all.len().min(REASON_DATAPOINTS_MAX)];
+    let missing = alarm.evaluation_periods as usize;
     let evaluated = if used.is_empty() {
         points
             .iter()
-            .take(alarm.evaluation_periods as usize)
+            .take(missing.min(REASON_DATAPOINTS_MAX))
             .collect()
     } else {
-        used.clone()
+        used.to_vec()
     };
     ReasonData {
         query_date: now,
-        start_date: used.last().map(|point| point.start),
+        start_date: all.last().map(|point| point.start),
         unit: alarm.unit,
         statistic: alarm.statistic,
         period: alarm.period,
@@ -371,6 +376,46 @@ mod tests {
             &[None, None, Some(0.0), None, None],
             "Threshold Crossed: 1 out of the last 3 datapoints [0.0 (01/01/26 10:10:00)] was less than the threshold (1.0) (minimum 3 datapoints for OK -> ALARM transition).",
         );
+    }
+
+    #[test]
+    fn operators_are_put_in_words() {
+        use ComparisonOperator::{
+            GreaterThanOrEqualToThreshold as AtLeast, LessThanOrEqualToThreshold as AtMost,
+        };
+        let cases = [
+            (Greater, 1.0, "not greater than"),
+            (Greater, 1.5, "greater than"),
+            (AtLeast, 0.5, "not greater than or equal to"),
+            (AtLeast, 1.0, "greater than or equal to"),
+            (Less, 1.0, "not less than"),
+            (Less, 0.5, "less than"),
+            (AtMost, 1.5, "not less than or equal to"),
+            (AtMost, 1.0, "less than or equal to"),
+        ];
+        for (operator, value, words) in cases {
+            let expected = format!(
+                "Threshold Crossed: 1 datapoint [{value:?} (01/01/26 10:00:00)] was {words} the threshold (1.0)."
+            );
+            check(
+                &alarm(operator, 1.0, 1, None, Missing),
+                &[Some(value)],
+                &expected,
+            );
+        }
+    }
+
+    #[test]
+    fn reason_data_is_bounded() {
+        let alarm = alarm(Greater, 1.0, 1_440, None, Missing);
+        for values in [
+            vec![Some(0.020_599_444_741_798_756); 1_440],
+            vec![None; 1_440],
+        ] {
+            let points = points(&values);
+            let data = data(&alarm, Timestamp(0), &points, decide(&points, &alarm).basis);
+            assert_eq!(data.evaluated_datapoints.len(), REASON_DATAPOINTS_MAX);
+        }
     }
 
     #[test]

@@ -135,6 +135,10 @@ fn step(before: Option<Ticks>, now: Ticks, ticks_per_second: u64) -> (Ticks, Opt
         return (now, None);
     }
     let after: Ticks = std::array::from_fn(|mode| before[mode].max(now[mode]));
+    if now[IDLE] < before[IDLE] {
+        // Nothing idle would be seen where it is only not known how much.
+        return (after, None);
+    }
     let spent: Ticks = std::array::from_fn(|mode| after[mode] - before[mode]);
     (after, utilization(spent))
 }
@@ -251,6 +255,16 @@ mod tests {
             cpu.seconds.0[IOWAIT] * procfs::ticks_per_second() as f64,
             20.0
         );
+    }
+
+    #[test]
+    fn while_idle_is_behind_the_utilization_is_unknown() {
+        let mut counters = Counters::default();
+        counters.advance(&stat(&[(0, [10, 0, 0, 1000, 0, 0, 0, 0])]));
+        for (user, idle, expected) in [(15, 900, None), (20, 999, None), (30, 1010, Some(50.0))] {
+            let cpu = counters.advance(&stat(&[(0, [user, 0, 0, idle, 0, 0, 0, 0])]));
+            assert_eq!(cpu.utilization, expected, "idle {idle}");
+        }
     }
 
     #[test]

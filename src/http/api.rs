@@ -113,7 +113,7 @@ fn describe(status: &Status) -> Alarm<'_> {
             .reason_data
             .as_ref()
             .filter(|_| mirrored)
-            .map(reason_data),
+            .map(|data| reason_data(data)),
         state_transitioned_at: status.transitioned_at.map(|at| at.to_string()),
         certainty: evaluation.map(|evaluation| evaluation.certainty.name()),
         certainty_depends_on_ranges: evaluation.and_then(|evaluation| {
@@ -123,7 +123,7 @@ fn describe(status: &Status) -> Alarm<'_> {
             }
         }),
         evaluated_at: evaluation.map(|evaluation| evaluation.at.to_string()),
-        evaluation: evaluation.map(judged),
+        evaluation: evaluation.map(|evaluation| judged(evaluation)),
         definition: match &status.alarm.rule {
             Rule::Metric(rule) => Some(definition(rule)),
             Rule::NotMirrored(_) => None,

@@ -260,7 +260,11 @@ fn a_large_step_back_keeps_states_and_counts_no_sample_twice() {
     (0..=300).for_each(|at| drop(pipeline.advance(&live(at, 90.0))));
     let back = pipeline.advance(&live(120, 90.0));
     assert_eq!(back.clock_set_back, Some(180));
-    assert_eq!(back.dropped, [DropReason::ClockSteppedBack]);
+    assert_eq!(
+        back.dropped,
+        [DropReason::ClockSteppedBack; 2],
+        "this one, and the one of the open minute ahead"
+    );
     assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
     let again: Vec<Outcome> = (121..=420)
         .map(|at| pipeline.advance(&live(at, 90.0)))
@@ -285,6 +289,105 @@ fn a_clock_that_jumps_decades_ahead_costs_no_time() {
     let outcome = pipeline.advance(&live(60 * 365 * 86_400, 10.0));
     assert!(outcome.evaluated < 30, "{} evaluations", outcome.evaluated);
     assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
+}
+
+/// A clock that stood two hours ahead for a minute costs what was seen then, and nothing after.
+#[test]
+fn a_clock_that_was_ahead_does_not_blind_the_alarm() {
+    let mut pipeline = pipeline(rule());
+    (0..=300).for_each(|at| drop(pipeline.advance(&live(at, 10.0))));
+    (7_500..=7_565).for_each(|at| drop(pipeline.advance(&live(at, 10.0))));
+    let back = pipeline.advance(&live(366, 10.0));
+    assert_eq!(back.clock_set_back, Some(7_199));
+    let after: Vec<Outcome> = (367..=600)
+        .map(|at| pipeline.advance(&live(at, 10.0)))
+        .collect();
+    assert!(after.iter().all(|outcome| outcome.dropped.is_empty()));
+    assert_eq!(pipeline.statuses()[0].state, StateValue::Ok);
+    assert_eq!(
+        pipeline.statuses()[0]
+            .evaluation
+            .as_ref()
+            .unwrap()
+            .certainty,
+        Certainty::Determined
+    );
+}
+
+/// SPEC section 4.2, three periods of five minutes: at 10:25 the window begins at 10:00 and holds the sample of 10:00:30,
+/// at 10:26 it begins at 10:01.
+#[test]
+fn windows_slide_by_the_minute() {
+    let rule = MetricAlarm {
+        period: Period::new(300).unwrap(),
+        evaluation_periods: 3,
+        datapoints_to_alarm: Some(3),
+        ..rule()
+    };
+    let mut pipeline = pipeline(rule);
+    pipeline.advance(&live(30, 10.0));
+    let transitions = pipeline.advance(&reading(3_600, vec![])).transitions;
+    let seen: Vec<_> = transitions.iter().map(|t| (t.at.0 / 60, t.to)).collect();
+    assert_eq!(seen, [(1, StateValue::Ok), (26, StateValue::Alarm)]);
+}
+
+#[test]
+fn an_unknown_part_of_a_period_is_not_taken_for_all_of_it() {
+    let rule = MetricAlarm {
+        period: Period::new(3_600).unwrap(),
+        evaluation_periods: 1,
+        ..rule()
+    };
+    let mut pipeline = pipeline(rule);
+    (0..=300).for_each(|at| drop(pipeline.advance(&live(at, 10.0))));
+    let evaluation = pipeline.statuses()[0].evaluation.clone().unwrap();
+    assert_eq!(
+        (evaluation.decision.basis.filled, &evaluation.certainty),
+        (0, &Certainty::HistoryIncomplete)
+    );
+}
+
+#[test]
+fn an_alarm_added_later_knows_how_far_back_it_sees() {
+    let mut pipeline = pipeline(MetricAlarm {
+        evaluation_periods: 1,
+        ..rule()
+    });
+    (0..=120).for_each(|minute| drop(pipeline.advance(&live(minute * 60, 90.0))));
+    let longer = MetricAlarm {
+        period: Period::new(300).unwrap(),
+        evaluation_periods: 3,
+        ..treated(TreatMissingData::NotBreaching)
+    };
+    pipeline.set_alarms(vec![alarm(longer)], Timestamp(7_200));
+    pipeline.advance(&live(7_260, 90.0));
+    assert_eq!(
+        pipeline.statuses()[0]
+            .evaluation
+            .as_ref()
+            .unwrap()
+            .certainty,
+        Certainty::HistoryIncomplete
+    );
+}
+
+#[test]
+fn what_the_documents_leave_open_is_said_to_be_open() {
+    let rule = MetricAlarm {
+        period: Period::new(300).unwrap(),
+        evaluation_periods: 3,
+        ..treated(TreatMissingData::Missing)
+    };
+    let mut pipeline = pipeline(rule);
+    pipeline.advance(&reading(-86_400, vec![]));
+    pipeline.advance(&live(0, 90.0));
+    pipeline.advance(&reading(300, vec![]));
+    let status = &pipeline.statuses()[0];
+    assert_eq!(status.state, StateValue::InsufficientData);
+    assert_eq!(
+        status.evaluation.as_ref().unwrap().certainty,
+        Certainty::Undetermined
+    );
 }
 
 fn treatment() -> impl Strategy<Value = TreatMissingData> {
@@ -348,15 +451,23 @@ proptest! {
     }
 
     #[test]
-    fn every_sample_is_counted_in_exactly_one_datapoint(samples in any_samples()) {
-        let (_, datapoints) = run(&rule(), samples.iter().map(|&(at, value)| live(at, value)));
-        let mut total = StatisticSet::EMPTY;
-        for datapoint in &datapoints {
-            total.merge(&datapoint.statistics);
+    fn every_sample_is_counted_once_wherever_the_clock_stands(
+        steps in prop::collection::vec(prop_oneof![6 => 0..70_i64, 1 => -300..0_i64, 1 => 60..9_000_i64], 1..80),
+        late in 0..200_i64,
+        resolution in prop::sample::select(vec![Resolution::High, Resolution::Standard, Resolution::Basic]),
+    ) {
+        let mut pipeline = pipeline(rule());
+        let (mut at, mut given, mut dropped, mut counted) = (86_400, 0, 0, StatisticSet::EMPTY);
+        for step in steps {
+            at += step;
+            let samples = [sample(at, 1.0), sample(at - late, 1.0)].map(|sample| Sample { resolution, ..sample });
+            given += samples.len();
+            let outcome = pipeline.advance(&reading(at, samples.into()));
+            dropped += outcome.dropped.len();
+            outcome.datapoints.iter().for_each(|datapoint| counted.merge(&datapoint.statistics));
         }
-        prop_assert_eq!(total.sample_count, samples.len() as f64);
-        prop_assert_eq!(total.sum, samples.iter().map(|sample| sample.1).sum::<f64>());
-        prop_assert!(datapoints.is_sorted_by(|a, b| a.start < b.start));
+        pipeline.finish().iter().for_each(|datapoint| counted.merge(&datapoint.statistics));
+        prop_assert_eq!(counted.sample_count + dropped as f64, given as f64);
     }
 
     #[test]

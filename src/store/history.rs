@@ -6,92 +6,126 @@ use crate::metric::{Resolution, StatisticSet, Timestamp};
 
 use super::Window;
 
-/// The most slots kept of one series: eight days of minutes, a day more than any alarm may span. One-second slots reach
-/// back as far as CloudWatch keeps them, three hours.
-const HISTORY_SLOTS_MAX: i64 = 8 * 1_440;
+/// The most slots kept of one series: 22 days of minutes, which is more than the evaluation range of any alarm, and takes a
+/// megabyte. A range that reaches back further is known to be incomplete.
+const HISTORY_SLOTS_MAX: i64 = 22 * 1_440;
 
-/// One set per slot without gaps, so that a window is read by position.
+/// Windows end on multiples of ten seconds, so that nothing finer is ever asked for.
+const STEP_MIN: i64 = 10;
+
+/// One set per step without gaps, so that a window is read by position.
 #[derive(Debug)]
 pub(super) struct History {
-    resolution: Resolution,
-    slots_max: usize,
+    /// The length of a slot here, in seconds.
+    step: i64,
+    slots_max: i64,
     /// The start of `slots[0]`.
     first: Timestamp,
     slots: VecDeque<StatisticSet>,
+    /// The end of the newest slot there ever was.
+    newest_end: Option<Timestamp>,
+    complete_since: Timestamp,
 }
 
 impl History {
     pub(super) fn new(resolution: Resolution) -> Self {
         Self {
-            resolution,
+            step: resolution.seconds().max(STEP_MIN),
             slots_max: 0,
             first: Timestamp(0),
             slots: VecDeque::new(),
+            newest_end: None,
+            complete_since: Timestamp(i64::MIN),
         }
     }
 
+    /// Keeps so many seconds from now on.
     pub(super) fn keep(&mut self, seconds: i64) {
-        let slots = (seconds + self.resolution.seconds() - 1) / self.resolution.seconds();
-        self.slots_max = usize::try_from(slots.clamp(0, HISTORY_SLOTS_MAX)).unwrap_or(0);
+        let slots = seconds.saturating_add(self.step - 1) / self.step;
+        let kept = self.slots_max.saturating_mul(self.step);
+        self.slots_max = slots.clamp(0, HISTORY_SLOTS_MAX);
+        if let Some(end) = self
+            .newest_end
+            .filter(|_| self.slots_max.saturating_mul(self.step) > kept)
+        {
+            self.complete_since = self.complete_since.max(end - kept);
+        }
         self.forget();
     }
 
-    /// Merges `set` into the slot that starts at `start`, if it is recent enough to be kept.
+    /// Since when everything recorded is still here.
+    pub(super) fn complete_since(&self) -> Timestamp {
+        let reach = self.slots_max.saturating_mul(self.step);
+        self.newest_end.map_or(self.complete_since, |end| {
+            self.complete_since.max(end - reach)
+        })
+    }
+
+    /// Merges `set` into the slot that holds `start`, if it is recent enough to be kept.
     pub(super) fn add(&mut self, start: Timestamp, set: &StatisticSet) {
-        let step = self.resolution.seconds();
-        let slots_max = i64::try_from(self.slots_max).unwrap_or(i64::MAX);
-        if start - self.end() >= slots_max.saturating_mul(step) {
+        let start = start.floor(self.step);
+        let reach = self.slots_max.saturating_mul(self.step);
+        self.newest_end = self.newest_end.max(Some(start + self.step));
+        if start - self.end() >= reach {
             self.slots.clear();
         }
         if self.slots.is_empty() {
             self.first = start;
         }
-        if self.end() - start > slots_max.saturating_mul(step) {
+        if self.end() - start > reach {
             return;
         }
         while start < self.first {
             self.slots.push_front(StatisticSet::EMPTY);
-            self.first = self.first - step;
+            self.first = self.first - self.step;
         }
         while start >= self.end() {
             self.slots.push_back(StatisticSet::EMPTY);
         }
-        if let Ok(position) = usize::try_from((start - self.first) / step) {
+        if let Ok(position) = usize::try_from((start - self.first) / self.step) {
             self.slots[position].merge(set);
         }
         self.forget();
     }
 
+    /// Forgets what lies after `now`.
+    pub(super) fn cut(&mut self, now: Timestamp) {
+        while self.end() > now && self.slots.pop_back().is_some() {}
+        self.newest_end = self.newest_end.map(|end| end.min(now));
+    }
+
     /// The end of the newest slot.
     fn end(&self) -> Timestamp {
         let length = i64::try_from(self.slots.len()).unwrap_or(i64::MAX);
-        self.first + length.saturating_mul(self.resolution.seconds())
+        self.first + length.saturating_mul(self.step)
     }
 
     fn forget(&mut self) {
-        while self.slots.len() > self.slots_max {
+        while i64::try_from(self.slots.len()).is_ok_and(|length| length > self.slots_max) {
             self.slots.pop_front();
-            self.first = self.first + self.resolution.seconds();
+            self.first = self.first + self.step;
         }
     }
 
-    /// Merges every slot of the window into the period it starts in.
-    pub(super) fn fill(&self, window: Window, periods: &mut [StatisticSet]) {
-        let step = self.resolution.seconds();
+    /// Merges every slot of the window into the period it starts in. Returns whether there was one.
+    pub(super) fn fill(&self, window: Window, periods: &mut [StatisticSet]) -> bool {
         let period = window.period.seconds();
         let mut start = self.end();
+        let mut found = false;
         for slot in self.slots.iter().rev() {
-            start = start - step;
-            if slot.is_empty() || start >= window.end || start + step > window.now {
+            start = start - self.step;
+            if slot.is_empty() || start >= window.end || start + self.step > window.now {
                 continue;
             }
             let back =
                 usize::try_from((window.end - start - 1).div_euclid(period)).unwrap_or(usize::MAX);
-            match periods.get_mut(back) {
-                Some(set) => set.merge(slot),
-                None => break,
-            }
+            let Some(set) = periods.get_mut(back) else {
+                break;
+            };
+            set.merge(slot);
+            found = true;
         }
+        found
     }
 }
 
@@ -162,6 +196,46 @@ mod tests {
         let mut history = history(0);
         add(&mut history, 10, 1.0);
         assert_eq!(history.slots.len(), 0);
+    }
+
+    #[test]
+    fn a_longer_history_is_complete_only_from_where_the_shorter_one_began() {
+        let mut history = history(2);
+        (0..10).for_each(|minute| add(&mut history, minute, 1.0));
+        assert_eq!(history.complete_since(), Timestamp(8 * 60));
+        history.keep(5 * 60);
+        assert_eq!(history.complete_since(), Timestamp(8 * 60));
+        (10..20).for_each(|minute| add(&mut history, minute, 1.0));
+        assert_eq!(history.complete_since(), Timestamp(15 * 60));
+    }
+
+    #[test]
+    fn seconds_are_kept_ten_by_ten() {
+        let mut history = History::new(Resolution::High);
+        history.keep(6 * 3_600);
+        (0..21_600).for_each(|second| history.add(Timestamp(second), &StatisticSet::of(1.0, 1.0)));
+        let mut periods = [StatisticSet::EMPTY];
+        let end = Timestamp(21_600);
+        history.fill(
+            Window {
+                now: end,
+                end,
+                period: Period::new(21_600).unwrap(),
+                range: 1,
+            },
+            &mut periods,
+        );
+        assert_eq!(periods[0].sample_count, 21_600.0);
+    }
+
+    #[test]
+    fn what_lies_ahead_can_be_cut_off() {
+        let mut history = history(5);
+        (10..14).for_each(|minute| add(&mut history, minute, 1.0));
+        history.cut(Timestamp(12 * 60));
+        assert_eq!(sums(&history, 14, 4), [0.0, 0.0, 1.0, 1.0]);
+        history.cut(Timestamp(0));
+        assert_eq!(sums(&history, 14, 4), [0.0; 4]);
     }
 
     #[test]

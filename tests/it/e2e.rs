@@ -130,7 +130,7 @@ fn stop_in_time(program: &mut Process) {
     assert_eq!(code, Some(0), "{}", program.log());
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(
-        program.count("CloudWatch has every datapoint"),
+        program.count("nothing was held back"),
         1,
         "{}",
         program.log()
