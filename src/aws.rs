@@ -16,8 +16,8 @@ pub use metrics::{Failure, Metrics};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
-const ATTEMPTS_MAX: u32 = 3;
+/// The publisher tries again by itself, after longer and longer waits, and counts what it sends twice.
+const ATTEMPTS_MAX: u32 = 1;
 
 /// Settings of every client; credentials are looked up when they are first needed.
 async fn sdk_config(region: &str, endpoint_url: Option<&str>) -> SdkConfig {
@@ -25,7 +25,6 @@ async fn sdk_config(region: &str, endpoint_url: Option<&str>) -> SdkConfig {
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))

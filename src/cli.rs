@@ -13,6 +13,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::config::check_region;
+
 /// One small daemon for a host that is watched by Prometheus and by CloudWatch: it publishes metrics, serves `/metrics`, and
 /// judges CloudWatch alarms on the host itself.
 #[derive(Debug, Parser)]
@@ -49,7 +51,9 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// The variables that are read here rather than by the AWS SDK.
+const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
+
+/// The variables that are read here, besides those that the AWS SDK reads by itself.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     pub log: Option<String>,
@@ -66,10 +70,26 @@ impl Environment {
         let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             log: read("RUST_LOG"),
-            regions: ["AWS_REGION", "AWS_DEFAULT_REGION"].map(read),
+            regions: REGIONS.map(read),
             instance_metadata_disabled: read("AWS_EC2_METADATA_DISABLED")
                 .is_some_and(|value| value.eq_ignore_ascii_case("true")),
         }
+    }
+}
+
+impl Environment {
+    /// What is wrong with the regions that are set.
+    fn malformed_regions(&self) -> Vec<String> {
+        let problem = |(name, value): (&&str, &Option<String>)| {
+            check_region(value.as_deref()?)
+                .err()
+                .map(|problem| format!("`{name}`: {problem}"))
+        };
+        REGIONS
+            .iter()
+            .zip(&self.regions)
+            .filter_map(problem)
+            .collect()
     }
 }
 
@@ -109,7 +129,7 @@ fn complain<T: std::fmt::Display>(problems: &[T]) {
     }
 }
 
-/// `RUST_LOG` as `debug` or `cwbridge=debug,hyper=info`; without it, everything of note, and warnings of the libraries.
+/// `RUST_LOG` as `debug` or `cwbridge=debug,hyper=info`; without it, everything of note, and errors of the libraries.
 fn log_to_stderr(setting: Option<&str>) -> Result<(), String> {
     let filter = match setting {
         Some(setting) => setting

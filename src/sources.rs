@@ -367,11 +367,7 @@ mod tests {
     }
 
     fn sources(config: &str, instance_id: Option<&str>) -> Sources {
-        Sources::new(
-            &resolve("c", config).unwrap().publish,
-            &here(instance_id),
-            true,
-        )
+        Sources::new(&resolve("c", config).0.publish, &here(instance_id), true)
     }
 
     fn look(at: i64, utilization: Option<f64>) -> Look {
@@ -521,7 +517,7 @@ mod tests {
 
     #[test]
     fn without_the_cpu_nothing_is_promised() {
-        let config = resolve("c", "").unwrap();
+        let config = resolve("c", "").0;
         let sources = Sources::new(&config.publish, &here(None), false);
         assert_eq!(
             (sources.published(2), sources.warnings().len()),

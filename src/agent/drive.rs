@@ -165,7 +165,7 @@ impl Judge {
             self.drive.stats.drop_from_outbox("queue_full", count);
             warn!(
                 datapoints = count,
-                "datapoints were dropped, because CloudWatch takes too long to answer"
+                "datapoints were dropped, because the publisher does not take them"
             );
         }
     }

@@ -48,10 +48,11 @@ pub async fn instance() -> Result<Instance, String> {
 pub async fn configured_region() -> Option<String> {
     let chain = RegionProviderChain::first_try(EnvironmentVariableRegionProvider::new())
         .or_else(ProfileFileRegionProvider::new());
-    chain
+    let region = chain
         .region()
         .await
-        .map(|region| region.as_ref().to_owned())
+        .map(|region| region.as_ref().to_owned());
+    region.filter(|region| !region.is_empty())
 }
 
 /// An error with its causes, outermost first; a cause that repeats what was said is left out.

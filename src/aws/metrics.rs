@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::config::{ProvideCredentials as _, SharedCredentialsProvider};
@@ -16,6 +17,9 @@ use crate::metric::{Datapoint, Resolution};
 
 use super::identity::error_chain;
 use super::sdk_config;
+
+/// Finding credentials may mean to run a program or to ask a service.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// CloudWatch as a place to put datapoints.
 #[derive(Clone, Debug)]
@@ -82,11 +86,14 @@ impl Metrics {
         let Some(provider) = &self.credentials else {
             return Err(missing("no provider is configured".to_owned()));
         };
-        provider
-            .provide_credentials()
-            .await
-            .map(drop)
-            .map_err(|error| missing(error_chain(&error)))
+        match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) => Err(missing(error_chain(&error))),
+            Err(_) => Err(missing(format!(
+                "no answer within {}",
+                humantime::format_duration(CREDENTIALS_TIMEOUT)
+            ))),
+        }
     }
 
     /// Sends datapoints, all of one namespace and within the limits of one request.
@@ -114,10 +121,12 @@ impl Metrics {
             }
             Err(error) => error,
         };
-        if matches!(
-            error,
-            SdkError::DispatchFailure(_) | SdkError::ConstructionFailure(_)
-        ) {
+        let unsent = match &error {
+            SdkError::ConstructionFailure(_) => true,
+            SdkError::DispatchFailure(dispatch) => !dispatch.is_io() && !dispatch.is_timeout(),
+            _ => false,
+        };
+        if unsent {
             // The SDK does not tell whether it was for want of credentials.
             self.check_credentials().await?;
         }
@@ -169,12 +178,13 @@ fn failure(error: &SdkError<PutMetricDataError>) -> Failure {
     let message = error_chain(error);
     match error {
         SdkError::ServiceError(service) => {
+            let message = message_of(error).unwrap_or(message);
             let status = service.raw().status().as_u16();
-            classify(
-                status,
-                service.err().code().unwrap_or_default(),
-                message_of(error).unwrap_or(message),
-            )
+            match service.err().code() {
+                // Whoever answers without an error code and a request id is not CloudWatch, and what it says is no verdict.
+                Some(code) if error.request_id().is_some() => classify(status, code, message),
+                _ => classify_stranger(status, message),
+            }
         }
         SdkError::ConstructionFailure(_) => Failure::Failed {
             message,
@@ -197,32 +207,48 @@ fn message_of(error: &SdkError<PutMetricDataError>) -> Option<String> {
     Some(format!("{code}: {message}"))
 }
 
-/// Answers with a status of 400 are told apart by their error code.
+/// CloudWatch's answers are told apart by status and error code. Only what is known to be a verdict on the data is taken for
+/// one: everything else may be over by the next attempt.
 fn classify(status: u16, code: &str, message: String) -> Failure {
-    const DENIED: [&str; 8] = [
+    const REJECTED: [&str; 5] = [
+        "InvalidParameter",
+        "InvalidFormat",
+        "MissingParameter",
+        "MissingRequiredParameter",
+        "Validation",
+    ];
+    const DENIED: [&str; 7] = [
         "AccessDenied",
-        "AccessDeniedException",
         "ExpiredToken",
-        "ExpiredTokenException",
         "InvalidClientTokenId",
+        "InvalidSignature",
         "MissingAuthenticationToken",
         "SignatureDoesNotMatch",
-        "UnrecognizedClientException",
+        "UnrecognizedClient",
     ];
-    const THROTTLED: [&str; 5] = [
+    const THROTTLED: [&str; 6] = [
         "LimitExceeded",
-        "LimitExceededFault",
         "RequestLimitExceeded",
-        "Throttling",
-        "ThrottlingException",
+        "RequestThrottled",
+        "SlowDown",
+        "Throttl",
+        "TooManyRequests",
     ];
+    let is = |codes: &[&str]| codes.iter().any(|known| code.starts_with(known));
+    match status {
+        _ if is(&THROTTLED) => Failure::Throttled(message),
+        _ if is(&DENIED) => Failure::Denied(message),
+        400 if is(&REJECTED) => Failure::Rejected(message),
+        _ => classify_stranger(status, message),
+    }
+}
+
+/// Answers known by their status alone.
+fn classify_stranger(status: u16, message: String) -> Failure {
     match status {
         413 => Failure::TooLarge(message),
         429 => Failure::Throttled(message),
-        _ if THROTTLED.contains(&code) => Failure::Throttled(message),
         401 | 403 => Failure::Denied(message),
-        _ if DENIED.contains(&code) => Failure::Denied(message),
-        400 => Failure::Rejected(message),
         _ => Failure::Failed {
             message: format!("status {status}: {message}"),
             answer_lost: false,
@@ -259,8 +285,15 @@ mod tests {
     fn answers_are_told_apart_by_status_and_code() {
         let outcome = |status, code| classify(status, code, String::new()).outcome().unwrap();
         assert_eq!(outcome(400, "InvalidParameterValue"), "rejected");
-        assert_eq!(outcome(400, "Throttling"), "throttled");
+        assert_eq!(
+            outcome(400, "InvalidParameterCombinationException"),
+            "rejected"
+        );
+        assert_eq!(outcome(400, "ValidationError"), "rejected");
+        assert_eq!(outcome(400, "ThrottlingException"), "throttled");
+        assert_eq!(outcome(400, "TooManyRequestsException"), "throttled");
         assert_eq!(outcome(400, "ExpiredToken"), "denied");
+        assert_eq!(outcome(400, "SomethingNew"), "failed");
         assert_eq!(outcome(403, "whatever"), "denied");
         assert_eq!(outcome(413, ""), "too_large");
         assert_eq!(outcome(429, ""), "throttled");

@@ -14,82 +14,106 @@ pub(super) const DEFAULT_CONFIG: &str = "/etc/cwbridge/cwbridge.toml";
 /// A larger file is not what it is taken for.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
-/// The configuration, and the alarms of the files that it names; `None` where it names none.
-pub(super) fn load(config: Option<&Path>) -> Result<(Config, Option<Vec<Alarm>>), Vec<Finding>> {
-    let path = match config {
-        Some(path) => Some(path),
-        None => Some(Path::new(DEFAULT_CONFIG)).filter(|path| path.exists()),
-    };
-    let (name, text) = match path {
-        Some(path) => {
-            let name = path.display().to_string();
-            let unreadable = |message| {
-                vec![Finding {
-                    file: "--config".to_owned(),
-                    position: Position::default(),
-                    message,
-                }]
-            };
-            let (_, text) = read(path.to_owned()).map_err(unreadable)?;
-            (name, text)
+/// What was read, and everything that is wrong with it.
+pub(super) struct Loaded {
+    pub(super) config: Config,
+    /// `None` where the configuration names no alarm files.
+    pub(super) alarms: Option<Vec<Alarm>>,
+    pub(super) findings: Vec<Finding>,
+}
+
+pub(super) fn load(config: Option<&Path>) -> Loaded {
+    let mut findings = Vec::new();
+    let (name, text, folder) = match config
+        .map_or_else(default_config, |path| Ok(Some(path.to_owned())))
+        .and_then(|path| path.map(read).transpose())
+    {
+        Ok(Some((path, text))) => (
+            path.display().to_string(),
+            text,
+            path.parent().map(Path::to_owned).unwrap_or_default(),
+        ),
+        Ok(None) => (String::new(), String::new(), PathBuf::new()),
+        Err(message) => {
+            findings.push(Finding {
+                file: "--config".to_owned(),
+                position: Position::default(),
+                message,
+            });
+            (String::new(), String::new(), PathBuf::new())
         }
-        None => (String::new(), String::new()),
     };
-    let config = config::resolve(&name, &text)?;
-    let folder = path.and_then(Path::parent).unwrap_or(Path::new(""));
+    let (config, mut wrong) = config::resolve(&name, &text);
+    findings.append(&mut wrong);
     let alarms = config
         .alarms
         .as_ref()
-        .map(|patterns| alarms(patterns, folder, &name))
-        .transpose()?;
-    Ok((config, alarms))
+        .map(|files| alarms(files, &folder, &name, &mut findings));
+    Loaded {
+        config,
+        alarms,
+        findings,
+    }
 }
 
-fn alarms(files: &[AlarmFiles], folder: &Path, config: &str) -> Result<Vec<Alarm>, Vec<Finding>> {
-    let mut findings = Vec::new();
+/// The default configuration file, if there is one. One that may not be looked at is a mistake, not an absence.
+fn default_config() -> Result<Option<PathBuf>, String> {
+    let path = Path::new(DEFAULT_CONFIG);
+    match path.try_exists() {
+        Ok(true) => Ok(Some(path.to_owned())),
+        Ok(false) => Ok(None),
+        Err(error) => Err(format!("`{DEFAULT_CONFIG}` cannot be read: {error}")),
+    }
+}
+
+fn alarms(
+    files: &[AlarmFiles],
+    folder: &Path,
+    config: &str,
+    findings: &mut Vec<Finding>,
+) -> Vec<Alarm> {
     let mut definitions: Vec<Definition> = Vec::new();
     for AlarmFiles { pattern, position } in files {
-        let texts: Result<Vec<(PathBuf, String)>, String> =
-            matching(pattern, folder).and_then(|files| files.into_iter().map(read).collect());
-        match texts {
-            Ok(texts) => {
-                for (file, text) in texts {
+        for file in matching(pattern, folder) {
+            match file.and_then(read) {
+                Ok((file, text)) => {
                     let (mut sound, mut wrong) = parse(&file.display().to_string(), &text);
                     definitions.append(&mut sound);
                     findings.append(&mut wrong);
                 }
+                Err(message) => findings.push(Finding {
+                    file: config.to_owned(),
+                    position: *position,
+                    message: format!("`alarms`: {message}"),
+                }),
             }
-            Err(message) => findings.push(Finding {
-                file: config.to_owned(),
-                position: *position,
-                message: format!("`alarms`: {message}"),
-            }),
         }
     }
     findings.append(&mut duplicates(&definitions));
-    if findings.is_empty() {
-        Ok(definitions
-            .into_iter()
-            .map(|definition| definition.alarm)
-            .collect())
-    } else {
-        Err(findings)
-    }
+    definitions
+        .into_iter()
+        .map(|definition| definition.alarm)
+        .collect()
 }
 
 /// The files that a name or pattern stands for. A plain name need not exist here; reading it says so.
-fn matching(pattern: &str, folder: &Path) -> Result<Vec<PathBuf>, String> {
+fn matching(pattern: &str, folder: &Path) -> Vec<Result<PathBuf, String>> {
     if !pattern.contains(['*', '?', '[']) {
-        return Ok(vec![folder.join(pattern)]);
+        return vec![Ok(folder.join(pattern))];
     }
-    let folder = Path::new(&glob::Pattern::escape(&folder.display().to_string())).join(pattern);
-    let matches = glob::glob(&folder.display().to_string())
-        .map_err(|error| format!("the pattern `{pattern}` is malformed: {error}"))?;
-    let files: Vec<PathBuf> = matches.filter_map(Result::ok).collect();
+    let full = Path::new(&glob::Pattern::escape(&folder.display().to_string())).join(pattern);
+    let files: Vec<Result<PathBuf, String>> = match glob::glob(&full.display().to_string()) {
+        Ok(files) => files
+            .map(|file| file.map_err(|error| error.to_string()))
+            .collect(),
+        Err(error) => vec![Err(format!(
+            "the pattern `{pattern}` is malformed: {error}"
+        ))],
+    };
     if files.is_empty() {
-        Err(format!("no file matches `{pattern}`"))
+        vec![Err(format!("no file matches `{pattern}`"))]
     } else {
-        Ok(files)
+        files
     }
 }
 

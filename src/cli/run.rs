@@ -15,7 +15,8 @@ use crate::aws;
 use crate::config::check_region;
 use crate::metric::Datapoint;
 
-use super::{Environment, Exit, complain, load};
+use super::load::{self, Loaded};
+use super::{Environment, Exit, complain};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -28,7 +29,7 @@ pub(super) struct Args {
     /// Address to serve on, instead of the configured one
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Print what the first minute would publish, and send nothing
+    /// Print what would be published until the minute ends, and send nothing
     #[arg(long)]
     dry_run: bool,
 }
@@ -40,14 +41,14 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
         listen,
         dry_run,
     } = args;
-    let (mut config, alarms) = match load::load(config.as_deref()) {
-        Ok(loaded) => loaded,
-        Err(findings) => {
-            complain(&findings);
-            return Exit::CouldNotStart;
-        }
-    };
+    let Loaded {
+        mut config,
+        alarms,
+        findings,
+    } = load::load(config.as_deref());
     config.listen = listen.unwrap_or(config.listen);
+    let mut problems: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    problems.extend(environment.malformed_regions());
     let runtime = match tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -58,14 +59,20 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
             return Exit::CouldNotStart;
         }
     };
-    runtime.block_on(async {
-        let region = match region(config.publish.region.clone(), &environment).await {
-            Ok(region) => region,
-            Err(problem) => {
-                complain(&[problem]);
-                return Exit::CouldNotStart;
-            }
+    let exit = runtime.block_on(async {
+        let region = match config.publish.region.clone() {
+            Some(region) => Some(region),
+            None => aws::configured_region().await,
         };
+        if problems.is_empty()
+            && let Some(Err(problem)) = region.as_deref().map(check_region)
+        {
+            problems.push(format!("the AWS profile: {problem}"));
+        }
+        if !problems.is_empty() {
+            complain(&problems);
+            return Exit::CouldNotStart;
+        }
         let plan = Plan {
             config,
             alarms,
@@ -77,30 +84,10 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
         } else {
             watch(plan).await
         }
-    })
-}
-
-/// The region that is configured, which must be one by its form.
-async fn region(
-    configured: Option<String>,
-    environment: &Environment,
-) -> Result<Option<String>, String> {
-    for (name, value) in ["AWS_REGION", "AWS_DEFAULT_REGION"]
-        .iter()
-        .zip(&environment.regions)
-    {
-        if let Some(Err(problem)) = value.as_deref().map(check_region) {
-            return Err(format!("`{name}`: {problem}"));
-        }
-    }
-    let region = match configured {
-        Some(region) => Some(region),
-        None => aws::configured_region().await,
-    };
-    match region.as_deref().map(check_region) {
-        Some(Err(problem)) => Err(format!("the AWS profile: {problem}")),
-        _ => Ok(region),
-    }
+    });
+    // A name that is still being looked up must not hold up the end.
+    runtime.shutdown_background();
+    exit
 }
 
 async fn watch(plan: Plan) -> Exit {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::finding::{Finding, Report, did_you_mean, one_of};
+use crate::finding::{Finding, Position, Report, did_you_mean, one_of};
 use crate::tree::{self, Node};
 
 use super::{
@@ -29,14 +29,20 @@ const DIMENSIONS_MAX: usize = 30;
 const NAME_LENGTH_MAX: usize = 255;
 const VALUE_LENGTH_MAX: usize = 1024;
 
-/// How often the host is looked at; a longer interval would leave minutes without a sample.
+/// How often memory and load are looked at.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
-/// Reads the text of a configuration file; an empty one is the built-in defaults.
-pub fn resolve(file: &str, text: &str) -> Result<Config, Vec<Finding>> {
+/// Reads the text of a configuration file; an empty one is the built-in defaults. Where there is a finding, the default stands
+/// in the configuration.
+pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
     let mut report = Report::new(file);
     let tree = tree::toml(text, &mut report);
+    let broken: Vec<Position> = report
+        .findings
+        .iter()
+        .map(|finding| finding.position)
+        .collect();
     let reader = &mut Reader {
         report: &mut report,
     };
@@ -47,14 +53,12 @@ pub fn resolve(file: &str, text: &str) -> Result<Config, Vec<Finding>> {
         publish: reader.publish(tree.get("publish")),
         collectors: reader.collectors(tree.get("collectors")),
     };
-    report.findings.sort_by_key(|finding| finding.position);
     // Where the syntax is broken, what a value means is not worth a second line.
-    report.findings.dedup_by_key(|finding| finding.position);
-    if report.findings.is_empty() {
-        Ok(config)
-    } else {
-        Err(report.findings)
-    }
+    let mut findings = report.findings.split_off(broken.len());
+    findings.retain(|finding| !broken.contains(&finding.position));
+    findings.append(&mut report.findings);
+    findings.sort_by_key(|finding| finding.position);
+    (config, findings)
 }
 
 struct Reader<'a> {
@@ -173,17 +177,27 @@ impl Reader<'_> {
             let Some(value) = self.report.string(&entry.key, &entry.node) else {
                 continue;
             };
-            self.length(&entry.key, "dimension name", NAME_LENGTH_MAX, &entry.node);
-            self.length(&value, "dimension value", VALUE_LENGTH_MAX, &entry.node);
+            self.length(
+                &entry.key,
+                "dimension name",
+                NAME_LENGTH_MAX,
+                entry.position,
+            );
+            self.length(
+                &value,
+                "dimension value",
+                VALUE_LENGTH_MAX,
+                entry.node.position,
+            );
             dimensions.push((entry.key.clone(), value));
         }
         dimensions
     }
 
-    fn length(&mut self, text: &str, what: &str, most: usize, node: &Node) {
+    fn length(&mut self, text: &str, what: &str, most: usize, position: Position) {
         if text.is_empty() || text.chars().count() > most || !text.is_ascii() {
             self.report.add(
-                node.position,
+                position,
                 format!("the {what} `{text}` must have 1 to {most} characters, all of them ASCII"),
             );
         }
@@ -246,6 +260,14 @@ impl Reader<'_> {
                     names.len() + constant
                 ),
             );
+        }
+        if let Some(twice) = names
+            .iter()
+            .enumerate()
+            .find_map(|(i, name)| names[..i].contains(name).then_some(name))
+        {
+            self.report
+                .add(node.position, format!("`dimensions` names `{twice}` twice"));
         }
         names
     }
@@ -346,7 +368,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expected: Expect) {
-        let findings = resolve("cwbridge.toml", text).unwrap_err();
+        let (_, findings) = resolve("cwbridge.toml", text);
         expected.assert_eq(
             &findings
                 .iter()
@@ -355,9 +377,15 @@ mod tests {
         );
     }
 
+    fn sound(text: &str) -> Config {
+        let (config, findings) = resolve("cwbridge.toml", text);
+        assert_eq!(findings, []);
+        config
+    }
+
     #[test]
     fn an_empty_file_is_the_defaults() {
-        let config = resolve("cwbridge.toml", "").unwrap();
+        let config = sound("");
         assert_eq!(config.alarms, None);
         assert_eq!(config.listen.to_string(), "127.0.0.1:10106");
         assert_eq!(
@@ -388,7 +416,7 @@ mod tests {
             interval = "30s"
             only = ["cpu"]
         "#;
-        let config = resolve("cwbridge.toml", text).unwrap();
+        let config = sound(text);
         assert_eq!(config.alarms.unwrap().len(), 2);
         assert_eq!(config.listen.port(), 9000);
         assert_eq!(
@@ -422,7 +450,7 @@ dimensions = { Team = 5 }
 detailed_monitoring = "yes"
 [[publish.metric]]
 names = ["CPUUtilisation"]
-dimensions = [["InstanceID"], "host"]
+dimensions = [["InstanceID"], "host", ["host", "host"]]
 [[publish.metric]]
 [collectors]
 interval = "5m"
@@ -431,20 +459,21 @@ only = ["cpus"]
         check(
             text,
             expect![[r#"
-            cwbridge.toml:1:1: the configuration has no key `alarm`; did you mean `alarms`?
-            cwbridge.toml:3:10: `listen` is `localhost`, but must be an address and port, such as `127.0.0.1:10106`
-            cwbridge.toml:5:13: namespace `AWS/EC2` starts with `AWS/`, which CloudWatch keeps for AWS services
-            cwbridge.toml:6:10: region `US East` is malformed; a region is named like `us-east-1`
-            cwbridge.toml:7:16: `endpoint_url` is `127.0.0.1:4566`, but must begin with `http://` or `https://` and name a host
-            cwbridge.toml:8:23: `Team` is the number 5, but must be a string
-            cwbridge.toml:9:23: `detailed_monitoring` is the string "yes", but must be `true` or `false`
-            cwbridge.toml:11:10: `names` names `CPUUtilisation`, but only `CPUUtilization` can stand here; did you mean `CPUUtilization`?
-            cwbridge.toml:12:16: `dimensions` names `InstanceID`, but only `InstanceId`, `host` or `cpu` can stand here; did you mean `InstanceId`?
-            cwbridge.toml:12:31: `dimensions` is the string "host", but must be a list
-            cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
-            cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
-            cwbridge.toml:16:9: `only` names `cpus`, but only `cpu`, `memory`, `load` or `os` can stand here; did you mean `cpu`?
-        "#]],
+                cwbridge.toml:1:1: the configuration has no key `alarm`; did you mean `alarms`?
+                cwbridge.toml:3:10: `listen` is `localhost`, but must be an address and port, such as `127.0.0.1:10106`
+                cwbridge.toml:5:13: namespace `AWS/EC2` starts with `AWS/`, which CloudWatch keeps for AWS services
+                cwbridge.toml:6:10: region `US East` is malformed; a region is named like `us-east-1`
+                cwbridge.toml:7:16: `endpoint_url` is `127.0.0.1:4566`, but must begin with `http://` or `https://` and name a host
+                cwbridge.toml:8:23: `Team` is the number 5, but must be a string
+                cwbridge.toml:9:23: `detailed_monitoring` is the string "yes", but must be `true` or `false`
+                cwbridge.toml:11:10: `names` names `CPUUtilisation`, but only `CPUUtilization` can stand here; did you mean `CPUUtilization`?
+                cwbridge.toml:12:16: `dimensions` names `InstanceID`, but only `InstanceId`, `host` or `cpu` can stand here; did you mean `InstanceId`?
+                cwbridge.toml:12:31: `dimensions` is the string "host", but must be a list
+                cwbridge.toml:12:39: `dimensions` names `host` twice
+                cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
+                cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
+                cwbridge.toml:16:9: `only` names `cpus`, but only `cpu`, `memory`, `load` or `os` can stand here; did you mean `cpu`?
+            "#]],
         );
     }
 

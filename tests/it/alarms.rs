@@ -6,7 +6,8 @@ use std::sync::Arc;
 use cwbridge::alarm::{Alarm, Certainty, Rule, StateValue, Status};
 use cwbridge::config;
 use cwbridge::definition::{BUILT_IN, Placeholders, parse, substitute};
-use cwbridge::metric::{Content, Reading, Resolution, Sample, Timestamp, Unit};
+use cwbridge::host::{Cpu, Look, Modes};
+use cwbridge::metric::Timestamp;
 use cwbridge::pipeline::Pipeline;
 use cwbridge::sources::Sources;
 
@@ -19,36 +20,88 @@ fn here() -> Placeholders {
     }
 }
 
+fn sources() -> Sources {
+    Sources::new(&config::resolve("", "").0.publish, &here(), true)
+}
+
 fn alarm(text: &str) -> Alarm {
     let (mut definitions, findings) = parse("alarms.json", text);
     assert_eq!(findings, []);
     let alarm = substitute(definitions.remove(0).alarm, &here());
-    let sources = Sources::new(&config::resolve("", "").unwrap().publish, &here());
-    sources.mirror(vec![alarm]).remove(0)
+    sources().mirror(vec![alarm]).remove(0)
 }
 
-/// A sample of 20 percent every second for `minutes`, as the daemon takes them; then what is known of the alarm.
+/// A host that is looked at every second for `minutes` and is 20 percent busy; then what is known of the alarm.
 fn after_cool_minutes(alarm: Alarm, minutes: i64) -> Arc<Status> {
+    let (mut sources, mut pipeline) = (sources(), Pipeline::default());
+    pipeline.set_alarms(vec![alarm], Timestamp(0));
+    for at in 0..=minutes * 60 {
+        pipeline.advance(&sources.reading(&look(Timestamp(at), 20.0)));
+    }
+    pipeline.statuses().remove(0)
+}
+
+fn look(at: Timestamp, utilization: f64) -> Look {
+    let cpu = Cpu {
+        seconds: Modes([0.0; 8]),
+        utilization: Some(utilization),
+        cores: vec![],
+        boot_time: 0,
+        context_switches: 0,
+        forks: 0,
+        processes_running: None,
+        processes_blocked: None,
+    };
+    Look {
+        at,
+        cpu: Some(cpu),
+        memory: None,
+        load: None,
+    }
+}
+
+/// What the article has its reader choose.
+#[test]
+fn the_built_in_alarm_is_the_articles() {
+    let alarm = alarm(BUILT_IN);
     let Rule::Metric(rule) = &alarm.rule else {
         panic!("{alarm:?} is mirrored")
     };
-    let metric = Arc::clone(&rule.metric);
-    let mut pipeline = Pipeline::default();
-    pipeline.set_alarms(vec![alarm], Timestamp(0));
-    for at in (0..=minutes * 60).map(Timestamp) {
-        let sample = Sample {
-            metric: Arc::clone(&metric),
-            unit: Unit::PERCENT,
-            resolution: Resolution::Standard,
-            at,
-            content: Content::Value(20.0),
-        };
-        pipeline.advance(&Reading {
-            at,
-            samples: vec![sample],
-        });
-    }
-    pipeline.statuses().remove(0)
+    assert_eq!(
+        rule.metric.to_string(),
+        "CWBridge CPUUtilization {InstanceId=i-0123456789abcdef0}"
+    );
+    assert_eq!(
+        (
+            rule.statistic.name(),
+            rule.period.seconds(),
+            rule.evaluation_periods
+        ),
+        ("Average", 60, 2)
+    );
+    assert_eq!(
+        (rule.comparison_operator.name(), rule.treatment().name()),
+        ("GreaterThanThreshold", "breaching")
+    );
+    assert!(
+        alarm.actions.enabled && alarm.actions.alarm[0].starts_with("arn:aws:sns:"),
+        "{:?}",
+        alarm.actions
+    );
+    assert_eq!(rule.threshold, 50.0);
+}
+
+/// An alarm on the instance's own metric is judged from this host's samples, and says so.
+#[test]
+fn an_alarm_on_the_instances_own_metric_is_measured_in_the_guest() {
+    let text = BUILT_IN
+        .replace("CWBridge", "AWS/EC2")
+        .replace("\"Period\": 60", "\"Period\": 300");
+    let status = after_cool_minutes(alarm(&text), 60);
+    assert_eq!(
+        (status.state, &status.evaluation.as_ref().unwrap().certainty),
+        (StateValue::Ok, &Certainty::MeasuredInGuest)
+    );
 }
 
 #[test]

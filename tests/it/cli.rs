@@ -100,6 +100,7 @@ fn a_file_that_cannot_be_read_is_one_clear_line() {
 #[test]
 fn a_region_that_is_malformed_is_an_error_wherever_it_is_set() {
     let run = |variable, value| cwbridge().arg("run").env(variable, value).output().unwrap();
+    assert!(run("AWS_DEFAULT_REGION", "us-east-1a").status.code() == Some(2));
     let output = run("AWS_REGION", "Ireland");
     assert_eq!(output.status.code(), Some(2));
     expect![[r#"
