@@ -20,7 +20,7 @@ pub use evaluator::{Certainty, Evaluation, Evaluator, Status, Transition};
 pub use number::in_reason as number_in_reason;
 pub use range::{Point, evaluation_interval, evaluation_range};
 pub use reason::{EvaluatedDatapoint, ReasonData};
-pub use validate::{PERIOD_REFUSED, Refusal};
+pub use validate::{DATAPOINTS_REFUSED, PERIOD_REFUSED, Refusal};
 
 /// The state of an alarm, by its CloudWatch name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -22,7 +22,8 @@ pub use families::{Families, Family, Kind, Row};
 pub struct Snapshot {
     pub look: Look,
     pub facts: Arc<Facts>,
-    pub statuses: Arc<[Arc<Status>]>,
+    /// `None` until it is known which metrics this host has.
+    pub statuses: Option<Arc<[Arc<Status>]>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,6 +48,7 @@ impl Format {
 pub struct Exposition {
     pub snapshot: Snapshot,
     stats: Arc<Stats>,
+    families: OnceLock<Arc<Families>>,
     bodies: [OnceLock<Bytes>; 4],
 }
 
@@ -55,6 +57,7 @@ impl Exposition {
         Self {
             snapshot,
             stats,
+            families: OnceLock::new(),
             bodies: Default::default(),
         }
     }
@@ -75,12 +78,14 @@ impl Exposition {
         }
     }
 
-    fn families(&self) -> Families {
-        Families::of(&self.snapshot, &self.stats, process())
+    /// What both formats are written from.
+    fn families(&self) -> Arc<Families> {
+        let read = || Arc::new(Families::of(&self.snapshot, &self.stats, process()));
+        Arc::clone(self.families.get_or_init(read))
     }
 }
 
-fn render(families: Families, format: Format) -> String {
+fn render(families: Arc<Families>, format: Format) -> String {
     match format {
         Format::Text => text::write(&families),
         Format::OpenMetrics => {
@@ -108,11 +113,12 @@ fn compressed(body: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Timestamp;
     use expect_test::expect;
 
-    fn families() -> Families {
+    fn families() -> Arc<Families> {
         let gauge = |labels, value| Row { labels, value };
-        Families(vec![
+        Arc::new(Families(vec![
             Family {
                 name: "node_cpu_seconds".into(),
                 help: "Seconds the CPUs spent in each mode.".into(),
@@ -149,7 +155,7 @@ mod tests {
                 kind: Kind::Gauge,
                 rows: vec![],
             },
-        ])
+        ]))
     }
 
     #[test]
@@ -181,5 +187,123 @@ mod tests {
             cwbridge_outbox_datapoints 7
         "##]]
         .assert_eq(&render(families(), Format::Text));
+    }
+
+    /// Every name, kind and set of labels that is shown: what dashboards and rules rely on.
+    #[test]
+    fn the_names_are_these() {
+        let modes = crate::host::Modes([1.0; 8]);
+        let core = crate::host::Core {
+            id: 0,
+            seconds: modes,
+            utilization: None,
+        };
+        let cpu = crate::host::Cpu {
+            seconds: modes,
+            utilization: None,
+            cores: vec![core],
+            boot_time: 1,
+            context_switches: 2,
+            forks: 3,
+            processes_running: Some(4),
+            processes_blocked: Some(5),
+        };
+        let memory = crate::host::Memory {
+            total: 1,
+            free: 2,
+            available: 3,
+            swap_total: 4,
+            swap_free: 5,
+        };
+        let look = Look {
+            at: Timestamp(0),
+            cpu: Some(cpu),
+            memory: Some(memory),
+            load: Some(crate::host::Load([1.0; 3])),
+        };
+        let facts = Arc::new(Facts {
+            os: Some(crate::host::Os::default()),
+            ..Facts::default()
+        });
+        let snapshot = Snapshot {
+            look,
+            facts,
+            statuses: Some(statuses()),
+        };
+        let families = Families::of(&snapshot, &Stats::default(), process());
+        let mut written = String::new();
+        for Family {
+            name, kind, rows, ..
+        } in &families.0
+        {
+            let labels: Vec<String> = rows[..]
+                .iter()
+                .flat_map(|row| &row.labels)
+                .map(|(label, value)| format!("{label}={value}"))
+                .collect();
+            let shown = if name.starts_with("cwbridge_build") {
+                String::new()
+            } else {
+                labels.join(" ")
+            };
+            written.push_str(format!("{name} {kind:?} {} {shown}", rows.len()).trim_end());
+            written.push('\n');
+        }
+        expect![[r#"
+            node_cpu_seconds Counter 8 cpu=0 mode=user cpu=0 mode=nice cpu=0 mode=system cpu=0 mode=idle cpu=0 mode=iowait cpu=0 mode=irq cpu=0 mode=softirq cpu=0 mode=steal
+            node_boot_time_seconds Gauge 1
+            node_context_switches Counter 1
+            node_forks Counter 1
+            node_procs_running Gauge 1
+            node_procs_blocked Gauge 1
+            node_load1 Gauge 1
+            node_load5 Gauge 1
+            node_load15 Gauge 1
+            node_memory_MemTotal_bytes Gauge 1
+            node_memory_MemFree_bytes Gauge 1
+            node_memory_MemAvailable_bytes Gauge 1
+            node_memory_SwapTotal_bytes Gauge 1
+            node_memory_SwapFree_bytes Gauge 1
+            node_os_info Gauge 1 id= name= pretty_name= version_id=
+            cwbridge_alarm_state Gauge 3 alarm=cpu-high state=OK alarm=cpu-high state=ALARM alarm=cpu-high state=INSUFFICIENT_DATA
+            cwbridge_alarm_mirrored Gauge 2 alarm=cpu-high alarm=other
+            cwbridge_alarm_value Gauge 0
+            cwbridge_alarm_threshold Gauge 1 alarm=cpu-high
+            cwbridge_alarm_last_transition_timestamp_seconds Gauge 1 alarm=cpu-high
+            cwbridge_alarm_transitions Counter 6 alarm=cpu-high from=OK to=ALARM alarm=cpu-high from=OK to=INSUFFICIENT_DATA alarm=cpu-high from=ALARM to=OK alarm=cpu-high from=ALARM to=INSUFFICIENT_DATA alarm=cpu-high from=INSUFFICIENT_DATA to=OK alarm=cpu-high from=INSUFFICIENT_DATA to=ALARM
+            cwbridge_outbox_datapoints Gauge 1
+            cwbridge_outbox_oldest_timestamp_seconds Gauge 0
+            cwbridge_datapoints_published Counter 1
+            cwbridge_datapoints_resent Counter 1
+            cwbridge_datapoints_dropped Counter 8 reason=clock_stepped_back reason=outbox_full reason=queue_full reason=rejected reason=shutdown reason=time_out_of_range reason=too_old reason=value_out_of_range
+            cwbridge_publish_requests Counter 6 outcome=accepted outcome=denied outcome=failed outcome=rejected outcome=throttled outcome=too_large
+            cwbridge_build_info Gauge 1
+            process_cpu_seconds Counter 1
+            process_resident_memory_bytes Gauge 1
+            process_virtual_memory_bytes Gauge 1
+            process_open_fds Gauge 1
+            process_max_fds Gauge 1
+            process_threads Gauge 1
+            process_start_time_seconds Gauge 1
+        "#]].assert_eq(&written);
+    }
+
+    /// One alarm that went to ALARM, and one that is not mirrored.
+    fn statuses() -> Arc<[Arc<Status>]> {
+        let text = crate::definition::BUILT_IN;
+        let judged = crate::definition::parse("a", text).0.remove(0).alarm;
+        let rule = crate::alarm::Rule::NotMirrored("no".into());
+        let other = crate::alarm::Alarm {
+            name: "other".into(),
+            rule,
+            ..judged.clone()
+        };
+        let mut pipeline = crate::pipeline::Pipeline::default();
+        pipeline.set_alarms(vec![judged, other], Timestamp(0));
+        pipeline.advance(&crate::metric::Reading {
+            at: Timestamp(600),
+            samples: vec![],
+        });
+        pipeline.statuses().into()
     }
 }

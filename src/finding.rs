@@ -27,6 +27,9 @@ impl fmt::Display for Finding {
     }
 }
 
+/// The most mistakes told of one file; whoever has made so many has made one.
+const FINDINGS_MAX: usize = 1_000;
+
 /// Everything found in one file.
 #[derive(Debug)]
 pub struct Report {
@@ -46,6 +49,9 @@ impl Report {
     }
 
     pub fn add(&mut self, position: Position, message: impl Into<String>) {
+        if self.findings.len() >= FINDINGS_MAX {
+            return;
+        }
         let message = match self.subject.as_str() {
             "" => message.into(),
             subject => format!("{subject}: {}", message.into()),

@@ -17,12 +17,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::sync::watch;
 
+use crate::alarm::Status;
 use crate::exposition::{Exposition, Format};
 
 pub use connection::{CONNECTIONS_MAX, serve};
 
 /// What the server shows: `None` until the first reading.
 pub type Shown = watch::Receiver<Option<Arc<Exposition>>>;
+
+const NOT_LOOKED: &str = "the host has not been looked at yet";
+const NOT_KNOWN: &str = "it is not known yet which metrics this host has";
 
 pub fn router(shown: Shown) -> Router {
     Router::new()
@@ -45,9 +49,14 @@ fn current(shown: &Shown) -> Option<Arc<Exposition>> {
     shown.borrow().clone()
 }
 
+/// The alarms, once it is known which of them can be judged.
+fn statuses(shown: &Shown) -> Option<Arc<[Arc<Status>]>> {
+    current(shown)?.snapshot.statuses.clone()
+}
+
 async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
     let Some(exposition) = current(&shown) else {
-        return not_yet();
+        return not_yet(NOT_LOOKED);
     };
     let accept = |name| {
         headers
@@ -70,30 +79,31 @@ async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    let (status, body) = match current(&shown) {
-        Some(_) => (StatusCode::OK, api::READY),
-        None => (StatusCode::SERVICE_UNAVAILABLE, api::NOT_READY),
+    let reason = match current(&shown) {
+        None => Some(NOT_LOOKED),
+        Some(exposition) if exposition.snapshot.statuses.is_none() => Some(NOT_KNOWN),
+        Some(_) => None,
     };
-    (status, [(header::CONTENT_TYPE, api::JSON)], body).into_response()
+    let status = if reason.is_some() {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::OK
+    };
+    json(status, api::readiness(reason))
 }
 
 async fn alarms(State(shown): State<Shown>) -> Response {
-    match current(&shown) {
-        Some(exposition) => json(StatusCode::OK, api::alarms(&exposition.snapshot.statuses)),
-        None => not_yet(),
+    match statuses(&shown) {
+        Some(statuses) => json(StatusCode::OK, api::alarms(&statuses)),
+        None => not_yet(NOT_KNOWN),
     }
 }
 
 async fn alarm(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
-    let Some(exposition) = current(&shown) else {
-        return not_yet();
+    let Some(statuses) = statuses(&shown) else {
+        return not_yet(NOT_KNOWN);
     };
-    let found = exposition
-        .snapshot
-        .statuses
-        .iter()
-        .find(|status| status.alarm.name == name);
-    match found {
+    match statuses.iter().find(|status| status.alarm.name == name) {
         Some(status) => json(StatusCode::OK, api::alarm(status)),
         None => json(
             StatusCode::NOT_FOUND,
@@ -113,11 +123,8 @@ async fn root(State(shown): State<Shown>) -> Response {
     ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], body).into_response()
 }
 
-fn not_yet() -> Response {
-    json(
-        StatusCode::SERVICE_UNAVAILABLE,
-        api::error("the host has not been looked at yet"),
-    )
+fn not_yet(reason: &str) -> Response {
+    json(StatusCode::SERVICE_UNAVAILABLE, api::error(reason))
 }
 
 fn json(status: StatusCode, body: String) -> Response {

@@ -85,14 +85,14 @@ impl Drive {
 
     /// Shows a look before its metrics have their names.
     fn wait(&self, look: Look, waiting: &mut VecDeque<Look>) {
-        self.show(look.clone(), Arc::new([]));
+        self.show(look.clone(), None);
         if waiting.len() == WAITING_MAX {
             waiting.pop_front();
         }
         waiting.push_back(look);
     }
 
-    fn show(&self, look: Look, statuses: Arc<[Arc<Status>]>) {
+    fn show(&self, look: Look, statuses: Option<Arc<[Arc<Status>]>>) {
         let snapshot = Snapshot {
             look,
             facts: Arc::clone(&self.facts),
@@ -140,7 +140,7 @@ impl Judge {
         if evaluated > 0 {
             self.statuses = self.pipeline.statuses().into();
         }
-        self.drive.show(look, Arc::clone(&self.statuses));
+        self.drive.show(look, Some(Arc::clone(&self.statuses)));
     }
 
     fn tell_pause(&mut self, at: Timestamp) {

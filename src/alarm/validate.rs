@@ -15,13 +15,30 @@ pub struct Refusal {
 /// The answer to a period that [`Period::new`] does not accept.
 pub const PERIOD_REFUSED: &str = "Period must be 10, 20, 30 or a multiple of 60";
 
+/// The answer to more datapoints to alarm than evaluation periods; a reader says it where it finds them.
+pub const DATAPOINTS_REFUSED: &str =
+    "DatapointsToAlarm must be less than or equal to EvaluationPeriods";
+
+/// What an alarm can act on.
+const VENDORS: [&str; 9] = [
+    "aiops",
+    "automate",
+    "autoscaling",
+    "ec2",
+    "lambda",
+    "sns",
+    "ssm",
+    "ssm-incidents",
+    "swf",
+];
+
 const DAY: i64 = 86_400;
 const WEEK: i64 = 7 * DAY;
 const ACTIONS_MAX: usize = 5;
 const DIMENSIONS_MAX: usize = 30;
 
 impl Alarm {
-    /// Everything that CloudWatch would refuse.
+    /// What CloudWatch would refuse although every member has its type: lengths, spans, actions.
     pub fn validate(&self) -> Vec<Refusal> {
         let mut refusals = Vec::new();
         length(&mut refusals, "AlarmName", &self.name, 1, 255);
@@ -45,6 +62,9 @@ impl Alarm {
             ("InsufficientDataActions", &self.actions.insufficient_data),
         ];
         for (member, list) in lists {
+            for arn in list {
+                action(&mut refusals, member, arn);
+            }
             if list.len() > ACTIONS_MAX {
                 refuse(
                     &mut refusals,
@@ -65,13 +85,6 @@ impl Alarm {
 
 impl MetricAlarm {
     fn validate(&self, refusals: &mut Vec<Refusal>) {
-        if self.minimum_to_alarm() > self.evaluation_periods {
-            refuse(
-                refusals,
-                "DatapointsToAlarm",
-                "DatapointsToAlarm must be less than or equal to EvaluationPeriods",
-            );
-        }
         self.validate_span(refusals);
         length(refusals, "Namespace", &self.metric.namespace, 1, 255);
         if self.metric.namespace.starts_with(':') {
@@ -137,4 +150,16 @@ fn refuse(refusals: &mut Vec<Refusal>, member: &'static str, text: impl Into<Str
         member,
         text: text.into(),
     });
+}
+
+/// CloudWatch looks at the vendor of an action and not at whether its target exists.
+fn action(refusals: &mut Vec<Refusal>, member: &'static str, arn: &str) {
+    let mut parts = arn.split(':');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("arn"), Some(_), Some(vendor)) if VENDORS.contains(&vendor) => {}
+        (Some("arn"), Some(_), Some(vendor)) => {
+            refuse(refusals, member, format!("Unsupported AWS vendor {vendor}"))
+        }
+        _ => refuse(refusals, member, format!("Invalid arn syntax: {arn}")),
+    }
 }

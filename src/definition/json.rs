@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::alarm::{
-    Actions, Alarm, ComparisonOperator, MetricAlarm, PERIOD_REFUSED, Rule, TreatMissingData,
+    Actions, Alarm, ComparisonOperator, DATAPOINTS_REFUSED, MetricAlarm, PERIOD_REFUSED, Rule,
+    TreatMissingData,
 };
 use crate::finding::{Finding, Position, Report, did_you_mean, one_of};
 use crate::metric::{Dimension, Metric, Period, Statistic, Unit};
@@ -90,6 +91,10 @@ fn alarms<'n>(document: &'n Node, report: &mut Report) -> Vec<(&'n Node, Form)> 
     }
     match &document.value {
         Value::List(nodes) => nodes.iter().flat_map(|node| alarms(node, report)).collect(),
+        // Only CloudWatch gives an alarm its ARN.
+        Value::Table(_) if document.get("AlarmArn").is_some() => {
+            vec![(document, Form::Description)]
+        }
         Value::Table(_) => vec![(document, Form::Request)],
         found => {
             report.add(document.position, format!("{found} found, but an alarm, a list of alarms or the output of `aws cloudwatch describe-alarms` is expected"));
@@ -148,12 +153,27 @@ impl Reader<'_> {
         let description = self.optional("AlarmDescription", Report::string);
         let actions = self.actions();
         let rule = self.rule();
-        Some(Alarm {
-            name: name?,
+        if let (Some(name), Some(rule)) = (&name, rule) {
+            return Some(Alarm {
+                name: name.clone(),
+                description,
+                actions,
+                rule,
+            });
+        }
+        // What could be read is checked all the same.
+        let rule = Rule::NotMirrored(String::new());
+        let rest = Alarm {
+            name: name.unwrap_or_else(|| "?".to_owned()),
             description,
             actions,
-            rule: rule?,
-        })
+            rule,
+        };
+        for refusal in rest.validate() {
+            self.report
+                .add(place_of(self.node, refusal.member), refusal.text);
+        }
+        None
     }
 
     fn unknown_members(&mut self) {
@@ -252,6 +272,7 @@ impl Reader<'_> {
                 ComparisonOperator::ALL.map(ComparisonOperator::name),
             )
         });
+        self.no_more_to_alarm_than_there_are(datapoints_to_alarm, evaluation_periods);
         let threshold = self.required("Threshold", Report::number);
         let treat_missing_data = self.optional("TreatMissingData", |report, what, node| {
             let find = |name: &str| {
@@ -278,6 +299,15 @@ impl Reader<'_> {
             threshold: threshold?,
             treat_missing_data,
         }))
+    }
+
+    fn no_more_to_alarm_than_there_are(&mut self, m: Option<u32>, n: Option<u32>) {
+        if let (Some(m), Some(n)) = (m, n)
+            && m > n
+        {
+            self.report
+                .add(place_of(self.node, "DatapointsToAlarm"), DATAPOINTS_REFUSED);
+        }
     }
 
     fn no_percentile_option(&mut self) {

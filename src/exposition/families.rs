@@ -54,7 +54,7 @@ impl Families {
             families.memory(memory);
         }
         families.os(&snapshot.facts);
-        families.alarms(&snapshot.statuses);
+        families.alarms(snapshot.statuses.as_deref().unwrap_or_default());
         families.own(stats);
         if let Some(process) = process {
             families.process(process);
@@ -366,26 +366,29 @@ fn states(statuses: &[std::sync::Arc<Status>]) -> Vec<Row> {
         .collect()
 }
 
+/// Every transition that an alarm can make, from the start on: a counter that first appears with a 1 has not risen.
 fn transitions(statuses: &[std::sync::Arc<Status>]) -> Vec<Row> {
-    let transitions = |status: &std::sync::Arc<Status>| {
-        let name = status.alarm.name.clone();
-        let transition = move |((from, to), count): (&(&str, &str), &u64)| {
-            row(
+    let mut rows = Vec::new();
+    for status in statuses
+        .iter()
+        .filter(|status| status.not_mirrored.is_none())
+    {
+        let pairs = StateValue::ALL
+            .into_iter()
+            .flat_map(|from| StateValue::ALL.map(|to| (from.name(), to.name())));
+        for (from, to) in pairs.filter(|(from, to)| from != to) {
+            let count = status.transitions.get(&(from, to)).copied().unwrap_or(0);
+            rows.push(row(
                 [
-                    ("alarm", name.clone()),
-                    ("from", (*from).to_owned()),
-                    ("to", (*to).to_owned()),
+                    ("alarm", status.alarm.name.clone()),
+                    ("from", from.to_owned()),
+                    ("to", to.to_owned()),
                 ],
-                float(*count),
-            )
-        };
-        status
-            .transitions
-            .iter()
-            .map(transition)
-            .collect::<Vec<_>>()
-    };
-    statuses.iter().flat_map(transitions).collect()
+                float(count),
+            ));
+        }
+    }
+    rows
 }
 
 #[expect(clippy::cast_precision_loss, reason = "Prometheus' values are doubles")]

@@ -8,9 +8,12 @@ use crate::alarm::{
 use crate::definition::reason_data;
 
 pub(super) const JSON: &str = "application/json";
-pub(super) const READY: &str = "{\"ready\":true,\"reasons\":[]}\n";
-pub(super) const NOT_READY: &str =
-    "{\"ready\":false,\"reasons\":[\"the host has not been looked at yet\"]}\n";
+
+#[derive(Serialize)]
+struct Readiness<'a> {
+    ready: bool,
+    reasons: Vec<&'a str>,
+}
 
 #[derive(Serialize)]
 struct Error<'a> {
@@ -85,6 +88,13 @@ pub(super) fn alarms(statuses: &[std::sync::Arc<Status>]) -> String {
 
 pub(super) fn alarm(status: &Status) -> String {
     to_json(&describe(status))
+}
+
+pub(super) fn readiness(reason: Option<&str>) -> String {
+    to_json(&Readiness {
+        ready: reason.is_none(),
+        reasons: reason.into_iter().collect(),
+    })
 }
 
 pub(super) fn error(message: &str) -> String {

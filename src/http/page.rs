@@ -63,7 +63,11 @@ fn host(page: &mut String, snapshot: &Snapshot) {
         ),
     );
     page.push_str("<h2>Alarms</h2>\n<table>\n<tr><th>Alarm</th><th>State</th><th>Why</th></tr>\n");
-    for status in snapshot.statuses.iter() {
+    for status in snapshot
+        .statuses
+        .iter()
+        .flat_map(|statuses| statuses.iter())
+    {
         alarm(page, status);
     }
     page.push_str("</table>\n<p><small>Judged on this host, ahead of CloudWatch and without asking it.</small></p>\n");

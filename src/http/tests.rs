@@ -64,7 +64,7 @@ fn exposition() -> Arc<Exposition> {
     let snapshot = Snapshot {
         look,
         facts: Arc::new(Facts::default()),
-        statuses: pipeline.statuses().into(),
+        statuses: Some(pipeline.statuses().into()),
     };
     Arc::new(Exposition::new(snapshot, Arc::new(Stats::default())))
 }
@@ -145,6 +145,28 @@ async fn before_the_first_look_only_health_is_known() {
     for path in ["/-/healthy", "/"] {
         assert_eq!(request(None, path, &[]).await.0, StatusCode::OK, "{path}");
     }
+}
+
+#[tokio::test]
+async fn before_it_is_known_what_the_host_is_the_alarms_are_not_shown_as_none() {
+    let known = exposition();
+    let snapshot = Snapshot {
+        statuses: None,
+        ..known.snapshot.clone()
+    };
+    let unknown = Arc::new(Exposition::new(snapshot, Arc::new(Stats::default())));
+    for path in ["/-/ready", "/api/v1/alarms", "/api/v1/alarms/a"] {
+        let (status, _, body) = request(Some(Arc::clone(&unknown)), path, &[]).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(
+            String::from_utf8(body).unwrap().contains("not known yet"),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        request(Some(unknown), "/metrics", &[]).await.0,
+        StatusCode::OK
+    );
 }
 
 #[tokio::test]
@@ -243,6 +265,6 @@ async fn what_is_not_there_is_said_to_be_missing() {
     assert_eq!(text("/nothing").await.0, StatusCode::NOT_FOUND);
     assert_eq!(
         text("/-/ready").await,
-        (StatusCode::OK, api::READY.to_owned())
+        (StatusCode::OK, api::readiness(None))
     );
 }

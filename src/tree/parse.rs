@@ -11,7 +11,7 @@ use crate::finding::{Position, Report};
 use super::{Entry, Node, Value};
 
 /// The most nodes read from one JSON document: far beyond an account's alarms, near enough to bound the memory.
-const NODES_MAX: usize = 10_000_000;
+const NODES_MAX: usize = 2_000_000;
 const DEPTH_MAX: usize = 100;
 
 /// Reads a TOML document, as much of it as can be read; syntax errors are reported.

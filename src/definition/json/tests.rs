@@ -114,8 +114,13 @@ fn what_cloudwatch_refuses_is_refused_in_its_words() {
         "#]],
     );
     check(
-        &with("AlarmActions", r#"["a", "b", "c", "d", "e", "f"]"#),
+        &with(
+            "AlarmActions",
+            r#"["arn:aws:s3:::bucket", "topic", "arn:aws:sns:us-east-1:1:c", "arn:aws:sns:us-east-1:1:d", "arn:aws:sns:us-east-1:1:e", "arn:aws:sns:us-east-1:1:f"]"#,
+        ),
         expect![[r#"
+            a.json:10:19: alarm `a`: Unsupported AWS vendor s3
+            a.json:10:19: alarm `a`: Invalid arn syntax: topic
             a.json:10:19: alarm `a`: 6 actions found, but Member must have length less than or equal to 5
         "#]],
     );
@@ -131,6 +136,33 @@ fn what_cloudwatch_refuses_is_refused_in_its_words() {
         a.json:1:1: alarm `a`: PutMetricAlarm request should have valid Threshold parameter
     "#]],
     );
+}
+
+/// What is wrong in one member does not hide what is wrong in another.
+#[test]
+fn what_could_be_read_is_checked_all_the_same() {
+    let text = with("Statistic", "\"Mean\"").replace(
+        "\"Period\": 60",
+        "\"Period\": 60, \"DatapointsToAlarm\": 3, \"OKActions\": [\"arn:aws:s3:::b\"]",
+    );
+    check(&text, expect![[r#"
+        a.json:5:38: alarm `a`: DatapointsToAlarm must be less than or equal to EvaluationPeriods
+        a.json:5:54: alarm `a`: Unsupported AWS vendor s3
+        a.json:9:16: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`
+    "#]]);
+}
+
+#[test]
+fn an_alarm_with_its_arn_is_a_description() {
+    let (definitions, findings) = parse(
+        "a.json",
+        &format!(
+            "[{}]",
+            with("AlarmArn", "\"arn:aws:cloudwatch:us-east-1:1:alarm:a\"")
+                .replace("\"Period\"", "\"StateValue\": \"OK\", \"Period\"")
+        ),
+    );
+    assert_eq!((definitions.len(), findings), (1, vec![]));
 }
 
 #[test]
