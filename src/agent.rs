@@ -49,6 +49,8 @@ pub struct Plan {
     pub alarms: Option<Vec<Alarm>>,
     /// As configured; `None` leaves it to the instance metadata.
     pub region: Option<String>,
+    /// Where the environment leads instead of to AWS.
+    pub endpoint_url: Option<String>,
     /// Whether the instance metadata service may be asked.
     pub instance_metadata: bool,
 }
@@ -62,6 +64,15 @@ impl Plan {
             load: enabled(Collector::Load),
             interval: self.config.collectors.interval,
         }
+    }
+
+    /// The endpoint in force; `None` for that of the region.
+    fn endpoint_url(&self) -> Option<&str> {
+        self.config
+            .publish
+            .endpoint_url
+            .as_deref()
+            .or(self.endpoint_url.as_deref())
     }
 
     fn sources(&self, here: &Placeholders) -> Sources {

@@ -58,6 +58,7 @@ const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 pub struct Environment {
     pub log: Option<String>,
     pub regions: [Option<String>; 2],
+    pub endpoint_url: Option<String>,
     pub instance_metadata_disabled: bool,
 }
 
@@ -71,6 +72,7 @@ impl Environment {
         Self {
             log: read("RUST_LOG"),
             regions: REGIONS.map(read),
+            endpoint_url: read("AWS_ENDPOINT_URL_CLOUDWATCH").or_else(|| read("AWS_ENDPOINT_URL")),
             instance_metadata_disabled: read("AWS_EC2_METADATA_DISABLED")
                 .is_some_and(|value| value.eq_ignore_ascii_case("true")),
         }

@@ -114,7 +114,7 @@ fn compressed(body: &[u8]) -> Bytes {
 mod tests {
     use super::*;
     use crate::metric::Timestamp;
-    use expect_test::expect;
+    use expect_test::{expect, expect_file};
 
     fn families() -> Arc<Families> {
         let gauge = |labels, value| Row { labels, value };
@@ -249,43 +249,7 @@ mod tests {
             written.push_str(format!("{name} {kind:?} {} {shown}", rows.len()).trim_end());
             written.push('\n');
         }
-        expect![[r#"
-            node_cpu_seconds Counter 8 cpu=0 mode=user cpu=0 mode=nice cpu=0 mode=system cpu=0 mode=idle cpu=0 mode=iowait cpu=0 mode=irq cpu=0 mode=softirq cpu=0 mode=steal
-            node_boot_time_seconds Gauge 1
-            node_context_switches Counter 1
-            node_forks Counter 1
-            node_procs_running Gauge 1
-            node_procs_blocked Gauge 1
-            node_load1 Gauge 1
-            node_load5 Gauge 1
-            node_load15 Gauge 1
-            node_memory_MemTotal_bytes Gauge 1
-            node_memory_MemFree_bytes Gauge 1
-            node_memory_MemAvailable_bytes Gauge 1
-            node_memory_SwapTotal_bytes Gauge 1
-            node_memory_SwapFree_bytes Gauge 1
-            node_os_info Gauge 1 id= name= pretty_name= version_id=
-            cwbridge_alarm_state Gauge 3 alarm=cpu-high state=OK alarm=cpu-high state=ALARM alarm=cpu-high state=INSUFFICIENT_DATA
-            cwbridge_alarm_mirrored Gauge 2 alarm=cpu-high alarm=other
-            cwbridge_alarm_value Gauge 0
-            cwbridge_alarm_threshold Gauge 1 alarm=cpu-high
-            cwbridge_alarm_last_transition_timestamp_seconds Gauge 1 alarm=cpu-high
-            cwbridge_alarm_transitions Counter 6 alarm=cpu-high from=OK to=ALARM alarm=cpu-high from=OK to=INSUFFICIENT_DATA alarm=cpu-high from=ALARM to=OK alarm=cpu-high from=ALARM to=INSUFFICIENT_DATA alarm=cpu-high from=INSUFFICIENT_DATA to=OK alarm=cpu-high from=INSUFFICIENT_DATA to=ALARM
-            cwbridge_outbox_datapoints Gauge 1
-            cwbridge_outbox_oldest_timestamp_seconds Gauge 0
-            cwbridge_datapoints_published Counter 1
-            cwbridge_datapoints_resent Counter 1
-            cwbridge_datapoints_dropped Counter 8 reason=clock_stepped_back reason=outbox_full reason=queue_full reason=rejected reason=shutdown reason=time_out_of_range reason=too_old reason=value_out_of_range
-            cwbridge_publish_requests Counter 6 outcome=accepted outcome=denied outcome=failed outcome=rejected outcome=throttled outcome=too_large
-            cwbridge_build_info Gauge 1
-            process_cpu_seconds Counter 1
-            process_resident_memory_bytes Gauge 1
-            process_virtual_memory_bytes Gauge 1
-            process_open_fds Gauge 1
-            process_max_fds Gauge 1
-            process_threads Gauge 1
-            process_start_time_seconds Gauge 1
-        "#]].assert_eq(&written);
+        expect_file!["../tests/data/metric-names.txt"].assert_eq(&written);
     }
 
     /// One alarm that went to ALARM, and one that is not mirrored.

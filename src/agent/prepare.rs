@@ -34,21 +34,28 @@ pub(super) async fn publish(
 ) {
     let here = Here::find(&plan, &facts).await;
     let sources = plan.sources(&here.placeholders);
-    let alarms = alarms(plan.alarms, &sources, &here.placeholders);
+    let alarms = alarms(plan.alarms.clone(), &sources, &here.placeholders);
     let published = sources.published(facts.cores);
     announce(&sources, &alarms);
     let interval = u64::try_from(publish_interval(&published)).unwrap_or(u64::MAX);
     let schedule = Schedule::of(&here.key(), Duration::from_secs(interval));
     info!(
-        metrics = ?published.iter().map(|(metric, _)| metric.to_string()).collect::<Vec<_>>(),
+        metrics = published.len(),
+        first = ?published.iter().take(NAMED_MAX).map(|(metric, _)| metric.to_string()).collect::<Vec<_>>(),
         region = here.region.as_deref().unwrap_or("none"),
+        endpoint = plan.endpoint_url().unwrap_or("of the region"),
         every = %humantime::format_duration(schedule.interval),
         cost = %estimate(&published),
-        "publishing to CloudWatch"
+        "will publish to CloudWatch"
     );
     // Only `drive` takes it, and that ends only when everything does.
     let _ = prepared.send(Prepared { sources, alarms });
-    let metrics = connect(&here, plan.config.publish.endpoint_url.as_deref()).await;
+    let metrics = match here.region() {
+        Ok(region) => {
+            Ok(Metrics::connect(region, plan.config.publish.endpoint_url.as_deref()).await)
+        }
+        Err(failure) => Err(failure),
+    };
     let reachable = match &metrics {
         Ok(metrics) => metrics.check_credentials().await,
         Err(failure) => Err(failure.clone()),
@@ -64,19 +71,12 @@ pub(super) async fn publish(
     publisher.run().await;
 }
 
-async fn connect(here: &Here, endpoint_url: Option<&str>) -> Result<Metrics, Failure> {
-    match &here.region {
-        Some(region) => Ok(Metrics::connect(region, endpoint_url).await),
-        None => Err(Failure::NotSent(
-            "there is no region; set `region` under `[publish]`, or `AWS_REGION`".to_owned(),
-        )),
-    }
-}
-
 /// This host as AWS knows it.
 struct Here {
     placeholders: Placeholders,
     region: Option<String>,
+    /// Why the instance metadata service did not answer, if it did not.
+    no_instance: Option<String>,
 }
 
 impl Here {
@@ -92,16 +92,27 @@ impl Here {
                 "the instance metadata service did not answer; this is taken not to be an EC2 instance"
             );
         }
-        let (instance_id, instance_region) = instance
-            .ok()
-            .map_or((None, None), |Instance { id, region }| (Some(id), region));
+        let (no_instance, instance) = (instance.as_ref().err().cloned(), instance.ok());
+        let (instance_id, instance_region) =
+            instance.map_or((None, None), |Instance { id, region }| (Some(id), region));
         Self {
             placeholders: Placeholders {
                 instance_id,
                 hostname: facts.hostname.clone(),
             },
             region: plan.region.clone().or(instance_region),
+            no_instance,
         }
+    }
+
+    fn region(&self) -> Result<&str, Failure> {
+        self.region.as_deref().ok_or_else(|| {
+            let why = self.no_instance.as_deref().unwrap_or("it knows no region");
+            let setting = "set `region` under `[publish]`, or `AWS_REGION`, and start again";
+            Failure::NotSent(format!(
+                "there is no region; {setting} (instance metadata service: {why})"
+            ))
+        })
     }
 
     /// What tells this host from others.
@@ -155,7 +166,7 @@ fn announce(sources: &Sources, alarms: &[Alarm]) {
     info!(mirrored = count, not_mirrored, first = ?mirrored, "judging alarms");
 }
 
-/// Waits for the first closed datapoints, and returns what would be sent, without sending it.
+/// Looks at the host until the minute ends, and returns what would be published until then, without sending it.
 pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
     let facts = plan.facts();
     let here = Here::find(&plan, &facts).await;
@@ -166,17 +177,15 @@ pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
     );
     let mut host = Host::new(plan.parts())?;
     let mut pipeline = Pipeline::default();
-    if sources.published(facts.cores).is_empty() {
-        return Ok(Vec::new());
-    }
-    loop {
-        let mut datapoints = pipeline
-            .advance(&sources.reading(&host.look(clock::now())))
-            .datapoints;
-        datapoints.retain(|datapoint| sources.is_published(datapoint));
-        if !datapoints.is_empty() {
-            return Ok(datapoints);
-        }
+    let mut datapoints = Vec::new();
+    let end = clock::now().floor(60) + 60;
+    info!(until = %end, cost = %estimate(&sources.published(facts.cores)), "dry run: nothing is sent");
+    while clock::now() < end && !sources.published(facts.cores).is_empty() {
+        datapoints.append(
+            &mut pipeline
+                .advance(&sources.reading(&host.look(clock::now())))
+                .datapoints,
+        );
         tokio::time::sleep(clock::until(
             clock::since_epoch(),
             LOOK_INTERVAL,
@@ -184,4 +193,7 @@ pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
         ))
         .await;
     }
+    datapoints.append(&mut pipeline.finish());
+    datapoints.retain(|datapoint| sources.is_published(datapoint));
+    Ok(datapoints)
 }

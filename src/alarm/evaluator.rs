@@ -329,12 +329,13 @@ impl Status {
                     (now, decision, certainty);
             }
             None => {
+                let points = points.to_vec();
                 self.evaluation = Some(Arc::new(Evaluation {
                     at: now,
-                    points: points.to_vec(),
+                    points,
                     decision,
                     certainty,
-                }))
+                }));
             }
         }
         self.enter(decision.verdict.state(self.state), alarm, now)

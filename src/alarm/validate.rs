@@ -158,7 +158,7 @@ fn action(refusals: &mut Vec<Refusal>, member: &'static str, arn: &str) {
     match (parts.next(), parts.next(), parts.next()) {
         (Some("arn"), Some(_), Some(vendor)) if VENDORS.contains(&vendor) => {}
         (Some("arn"), Some(_), Some(vendor)) => {
-            refuse(refusals, member, format!("Unsupported AWS vendor {vendor}"))
+            refuse(refusals, member, format!("Unsupported AWS vendor {vendor}"));
         }
         _ => refuse(refusals, member, format!("Invalid arn syntax: {arn}")),
     }

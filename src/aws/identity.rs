@@ -66,5 +66,10 @@ pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    // A log line is one line.
+    text.lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join("; ")
+        .replace(":; ", ": ")
 }

@@ -77,6 +77,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
             config,
             alarms,
             region,
+            endpoint_url: environment.endpoint_url,
             instance_metadata: !environment.instance_metadata_disabled,
         };
         if dry_run {

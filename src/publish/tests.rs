@@ -174,7 +174,7 @@ async fn a_request_goes_out_at_the_phase_and_after_a_failure_with_growing_waits(
         "{times:?}, not {until_phase:?}"
     );
     for (attempts, pair) in times.windows(2).enumerate() {
-        let (wait, most) = (pair[1] - pair[0], backoff(attempts as u32 + 1, 1.0));
+        let (wait, most) = (pair[1].abs_diff(pair[0]), backoff(attempts as u32 + 1, 1.0));
         assert!(
             (BACKOFF_MIN..=most + Duration::from_millis(2)).contains(&wait),
             "wait {attempts} is {wait:?}, at most {most:?}"

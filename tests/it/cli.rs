@@ -203,26 +203,76 @@ fn off_loopback_there_is_a_warning() {
 #[test]
 fn a_dry_run_prints_what_would_be_sent() {
     let folder = Folder::new("dry");
-    let config = folder.write("c.toml", "[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[]]\nhigh_resolution = true");
+    let text = "[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[\"host\"]]\nhigh_resolution = true
+[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[]]\n";
+    let config = folder.write("c.toml", text);
     let output = cwbridge()
         .args(["run", "--dry-run", "--config", config.to_str().unwrap()])
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
-    let datum: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(
-        (&datum["Namespace"], &datum["MetricName"], &datum["Unit"]),
-        (
-            &"CWBridge".into(),
-            &"CPUUtilization".into(),
-            &"Percent".into()
-        )
+    let data: Vec<serde_json::Value> = serde_json::Deserializer::from_slice(&output.stdout)
+        .into_iter()
+        .map(Result::unwrap)
+        .collect();
+    let count = |resolution: i64| -> f64 {
+        let of = data
+            .iter()
+            .filter(|datum| datum["StorageResolution"] == resolution);
+        of.flat_map(|datum| datum["Counts"].as_array().unwrap())
+            .map(|count| count.as_f64().unwrap())
+            .sum()
+    };
+    assert!(
+        data.iter()
+            .all(|datum| datum["Unit"] == "Percent" && datum["Namespace"] == "CWBridge"),
+        "{data:?}"
     );
-    assert_eq!(
-        (
-            &datum["StorageResolution"],
-            datum["Values"].as_array().unwrap().len()
-        ),
-        (&1.into(), 1)
+    assert_eq!(count(1), count(60), "both are made of the same looks");
+}
+
+/// What a new user sees: a few lines that say what will be done, and at what price.
+#[test]
+fn the_start_says_what_will_be_done() {
+    let folder = Folder::new("start");
+    let p99 = ALARM.replace("\"a\"", "\"b\"").replace(
+        "\"Statistic\": \"Average\"",
+        "\"ExtendedStatistic\": \"p99\"",
     );
+    folder.write("alarms.json", &format!("[{ALARM}, {p99}]"));
+    let config = folder.write(
+        "c.toml",
+        "alarms = [\"alarms.json\"]\n[publish]\ndimensions = { host = \"web-1\" }\n",
+    );
+    let (port, endpoint) = (free_port(), free_port());
+    let mut command = cwbridge();
+    command.envs([
+        ("AWS_REGION", "eu-west-1".to_owned()),
+        ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{endpoint}")),
+    ]);
+    let listen = format!("127.0.0.1:{port}");
+    let process = Process::start(command.args([
+        "run",
+        "--config",
+        config.to_str().unwrap(),
+        "--listen",
+        &listen,
+    ]));
+    process.wait_for_line("there are no credentials", Duration::from_secs(10));
+    let text: Vec<String> = process
+        .lines()
+        .iter()
+        .map(|line| line.split_once(' ').unwrap().1.trim().to_owned())
+        .collect();
+    let said = text
+        .join("\n")
+        .replace(&port.to_string(), "PORT")
+        .replace(&endpoint.to_string(), "ENDPOINT");
+    expect![[r#"
+        INFO cwbridge started version="0.1.0" metrics=http://127.0.0.1:PORT/metrics
+        WARN alarm is not mirrored alarm="a" reason="this host has no metric `n m`"
+        WARN alarm is not mirrored alarm="b" reason="extended statistics are not judged yet"
+        INFO judging alarms mirrored=0 not_mirrored=2 first=[]
+        INFO will publish to CloudWatch metrics=1 first=["CWBridge CPUUtilization {host=web-1}"] region="eu-west-1" endpoint="http://127.0.0.1:ENDPOINT" every=1m cost=about $0.74 a month (1 metric, 43800 requests)
+        WARN nothing can be published; datapoints are held held=0 at_most=4096 error="there are no credentials: the credential provider was not enabled: no credentials found in chain. Attempted: Environment: the credential provider was not enabled: environment variable not set; Profile: the credential provider was not enabled; WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set; EcsContainer: the credential provider was not enabled: ECS provider not configured; Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`""#]].assert_eq(&said);
 }

@@ -109,10 +109,14 @@ impl Process {
     /// Sends a signal and waits for the end. Returns the exit code and how long it took.
     pub(crate) fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
         let start = Instant::now();
-        Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
-            .status()
-            .unwrap();
+        let kill = format!("kill {signal} {}", self.child.id());
+        assert!(
+            Command::new("sh")
+                .args(["-c", &kill])
+                .status()
+                .unwrap()
+                .success()
+        );
         let status = wait(Duration::from_secs(20), "the process to end", || {
             self.child.try_wait().unwrap()
         });

@@ -145,11 +145,14 @@ fn what_could_be_read_is_checked_all_the_same() {
         "\"Period\": 60",
         "\"Period\": 60, \"DatapointsToAlarm\": 3, \"OKActions\": [\"arn:aws:s3:::b\"]",
     );
-    check(&text, expect![[r#"
+    check(
+        &text,
+        expect![[r#"
         a.json:5:38: alarm `a`: DatapointsToAlarm must be less than or equal to EvaluationPeriods
         a.json:5:54: alarm `a`: Unsupported AWS vendor s3
         a.json:9:16: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
