@@ -115,9 +115,10 @@ where
             self.schedule.interval,
             self.schedule.phase,
         );
-        let wait = self.outage.map_or(until_phase, |outage| {
-            backoff(outage.attempts, fastrand::f64())
-        });
+        let wait = match self.outage {
+            Some(outage) if self.outbox.len() > 0 => backoff(outage.attempts, fastrand::f64()),
+            _ => until_phase,
+        };
         Instant::now() + wait
     }
 
@@ -153,14 +154,20 @@ where
         self.lost("too_old", too_old);
         let newest = self.outbox.newest_minute();
         let mut rejected = Rejected::default();
-        let mut outcome = Ok(());
-        while let Some(batch) = self.outbox.batch(newest).filter(|_| outcome.is_ok()) {
-            outcome = self.send(batch, &mut rejected).await;
+        // `None` while nothing was sent, which says nothing about whether it could be.
+        let mut outcome = None;
+        while let Some(batch) = self
+            .outbox
+            .batch(newest)
+            .filter(|_| !matches!(outcome, Some(Err(_))))
+        {
+            outcome = Some(self.send(batch, &mut rejected).await);
         }
         rejected.tell();
         match outcome {
-            Ok(()) => self.recovered(),
-            Err(failure) => self.failed(&failure),
+            None => {}
+            Some(Ok(())) => self.recovered(),
+            Some(Err(failure)) => self.failed(&failure),
         }
         self.show_oldest();
     }

@@ -138,6 +138,19 @@ async fn what_has_no_room_is_counted() {
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_outage_ends_when_something_was_sent_and_not_before() {
+    let (_sender, incoming) = mpsc::channel(1);
+    let put = |_| std::future::ready(Ok(()));
+    let mut publisher = Publisher::new(incoming, put, SCHEDULE, Arc::new(Stats::default()));
+    publisher.failed(&Failure::NotSent("no region".into()));
+    publisher.round().await;
+    assert!(publisher.outage.is_some());
+    publisher.hold(vec![datapoint(clock::now())]);
+    publisher.round().await;
+    assert!(publisher.outage.is_none());
+}
+
 /// The times of the requests from the start on, with datapoints arriving all the while.
 async fn times(answers: Vec<Result<(), Failure>>, count: usize) -> Vec<Duration> {
     let start = Instant::now();

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 
-use crate::world::{Folder, Process, cwbridge, free_port, get, wait};
+use crate::world::{Folder, Process, cwbridge, free_port, get, pause, wait};
 
 /// Runs the program to its end in a folder with the given files; what it says on both streams, and its exit code.
 #[track_caller]
@@ -169,6 +169,8 @@ fn without_aws_it_serves_judges_and_stops_when_asked() {
             get(port, "/api/v1/alarms/cpu-high")
         });
         process.wait_for_line("there is no region", Duration::from_secs(5));
+        pause(Duration::from_secs(3));
+        assert_eq!(process.count("resumed"), 0, "{}", process.log());
         let (code, took) = process.stop(signal);
         assert_eq!(code, Some(0), "{}", process.log());
         assert!(took < Duration::from_secs(5), "{took:?}");
