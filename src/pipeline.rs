@@ -2,6 +2,7 @@
 //!
 //! `run`, `test` and `replay` are three sources of readings in front of this one step.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::alarm::{Alarm, Evaluator, Status, Transition};
@@ -93,8 +94,7 @@ impl Pipeline {
         &mut self,
         reading: &'a Reading,
         outcome: &mut Outcome,
-    ) -> (std::borrow::Cow<'a, Reading>, Clock) {
-        use std::borrow::Cow;
+    ) -> (Cow<'a, Reading>, Clock) {
         let at = reading.at;
         let clock = self.clock.unwrap_or(Clock {
             first: at,

@@ -181,10 +181,15 @@ async fn times(answers: Vec<Result<(), Failure>>, count: usize) -> Vec<Duration>
 #[tokio::test(start_paused = true)]
 async fn a_request_goes_out_at_the_phase_and_after_a_failure_with_growing_waits() {
     let until_phase = clock::until(clock::since_epoch(), SCHEDULE.interval, SCHEDULE.phase);
-    let times = times(vec![], 6).await;
+    let times = times(vec![], 12).await;
     assert!(
         times[0].abs_diff(until_phase) < Duration::from_millis(100),
         "{times:?}, not {until_phase:?}"
+    );
+    let waits = times.windows(2).map(|pair| pair[1].abs_diff(pair[0]));
+    assert!(
+        waits.max() > Some(BACKOFF_MIN * 3),
+        "the waits do not grow: {times:?}"
     );
     for (attempts, pair) in times.windows(2).enumerate() {
         let (wait, most) = (pair[1].abs_diff(pair[0]), backoff(attempts as u32 + 1, 1.0));

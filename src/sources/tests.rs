@@ -255,3 +255,24 @@ fn an_ec2_alarm_sees_a_datapoint_every_five_minutes() {
         "a datapoint stays in the range for six minutes from its start"
     );
 }
+
+#[test]
+fn the_instances_own_metric_is_followed_and_not_published() {
+    let mut sources = sources("", Some("i-1"));
+    let mut pipeline = Pipeline::default();
+    pipeline.advance(&sources.reading(&look(0, Some(5.0))));
+    let datapoints = pipeline.finish();
+    let published = datapoints
+        .iter()
+        .filter(|datapoint| sources.is_published(datapoint));
+    let names: Vec<String> = published
+        .map(|datapoint| datapoint.metric.to_string())
+        .collect();
+    assert_eq!(
+        (datapoints.len(), names),
+        (
+            2,
+            vec!["CWBridge CPUUtilization {InstanceId=i-1}".to_owned()]
+        )
+    );
+}

@@ -173,7 +173,10 @@ fn without_aws_it_serves_judges_and_stops_when_asked() {
         assert_eq!(process.count("resumed"), 0, "{}", process.log());
         let (code, took) = process.stop(signal);
         assert_eq!(code, Some(0), "{}", process.log());
-        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(
+            took < Duration::from_secs(2),
+            "nothing is left to wait for, and it took {took:?}"
+        );
     }
 }
 
