@@ -173,6 +173,12 @@ fn without_aws_it_serves_judges_and_stops_when_asked() {
         assert_eq!(process.count("resumed"), 0, "{}", process.log());
         let (code, took) = process.stop(signal);
         assert_eq!(code, Some(0), "{}", process.log());
+        assert_eq!(
+            process.count("lost="),
+            1,
+            "the open minute was closed: {}",
+            process.log()
+        );
         assert!(
             took < Duration::from_secs(2),
             "nothing is left to wait for, and it took {took:?}"
