@@ -62,9 +62,12 @@ fn the_whole_way_to_cloudwatch_and_to_prometheus() {
     // A full minute by the counters on /metrics, and in it the alarm goes up and down.
     let minute = wait_for_minute();
     let before = get(port, "/metrics").unwrap();
+    let after = std::thread::spawn(move || {
+        wait_until(minute + 60);
+        get(port, "/metrics").unwrap()
+    });
     drive_the_alarm(port);
-    wait_until(minute + 60);
-    let busy = utilization(&before, &get(port, "/metrics").unwrap());
+    let busy = utilization(&before, &after.join().unwrap());
     check_prometheus(&prometheus);
 
     // CloudWatch has the minute that /metrics showed. LocalStack adds up every metric that has the dimensions asked for,
@@ -113,14 +116,15 @@ fn drive_the_alarm(port: u16) {
 /// Prometheus saw the alarm go up and down again, and the host.
 fn check_prometheus(prometheus: &Prometheus) {
     let state = "cwbridge_alarm_state{alarm=\"cpu-hot\",state=\"ALARM\"}";
-    assert_eq!(
-        prometheus.query(&format!("max_over_time({state}[3m])")),
-        Some(1.0)
+    let is = |query: String, expected| (prometheus.query(&query) == Some(expected)).then_some(());
+    wait(
+        MINUTE,
+        "the alarm to have been raised in Prometheus",
+        || is(format!("max_over_time({state}[5m])"), 1.0),
     );
-    assert_eq!(
-        prometheus.query(&format!("last_over_time({state}[1m])")),
-        Some(0.0)
-    );
+    wait(MINUTE, "the alarm to be over in Prometheus", || {
+        is(state.to_owned(), 0.0)
+    });
     let rate = prometheus.query("rate(node_cpu_seconds_total{cpu=\"0\",mode=\"user\"}[1m])");
     assert!(rate.is_some_and(|rate| rate > 0.0), "{rate:?}");
 }
