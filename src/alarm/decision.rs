@@ -228,7 +228,7 @@ mod tests {
         let disputed =
             |pattern| decide(&points(pattern), &alarm(3, 3, TreatMissingData::Missing)).disputed;
         assert_eq!(
-            ["X----", "-X---", "--X--", "X-X--", "XXX--"].map(disputed),
+            ["X----", "-X---", "--X--", "X-X--", "XX0--"].map(disputed),
             [true, true, false, false, false]
         );
     }

@@ -195,7 +195,9 @@ fn without_credentials_there_is_one_warning() {
         &format!("127.0.0.1:{port}"),
     ]));
     process.wait_for_line("there are no credentials", Duration::from_secs(10));
-    assert!(get(port, "/-/ready").unwrap().contains("true"));
+    wait(Duration::from_secs(5), "readiness", || {
+        get(port, "/-/ready")
+    });
     assert_eq!(process.count("WARN"), 1, "{}", process.log());
     assert!(
         process.log().contains("held=0 at_most=4096"),
