@@ -31,6 +31,8 @@ struct Endpoint {
     port: u16,
     mode: Arc<Mutex<Mode>>,
     requests: Arc<AtomicUsize>,
+    /// How many of the requests were compressed.
+    gzipped: Arc<AtomicUsize>,
 }
 
 impl Endpoint {
@@ -39,13 +41,18 @@ impl Endpoint {
             port,
             mode: Arc::new(Mutex::new(mode)),
             requests: Arc::default(),
+            gzipped: Arc::default(),
         };
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let (mode, requests) = (Arc::clone(&endpoint.mode), Arc::clone(&endpoint.requests));
+        let shared = (
+            Arc::clone(&endpoint.mode),
+            Arc::clone(&endpoint.requests),
+            Arc::clone(&endpoint.gzipped),
+        );
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (mode, requests) = (Arc::clone(&mode), Arc::clone(&requests));
-                std::thread::spawn(move || serve(stream.unwrap(), &mode, &requests));
+                let (mode, requests, gzipped) = shared.clone();
+                std::thread::spawn(move || serve(stream.unwrap(), &mode, &requests, &gzipped));
             }
         });
         endpoint
@@ -56,13 +63,21 @@ impl Endpoint {
     }
 }
 
-fn serve(mut stream: TcpStream, mode: &Mutex<Mode>, requests: &AtomicUsize) -> Option<()> {
+fn serve(
+    mut stream: TcpStream,
+    mode: &Mutex<Mode>,
+    requests: &AtomicUsize,
+    gzipped: &AtomicUsize,
+) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let (mut line, mut length) = (String::new(), 0);
     while reader.read_line(&mut line).ok()? > 2 {
         let (name, value) = line.split_once(':').unwrap_or_default();
         if name.eq_ignore_ascii_case("content-length") {
             length = value.trim().parse().ok()?;
+        }
+        if name.eq_ignore_ascii_case("content-encoding") && value.trim() == "gzip" {
+            gzipped.fetch_add(1, SeqCst);
         }
         line.clear();
     }
@@ -105,8 +120,12 @@ struct World {
 }
 
 fn start(name: &str, endpoint: u16) -> World {
+    start_with(name, endpoint, CONFIG)
+}
+
+fn start_with(name: &str, endpoint: u16, config: &str) -> World {
     let folder = Folder::new(name);
-    let config = folder.write("c.toml", CONFIG);
+    let config = folder.write("c.toml", config);
     let port = free_port();
     let mut command = cwbridge();
     command.args([
@@ -233,6 +252,31 @@ fn an_endpoint_that_rejects_everything() {
     });
     world.program.wait_for_line("rejected by CloudWatch", LIMIT);
     assert_eq!(world.metric("cwbridge_datapoints_published_total"), 0.0);
+}
+
+/// The SDK compresses from 10 kB on.
+#[test]
+fn large_requests_are_compressed() {
+    let endpoint = Endpoint::start(free_port(), Mode::Accept);
+    let dimension = |i| {
+        format!(
+            "D{i} = \"{}\"
+",
+            "x".repeat(1000)
+        )
+    };
+    let dimensions = (0..20).map(dimension).collect::<Vec<_>>().concat();
+    let world = start_with(
+        "large",
+        endpoint.port,
+        &format!("[publish.dimensions]\n{dimensions}{CONFIG}"),
+    );
+    wait(LIMIT, "a compressed request", || {
+        (endpoint.gzipped.load(SeqCst) > 0).then_some(())
+    });
+    wait(LIMIT, "datapoints to be accepted", || {
+        (world.metric("cwbridge_datapoints_published_total") > 0.0).then_some(())
+    });
 }
 
 #[test]
