@@ -65,6 +65,12 @@ impl ComparisonOperator {
         Self::LessThanOrEqualToThreshold,
     ];
 
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|operator| operator.name() == name)
+    }
+
     pub fn name(self) -> &'static str {
         match self {
             Self::GreaterThanThreshold => "GreaterThanThreshold",
@@ -110,6 +116,12 @@ impl TreatMissingData {
         Self::Ignore,
         Self::Missing,
     ];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|treatment| treatment.name() == name)
+    }
 
     pub fn name(self) -> &'static str {
         match self {

@@ -259,32 +259,22 @@ impl Reader<'_> {
         let evaluation_periods = self.required("EvaluationPeriods", at_least_one);
         let datapoints_to_alarm = self.optional("DatapointsToAlarm", at_least_one);
         let comparison_operator = self.required("ComparisonOperator", |report, what, node| {
-            let find = |name: &str| {
-                ComparisonOperator::ALL
-                    .into_iter()
-                    .find(|operator| operator.name() == name)
-            };
             named(
                 report,
                 what,
                 node,
-                find,
+                ComparisonOperator::from_name,
                 ComparisonOperator::ALL.map(ComparisonOperator::name),
             )
         });
         self.no_more_to_alarm_than_there_are(datapoints_to_alarm, evaluation_periods);
         let threshold = self.required("Threshold", Report::number);
         let treat_missing_data = self.optional("TreatMissingData", |report, what, node| {
-            let find = |name: &str| {
-                TreatMissingData::ALL
-                    .into_iter()
-                    .find(|treatment| treatment.name() == name)
-            };
             named(
                 report,
                 what,
                 node,
-                find,
+                TreatMissingData::from_name,
                 TreatMissingData::ALL.map(TreatMissingData::name),
             )
         });
