@@ -12,6 +12,13 @@ const LIMIT: Duration = Duration::from_secs(90);
 /// Published every ten seconds, so that a test need not wait for a minute.
 const CONFIG: &str = "[[publish.metric]]\nnames = [\"CPUUtilization\"]\nhigh_resolution = true\n";
 
+/// Judged every ten seconds.
+const ALARM: &str = r#"{
+  "AlarmName": "cpu", "Namespace": "CWBridge", "MetricName": "CPUUtilization",
+  "Dimensions": [{"Name": "host", "Value": "${hostname}"}], "Statistic": "Average", "Period": 10,
+  "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 200
+}"#;
+
 #[derive(Clone, Copy, PartialEq)]
 enum Mode {
     Accept,
@@ -125,7 +132,8 @@ fn start(name: &str, endpoint: u16) -> World {
 
 fn start_with(name: &str, endpoint: u16, config: &str) -> World {
     let folder = Folder::new(name);
-    let config = folder.write("c.toml", config);
+    folder.write("alarms.json", ALARM);
+    let config = folder.write("c.toml", &format!("alarms = [\"alarms.json\"]\n{config}"));
     let port = free_port();
     let mut command = cwbridge();
     command.args([
@@ -149,6 +157,19 @@ fn start_with(name: &str, endpoint: u16, config: &str) -> World {
 }
 
 impl World {
+    /// When the alarm was last judged.
+    fn judged_at(&self) -> String {
+        let line = || {
+            Some(
+                get(self.port, "/api/v1/alarms/cpu")?
+                    .lines()
+                    .find(|line| line.contains("\"evaluated_at\": \""))?
+                    .to_owned(),
+            )
+        };
+        wait(LIMIT, "the alarm to be judged", line)
+    }
+
     fn metric(&self, series: &str) -> f64 {
         wait(LIMIT, series, || {
             value(&get(self.port, "/metrics")?, series)
@@ -168,6 +189,10 @@ fn check(name: &str, endpoint: u16, outcome: &str, recover: impl FnOnce() -> Opt
     );
     wait(LIMIT, "more datapoints to be held", || {
         (world.metric("cwbridge_outbox_datapoints") > held).then_some(())
+    });
+    let judged = world.judged_at();
+    wait(LIMIT, "the alarm to be judged all the while", || {
+        (world.judged_at() != judged).then_some(())
     });
     wait(LIMIT, "the host to be looked at all the while", || {
         (world.metric("node_context_switches_total") > switches).then_some(())
