@@ -16,7 +16,7 @@ pub fn since_epoch() -> Duration {
 }
 
 pub fn now() -> Timestamp {
-    Timestamp(since_epoch().as_secs().try_into().unwrap_or(i64::MAX))
+    Timestamp::from_seconds(since_epoch().as_secs().try_into().unwrap_or(i64::MAX))
 }
 
 /// How long it takes from `now` (since the epoch) until the next instant that lies `offset` after a multiple of `step`.

@@ -216,7 +216,7 @@ mod tests {
             swap_free: 5,
         };
         let look = Look {
-            at: Timestamp(0),
+            at: Timestamp::from_seconds(0),
             cpu: Some(cpu),
             memory: Some(memory),
             load: Some(crate::host::Load([1.0; 3])),
@@ -263,9 +263,9 @@ mod tests {
             ..judged.clone()
         };
         let mut pipeline = crate::pipeline::Pipeline::default();
-        pipeline.set_alarms(vec![judged, other], Timestamp(0));
+        pipeline.set_alarms(vec![judged, other], Timestamp::from_seconds(0));
         pipeline.advance(&crate::metric::Reading {
-            at: Timestamp(600),
+            at: Timestamp::from_seconds(600),
             samples: vec![],
         });
         pipeline.statuses().into()

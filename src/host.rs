@@ -80,7 +80,7 @@ impl Host {
             counters: cpu::Counters::default(),
             system: System::new()?,
             slow: (None, None),
-            slow_due: Timestamp(i64::MIN),
+            slow_due: Timestamp::MIN,
             failing: false,
         })
     }
@@ -181,13 +181,13 @@ mod tests {
             interval: Duration::from_secs(10),
         };
         let mut host = Host::new(parts).unwrap();
-        let first = host.look(Timestamp(0));
+        let first = host.look(Timestamp::from_seconds(0));
         assert_eq!(first.cpu.as_ref().unwrap().utilization, None);
         assert!(first.memory.unwrap().total > 0);
         let busy = |cpu: &Cpu| cpu.seconds.0.iter().sum::<f64>();
         let start = busy(first.cpu.as_ref().unwrap());
         let second = (0..1_000_000).find_map(|_| {
-            let cpu = host.look(Timestamp(1)).cpu.unwrap();
+            let cpu = host.look(Timestamp::from_seconds(1)).cpu.unwrap();
             cpu.utilization.map(|utilization| (cpu, utilization))
         });
         let (cpu, utilization) = second.expect("a clock tick passes within a million looks");
@@ -203,11 +203,11 @@ mod tests {
             load: false,
             interval: Duration::from_secs(10),
         };
-        let look = Host::new(parts).unwrap().look(Timestamp(0));
+        let look = Host::new(parts).unwrap().look(Timestamp::from_seconds(0));
         assert_eq!(
             look,
             Look {
-                at: Timestamp(0),
+                at: Timestamp::from_seconds(0),
                 cpu: None,
                 memory: None,
                 load: None

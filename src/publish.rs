@@ -267,10 +267,9 @@ where
     }
 
     fn show_oldest(&self) {
-        self.stats.outbox_oldest.store(
-            self.outbox.oldest().map_or(0, |Timestamp(start)| start),
-            Relaxed,
-        );
+        self.stats
+            .outbox_oldest
+            .store(self.outbox.oldest().map_or(0, Timestamp::seconds), Relaxed);
     }
 }
 

@@ -250,7 +250,7 @@ impl DatapointStore {
             }
         }
         match read.as_slice() {
-            [] => Ok(Timestamp(i64::MIN)),
+            [] => Ok(Timestamp::MIN),
             [series] => Ok(series.history.complete_since()),
             several => Err(SeveralUnits(
                 several.iter().map(|series| series.unit).collect(),
@@ -322,7 +322,7 @@ mod tests {
             metric: metric(),
             unit: Unit::PERCENT,
             resolution: Resolution::Standard,
-            at: Timestamp(at),
+            at: Timestamp::from_seconds(at),
             content,
         }
     }
@@ -338,7 +338,7 @@ mod tests {
         let mut dropped = Vec::new();
         store.record(
             &Reading {
-                at: Timestamp(now),
+                at: Timestamp::from_seconds(now),
                 samples,
             },
             &mut dropped,
@@ -348,8 +348,8 @@ mod tests {
 
     fn sums(store: &DatapointStore, now: i64, range: usize) -> Vec<Option<f64>> {
         let window = Window {
-            now: Timestamp(now),
-            end: Timestamp(now).floor(60),
+            now: Timestamp::from_seconds(now),
+            end: Timestamp::from_seconds(now).floor(60),
             period: Period::new(60).unwrap(),
             range,
         };
@@ -366,10 +366,10 @@ mod tests {
         let mut store = store();
         record(&mut store, 60, vec![sample(60, 1.0)]);
         record(&mut store, 119, vec![sample(119, 3.0)]);
-        assert_eq!(store.close(Timestamp(119)), []);
-        let closed = store.close(Timestamp(120));
+        assert_eq!(store.close(Timestamp::from_seconds(119)), []);
+        let closed = store.close(Timestamp::from_seconds(120));
         assert_eq!(closed.len(), 1);
-        assert_eq!(closed[0].start, Timestamp(60));
+        assert_eq!(closed[0].start, Timestamp::from_seconds(60));
         assert_eq!(
             closed[0].statistics,
             StatisticSet {
@@ -390,12 +390,12 @@ mod tests {
     fn late_samples_are_a_further_datapoint_and_change_the_history() {
         let mut store = store();
         record(&mut store, 60, vec![sample(60, 1.0)]);
-        store.close(Timestamp(180));
+        store.close(Timestamp::from_seconds(180));
         record(&mut store, 185, vec![sample(70, 5.0), sample(130, 7.0)]);
-        let late = store.close(Timestamp(185));
+        let late = store.close(Timestamp::from_seconds(185));
         let seen: Vec<_> = late
             .iter()
-            .map(|datapoint| (datapoint.start.0, datapoint.statistics.sum))
+            .map(|datapoint| (datapoint.start.seconds(), datapoint.statistics.sum))
             .collect();
         assert_eq!(seen, [(60, 5.0), (120, 7.0)]);
         assert_eq!(sums(&store, 185, 3), [Some(7.0), Some(6.0), None]);
@@ -407,11 +407,15 @@ mod tests {
         record(&mut store, 60, vec![sample(60, 1.0)]);
         for ahead in [7_500, 7_565] {
             record(&mut store, ahead, vec![sample(ahead, 1.0)]);
-            store.close(Timestamp(ahead));
+            store.close(Timestamp::from_seconds(ahead));
         }
-        assert_eq!(store.rewind(Timestamp(130)), 1, "the slot 7560 was open");
+        assert_eq!(
+            store.rewind(Timestamp::from_seconds(130)),
+            1,
+            "the slot 7560 was open"
+        );
         assert_eq!(record(&mut store, 130, vec![sample(130, 2.0)]), []);
-        store.close(Timestamp(180));
+        store.close(Timestamp::from_seconds(180));
         assert_eq!(
             sums(&store, 180, 2),
             [Some(2.0), None],
@@ -434,9 +438,9 @@ mod tests {
                 ..sample(60, 2.0)
             }],
         );
-        store.close(Timestamp(120));
+        store.close(Timestamp::from_seconds(120));
         record(&mut store, 180, vec![sample(180, 1.0)]);
-        store.close(Timestamp(240));
+        store.close(Timestamp::from_seconds(240));
         assert_eq!(sums(&store, 240, 2), [Some(1.0), None]);
     }
 
@@ -444,7 +448,7 @@ mod tests {
     fn a_live_sample_of_a_closed_slot_is_dropped() {
         let mut store = store();
         record(&mut store, 119, vec![sample(119, 1.0)]);
-        store.close(Timestamp(120));
+        store.close(Timestamp::from_seconds(120));
         assert_eq!(
             record(&mut store, 100, vec![sample(100, 1.0)]),
             [DropReason::ClockSteppedBack]
@@ -516,8 +520,8 @@ mod tests {
         );
         store.close_all();
         let window = Window {
-            now: Timestamp(120),
-            end: Timestamp(120),
+            now: Timestamp::from_seconds(120),
+            end: Timestamp::from_seconds(120),
             period: Period::new(60).unwrap(),
             range: 1,
         };

@@ -175,7 +175,7 @@ mod tests {
             .chars()
             .rev()
             .map(|c| Point {
-                start: Timestamp(0),
+                start: Timestamp::from_seconds(0),
                 value: value(c),
                 sample_count: 1.0,
             })

@@ -250,7 +250,7 @@ mod tests {
 
     /// Values oldest first, five minutes apart, the first at 10:00 on New Year's Day 2026.
     fn points(values: &[Option<f64>]) -> Vec<Point> {
-        let start = |i: usize| Timestamp(1_767_261_600 + 300 * i as i64);
+        let start = |i: usize| Timestamp::from_seconds(1_767_261_600 + 300 * i as i64);
         values
             .iter()
             .enumerate()
@@ -413,7 +413,12 @@ mod tests {
             vec![None; 1_440],
         ] {
             let points = points(&values);
-            let data = data(&alarm, Timestamp(0), &points, decide(&points, &alarm).basis);
+            let data = data(
+                &alarm,
+                Timestamp::from_seconds(0),
+                &points,
+                decide(&points, &alarm).basis,
+            );
             assert_eq!(data.evaluated_datapoints.len(), REASON_DATAPOINTS_MAX);
         }
     }
@@ -424,7 +429,7 @@ mod tests {
         let all_missing = points(&[None; 5]);
         let missing = data(
             &alarm,
-            Timestamp(0),
+            Timestamp::from_seconds(0),
             &all_missing,
             decide(&all_missing, &alarm).basis,
         );
@@ -441,8 +446,16 @@ mod tests {
             [None; 3]
         );
         let some = points(&[Some(1.0), None, Some(2.0), None]);
-        let used = data(&alarm, Timestamp(0), &some, decide(&some, &alarm).basis);
-        assert_eq!(used.start_date, Some(Timestamp(1_767_261_600)));
+        let used = data(
+            &alarm,
+            Timestamp::from_seconds(0),
+            &some,
+            decide(&some, &alarm).basis,
+        );
+        assert_eq!(
+            used.start_date,
+            Some(Timestamp::from_seconds(1_767_261_600))
+        );
         assert_eq!(used.recent_datapoints, [1.0, 2.0]);
         assert_eq!(
             used.evaluated_datapoints

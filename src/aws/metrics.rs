@@ -151,7 +151,7 @@ fn datum(datapoint: &Datapoint) -> MetricDatum {
                 .map(dimension)
                 .collect(),
         ))
-        .timestamp(DateTime::from_secs(datapoint.start.0))
+        .timestamp(DateTime::from_secs(datapoint.start.seconds()))
         .unit(StandardUnit::from(datapoint.unit.name()))
         .set_storage_resolution((datapoint.resolution == Resolution::High).then_some(1));
     match &datapoint.values {
@@ -306,7 +306,7 @@ mod tests {
             metric: Arc::new(Metric::new("n", "m", vec![Dimension::new("host", "a")])),
             unit: Unit::PERCENT,
             resolution,
-            start: Timestamp(60),
+            start: Timestamp::from_seconds(60),
             statistics: StatisticSet {
                 sample_count: 3.0,
                 sum: 5.0,

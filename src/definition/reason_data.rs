@@ -71,15 +71,15 @@ mod tests {
     #[test]
     fn reason_data_reads_as_documented() {
         let data = ReasonData {
-            query_date: Timestamp(1_570_035_880),
-            start_date: Some(Timestamp(1_570_035_540)),
+            query_date: Timestamp::from_seconds(1_570_035_880),
+            start_date: Some(Timestamp::from_seconds(1_570_035_540)),
             unit: None,
             statistic: Statistic::Average,
             period: Period::new(300).unwrap(),
             recent_datapoints: vec![99.501_602_296_934_34],
             threshold: 50.0,
             evaluated_datapoints: vec![EvaluatedDatapoint {
-                timestamp: Timestamp(1_570_035_540),
+                timestamp: Timestamp::from_seconds(1_570_035_540),
                 value: Some(99.501_602_296_934_34),
                 sample_count: 5.0,
             }],
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_left_out() {
         let data = ReasonData {
-            query_date: Timestamp(0),
+            query_date: Timestamp::from_seconds(0),
             start_date: None,
             unit: Unit::from_name("Seconds"),
             statistic: Statistic::Sum,
@@ -101,7 +101,7 @@ mod tests {
             recent_datapoints: vec![],
             threshold: 2.0,
             evaluated_datapoints: vec![EvaluatedDatapoint {
-                timestamp: Timestamp(0),
+                timestamp: Timestamp::from_seconds(0),
                 value: None,
                 sample_count: 0.0,
             }],

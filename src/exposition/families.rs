@@ -183,9 +183,8 @@ impl Families {
             statuses.iter().filter_map(alarm).collect()
         };
         let mirrored = |status: &Status| Some(f64::from(u8::from(status.not_mirrored.is_none())));
-        let transitioned = |status: &Status| {
-            Some(status.transitioned_at?.0).map(|seconds| float(seconds.unsigned_abs()))
-        };
+        let transitioned =
+            |status: &Status| Some(float(status.transitioned_at?.seconds().unsigned_abs()));
         let value = |status: &Status| {
             status
                 .evaluation

@@ -40,9 +40,9 @@ fn exposition() -> Arc<Exposition> {
         alarm("a <hot> one", Rule::Metric(rule)),
         alarm("b", Rule::NotMirrored("composite".into())),
     ];
-    pipeline.set_alarms(alarms, Timestamp(0));
+    pipeline.set_alarms(alarms, Timestamp::from_seconds(0));
     for minute in 0..4 {
-        let at = Timestamp(minute * 60);
+        let at = Timestamp::from_seconds(minute * 60);
         let sample = Sample {
             metric: Arc::clone(&metric),
             unit: Unit::PERCENT,
@@ -56,7 +56,7 @@ fn exposition() -> Arc<Exposition> {
         });
     }
     let look = Look {
-        at: Timestamp(180),
+        at: Timestamp::from_seconds(180),
         cpu: None,
         memory: None,
         load: None,

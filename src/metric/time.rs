@@ -1,17 +1,50 @@
-//! Instants and periods, in whole seconds: the finest grain in which CloudWatch stores anything.
+//! Instants and periods.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 
-/// Seconds since 1970-01-01T00:00:00Z, leap seconds not counted.
+/// An instant, to the millisecond that CloudWatch writes into its reason data. Arithmetic is in whole seconds, the grain in
+/// which samples are stored and alarms are scheduled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Timestamp(pub i64);
+pub struct Timestamp {
+    /// Since 1970-01-01T00:00:00Z, leap seconds not counted.
+    milliseconds: i64,
+}
 
 impl Timestamp {
+    pub const MIN: Self = Self {
+        milliseconds: i64::MIN,
+    };
+
+    /// `seconds` since 1970-01-01T00:00:00Z.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self {
+            milliseconds: seconds.saturating_mul(1_000),
+        }
+    }
+
+    pub const fn from_milliseconds(milliseconds: i64) -> Self {
+        Self { milliseconds }
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z.
+    pub const fn seconds(self) -> i64 {
+        self.milliseconds.div_euclid(1_000)
+    }
+
+    pub const fn milliseconds(self) -> i64 {
+        self.milliseconds
+    }
+
     /// The start of the step of `seconds` that this instant lies in, counted from the epoch.
     #[must_use]
     pub fn floor(self, seconds: i64) -> Self {
-        Self(self.0.saturating_sub(self.0.rem_euclid(seconds)))
+        let step = seconds.saturating_mul(1_000);
+        Self {
+            milliseconds: self
+                .milliseconds
+                .saturating_sub(self.milliseconds.rem_euclid(step)),
+        }
     }
 
     /// The first multiple of `seconds` that is not before this instant.
@@ -23,14 +56,17 @@ impl Timestamp {
 
     /// This instant in UTC; the farthest date that can be written, for an instant beyond it.
     fn utc(self) -> jiff::Zoned {
-        let farthest = if self.0 < 0 {
+        self.calendar().to_zoned(jiff::tz::TimeZone::UTC)
+    }
+
+    /// This instant for calendar arithmetic; the farthest one that a calendar has, for an instant beyond it.
+    pub fn calendar(self) -> jiff::Timestamp {
+        let farthest = if self.milliseconds < 0 {
             jiff::Timestamp::MIN
         } else {
             jiff::Timestamp::MAX
         };
-        jiff::Timestamp::from_second(self.0)
-            .unwrap_or(farthest)
-            .to_zoned(jiff::tz::TimeZone::UTC)
+        jiff::Timestamp::from_millisecond(self.milliseconds).unwrap_or(farthest)
     }
 
     /// As dates stand in state reasons: `25/09/26 21:51:00` (SPEC section 6.1).
@@ -38,15 +74,20 @@ impl Timestamp {
         self.utc().strftime("%d/%m/%y %H:%M:%S").to_string()
     }
 
-    /// As dates stand in state reason data: `2019-10-02T17:04:40.000+0000` (SPEC section 6.4).
+    /// As dates stand in the reasons of composite alarms: `Friday 22 July, 2022 15:57:45 UTC` (SPEC section 6.3).
+    pub fn in_composite_reason(self) -> String {
+        self.utc().strftime("%A %d %B, %Y %H:%M:%S UTC").to_string()
+    }
+
+    /// As dates stand in state reason data: `2019-10-02T17:04:40.985+0000` (SPEC section 6.4).
     pub fn in_reason_data(self) -> String {
         self.utc()
-            .strftime("%Y-%m-%dT%H:%M:%S.000+0000")
+            .strftime("%Y-%m-%dT%H:%M:%S.%3f+0000")
             .to_string()
     }
 }
 
-/// RFC 3339, in UTC.
+/// RFC 3339, in UTC, to the second.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.utc().strftime("%Y-%m-%dT%H:%M:%SZ").fmt(f)
@@ -56,21 +97,32 @@ impl fmt::Display for Timestamp {
 impl Add<i64> for Timestamp {
     type Output = Self;
     fn add(self, seconds: i64) -> Self {
-        Self(self.0.saturating_add(seconds))
+        Self {
+            milliseconds: self
+                .milliseconds
+                .saturating_add(seconds.saturating_mul(1_000)),
+        }
     }
 }
 
 impl Sub<i64> for Timestamp {
     type Output = Self;
     fn sub(self, seconds: i64) -> Self {
-        Self(self.0.saturating_sub(seconds))
+        Self {
+            milliseconds: self
+                .milliseconds
+                .saturating_sub(seconds.saturating_mul(1_000)),
+        }
     }
 }
 
+/// In whole seconds, rounded down.
 impl Sub for Timestamp {
     type Output = i64;
     fn sub(self, earlier: Self) -> i64 {
-        self.0.saturating_sub(earlier.0)
+        self.milliseconds
+            .saturating_sub(earlier.milliseconds)
+            .div_euclid(1_000)
     }
 }
 
@@ -111,15 +163,27 @@ mod tests {
 
     #[test]
     fn floor_and_ceil_meet_on_the_step() {
-        assert_eq!(Timestamp(119).floor(60), Timestamp(60));
-        assert_eq!(Timestamp(61).ceil(60), Timestamp(120));
-        assert_eq!(Timestamp(120).ceil(60), Timestamp(120).floor(60));
-        assert_eq!(Timestamp(-1).floor(60), Timestamp(-60));
+        assert_eq!(
+            Timestamp::from_seconds(119).floor(60),
+            Timestamp::from_seconds(60)
+        );
+        assert_eq!(
+            Timestamp::from_seconds(61).ceil(60),
+            Timestamp::from_seconds(120)
+        );
+        assert_eq!(
+            Timestamp::from_seconds(120).ceil(60),
+            Timestamp::from_seconds(120).floor(60)
+        );
+        assert_eq!(
+            Timestamp::from_seconds(-1).floor(60),
+            Timestamp::from_seconds(-60)
+        );
     }
 
     #[test]
     fn dates_are_written_as_cloudwatch_writes_them() {
-        let at = Timestamp(1_570_035_880);
+        let at = Timestamp::from_seconds(1_570_035_880);
         assert_eq!(at.to_string(), "2019-10-02T17:04:40Z");
         assert_eq!(at.in_reason(), "02/10/19 17:04:40");
         assert_eq!(at.in_reason_data(), "2019-10-02T17:04:40.000+0000");
@@ -127,7 +191,14 @@ mod tests {
 
     #[test]
     fn instants_out_of_any_calendar_are_written_all_the_same() {
-        assert_eq!(Timestamp(i64::MAX).to_string(), "9999-12-30T22:00:00Z");
-        assert!(Timestamp(i64::MIN).to_string().starts_with("-9999"));
+        assert_eq!(
+            Timestamp::from_seconds(i64::MAX).to_string(),
+            "9999-12-30T22:00:00Z"
+        );
+        assert!(
+            Timestamp::from_seconds(i64::MIN)
+                .to_string()
+                .starts_with("-9999")
+        );
     }
 }

@@ -46,7 +46,7 @@ fn alarm(rule: MetricAlarm) -> Alarm {
 
 fn pipeline(rule: MetricAlarm) -> Pipeline {
     let mut pipeline = Pipeline::default();
-    pipeline.set_alarms(vec![alarm(rule)], Timestamp(0));
+    pipeline.set_alarms(vec![alarm(rule)], Timestamp::from_seconds(0));
     pipeline
 }
 
@@ -55,14 +55,14 @@ fn sample(at: i64, value: f64) -> Sample {
         metric: metric(),
         unit: Unit::PERCENT,
         resolution: Resolution::Standard,
-        at: Timestamp(at),
+        at: Timestamp::from_seconds(at),
         content: Content::Value(value),
     }
 }
 
 fn reading(at: i64, samples: Vec<Sample>) -> Reading {
     Reading {
-        at: Timestamp(at),
+        at: Timestamp::from_seconds(at),
         samples,
     }
 }
@@ -91,7 +91,12 @@ fn check(rule: MetricAlarm, values: &str, expected: Expect) {
                 certainty,
                 ..
             } = transition;
-            writeln!(written, "{}m {from} -> {to} {certainty:?}", at.0 / 60).unwrap();
+            writeln!(
+                written,
+                "{}m {from} -> {to} {certainty:?}",
+                at.seconds() / 60
+            )
+            .unwrap();
         }
     }
     expected.assert_eq(&written);
@@ -148,7 +153,7 @@ fn what_was_before_the_first_reading_is_unknown_not_missing() {
 #[test]
 fn a_new_alarm_is_first_judged_a_whole_interval_after_its_creation() {
     let mut pipeline = Pipeline::default();
-    pipeline.set_alarms(vec![alarm(rule())], Timestamp(37));
+    pipeline.set_alarms(vec![alarm(rule())], Timestamp::from_seconds(37));
     let judged: Vec<i64> = (37..=180)
         .filter(|&at| pipeline.advance(&live(at, 10.0)).evaluated > 0)
         .collect();
@@ -160,14 +165,14 @@ fn an_unchanged_alarm_keeps_its_state_and_a_new_threshold_waits_for_the_next_eva
     let mut pipeline = pipeline(rule());
     (0..4).for_each(|minute| drop(pipeline.advance(&live(minute * 60, 90.0))));
     assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
-    pipeline.set_alarms(vec![alarm(rule())], Timestamp(185));
+    pipeline.set_alarms(vec![alarm(rule())], Timestamp::from_seconds(185));
     assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
     assert!(pipeline.statuses()[0].evaluation.is_some());
     let higher = MetricAlarm {
         threshold: 95.0,
         ..rule()
     };
-    pipeline.set_alarms(vec![alarm(higher)], Timestamp(185));
+    pipeline.set_alarms(vec![alarm(higher)], Timestamp::from_seconds(185));
     assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
     let transitions = pipeline.advance(&live(300, 90.0)).transitions;
     assert_eq!(transitions[0].to, StateValue::Ok);
@@ -178,7 +183,11 @@ fn a_late_sample_is_not_seen_before_it_arrived() {
     let mut pipeline = pipeline(treated(TreatMissingData::NotBreaching));
     pipeline.advance(&live(0, 90.0));
     let outcome = pipeline.advance(&reading(300, vec![sample(60, 90.0)]));
-    let seen: Vec<_> = outcome.transitions.iter().map(|t| (t.at.0, t.to)).collect();
+    let seen: Vec<_> = outcome
+        .transitions
+        .iter()
+        .map(|t| (t.at.seconds(), t.to))
+        .collect();
     assert_eq!(seen, [(60, StateValue::Ok), (300, StateValue::Alarm)]);
 }
 
@@ -228,7 +237,7 @@ fn ten_second_alarms_are_judged_every_ten_seconds_on_one_second_slots() {
         };
         transitions.append(&mut pipeline.advance(&reading(at, vec![sample])).transitions);
     }
-    let seen: Vec<_> = transitions.iter().map(|t| (t.at.0, t.to)).collect();
+    let seen: Vec<_> = transitions.iter().map(|t| (t.at.seconds(), t.to)).collect();
     let expected = [
         (10, StateValue::Ok),
         (40, StateValue::Alarm),
@@ -272,7 +281,7 @@ fn a_large_step_back_keeps_states_and_counts_no_sample_twice() {
     let datapoints: Vec<i64> = again
         .iter()
         .flat_map(|o| &o.datapoints)
-        .map(|d| d.start.0)
+        .map(|d| d.start.seconds())
         .collect();
     assert_eq!(
         datapoints,
@@ -327,7 +336,10 @@ fn windows_slide_by_the_minute() {
     let mut pipeline = pipeline(rule);
     pipeline.advance(&live(30, 10.0));
     let transitions = pipeline.advance(&reading(3_600, vec![])).transitions;
-    let seen: Vec<_> = transitions.iter().map(|t| (t.at.0 / 60, t.to)).collect();
+    let seen: Vec<_> = transitions
+        .iter()
+        .map(|t| (t.at.seconds() / 60, t.to))
+        .collect();
     assert_eq!(seen, [(1, StateValue::Ok), (26, StateValue::Alarm)]);
 }
 
@@ -359,7 +371,7 @@ fn an_alarm_added_later_knows_how_far_back_it_sees() {
         evaluation_periods: 3,
         ..treated(TreatMissingData::NotBreaching)
     };
-    pipeline.set_alarms(vec![alarm(longer)], Timestamp(7_200));
+    pipeline.set_alarms(vec![alarm(longer)], Timestamp::from_seconds(7_200));
     pipeline.advance(&live(7_260, 90.0));
     assert_eq!(
         pipeline.statuses()[0]

@@ -65,7 +65,9 @@ impl Outbox {
         self.entries
             .keys()
             .next_back()
-            .map_or(Timestamp(i64::MAX), |(start, _)| start.floor(60))
+            .map_or(Timestamp::from_seconds(i64::MAX), |(start, _)| {
+                start.floor(60)
+            })
     }
 
     /// Removes what CloudWatch would not take any more, and returns how many those were.
@@ -138,7 +140,7 @@ mod tests {
             metric: Arc::new(Metric::new("n", "m", dimensions)),
             unit: Unit::PERCENT,
             resolution: Resolution::Standard,
-            start: Timestamp(start),
+            start: Timestamp::from_seconds(start),
             statistics: StatisticSet::of(1.0, 1.0),
             values: Some(Distribution::new()),
         }
@@ -156,7 +158,7 @@ mod tests {
         batch
             .into_iter()
             .flatten()
-            .map(|entry| entry.datapoint.start.0)
+            .map(|entry| entry.datapoint.start.seconds())
             .collect()
     }
 
@@ -167,7 +169,11 @@ mod tests {
             starts(outbox.batch(outbox.newest_minute())),
             [240, 240, 60, 120, 180]
         );
-        assert!(Outbox::default().batch(Timestamp(i64::MAX)).is_none());
+        assert!(
+            Outbox::default()
+                .batch(Timestamp::from_seconds(i64::MAX))
+                .is_none()
+        );
     }
 
     #[test]
@@ -189,7 +195,7 @@ mod tests {
         let mut outbox = outbox((0..OUTBOX_MAX as i64).map(|minute| minute * 60));
         assert_eq!(
             outbox.push(datapoint(1_000_000, 0)).unwrap().start,
-            Timestamp(0)
+            Timestamp::from_seconds(0)
         );
         assert_eq!(outbox.len(), OUTBOX_MAX);
     }
@@ -197,7 +203,10 @@ mod tests {
     #[test]
     fn what_is_too_old_for_cloudwatch_is_removed() {
         let mut outbox = outbox([60, 120]);
-        assert_eq!(outbox.remove_too_old(Timestamp(120 + AGE_MAX)), 1);
-        assert_eq!(outbox.oldest(), Some(Timestamp(120)));
+        assert_eq!(
+            outbox.remove_too_old(Timestamp::from_seconds(120 + AGE_MAX)),
+            1
+        );
+        assert_eq!(outbox.oldest(), Some(Timestamp::from_seconds(120)));
     }
 }

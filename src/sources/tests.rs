@@ -36,7 +36,7 @@ fn look(at: i64, utilization: Option<f64>) -> Look {
         processes_blocked: None,
     };
     Look {
-        at: Timestamp(at),
+        at: Timestamp::from_seconds(at),
         cpu: Some(cpu),
         memory: None,
         load: None,
@@ -238,14 +238,14 @@ fn an_ec2_alarm_sees_a_datapoint_every_five_minutes() {
         .replace("\"EvaluationPeriods\": 2", "\"EvaluationPeriods\": 1");
     let alarm = substitute(parse("a", &text).0.remove(0).alarm, &here(Some("i-1")));
     let mut pipeline = Pipeline::default();
-    pipeline.set_alarms(sources.mirror(vec![alarm]), Timestamp(0));
+    pipeline.set_alarms(sources.mirror(vec![alarm]), Timestamp::from_seconds(0));
     let transitions: Vec<_> = (0..900)
         .flat_map(|at| {
             pipeline
                 .advance(&sources.reading(&look(at, Some(5.0))))
                 .transitions
         })
-        .map(|transition| (transition.at.0, transition.to))
+        .map(|transition| (transition.at.seconds(), transition.to))
         .collect();
     let minutes: Vec<_> = transitions.iter().map(|(at, to)| (at / 60, *to)).collect();
     let (alarm, ok) = (StateValue::Alarm, StateValue::Ok);

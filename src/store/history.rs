@@ -32,10 +32,10 @@ impl History {
         Self {
             step: resolution.seconds().max(STEP_MIN),
             slots_max: 0,
-            first: Timestamp(0),
+            first: Timestamp::from_seconds(0),
             slots: VecDeque::new(),
             newest_end: None,
-            complete_since: Timestamp(i64::MIN),
+            complete_since: Timestamp::MIN,
         }
     }
 
@@ -142,7 +142,7 @@ mod tests {
 
     /// The sums of one-minute periods back from minute `end`.
     fn sums(history: &History, end: i64, range: usize) -> Vec<f64> {
-        let end = Timestamp(end * 60);
+        let end = Timestamp::from_seconds(end * 60);
         let mut periods = vec![StatisticSet::EMPTY; range];
         history.fill(
             Window {
@@ -157,7 +157,10 @@ mod tests {
     }
 
     fn add(history: &mut History, minute: i64, value: f64) {
-        history.add(Timestamp(minute * 60), &StatisticSet::of(value, 1.0));
+        history.add(
+            Timestamp::from_seconds(minute * 60),
+            &StatisticSet::of(value, 1.0),
+        );
     }
 
     #[test]
@@ -202,20 +205,22 @@ mod tests {
     fn a_longer_history_is_complete_only_from_where_the_shorter_one_began() {
         let mut history = history(2);
         (0..10).for_each(|minute| add(&mut history, minute, 1.0));
-        assert_eq!(history.complete_since(), Timestamp(8 * 60));
+        assert_eq!(history.complete_since(), Timestamp::from_seconds(8 * 60));
         history.keep(5 * 60);
-        assert_eq!(history.complete_since(), Timestamp(8 * 60));
+        assert_eq!(history.complete_since(), Timestamp::from_seconds(8 * 60));
         (10..20).for_each(|minute| add(&mut history, minute, 1.0));
-        assert_eq!(history.complete_since(), Timestamp(15 * 60));
+        assert_eq!(history.complete_since(), Timestamp::from_seconds(15 * 60));
     }
 
     #[test]
     fn seconds_are_kept_ten_by_ten() {
         let mut history = History::new(Resolution::High);
         history.keep(6 * 3_600);
-        (0..21_600).for_each(|second| history.add(Timestamp(second), &StatisticSet::of(1.0, 1.0)));
+        (0..21_600).for_each(|second| {
+            history.add(Timestamp::from_seconds(second), &StatisticSet::of(1.0, 1.0))
+        });
         let mut periods = [StatisticSet::EMPTY];
-        let end = Timestamp(21_600);
+        let end = Timestamp::from_seconds(21_600);
         history.fill(
             Window {
                 now: end,
@@ -232,9 +237,9 @@ mod tests {
     fn what_lies_ahead_can_be_cut_off() {
         let mut history = history(5);
         (10..14).for_each(|minute| add(&mut history, minute, 1.0));
-        history.cut(Timestamp(12 * 60));
+        history.cut(Timestamp::from_seconds(12 * 60));
         assert_eq!(sums(&history, 14, 4), [0.0, 0.0, 1.0, 1.0]);
-        history.cut(Timestamp(0));
+        history.cut(Timestamp::from_seconds(0));
         assert_eq!(sums(&history, 14, 4), [0.0; 4]);
     }
 
@@ -242,13 +247,13 @@ mod tests {
     fn a_slot_is_seen_when_its_time_is_over() {
         let mut history = History::new(Resolution::Basic);
         history.keep(600);
-        history.add(Timestamp(300), &StatisticSet::of(7.0, 1.0));
+        history.add(Timestamp::from_seconds(300), &StatisticSet::of(7.0, 1.0));
         let at = |now: i64| {
             let mut periods = vec![StatisticSet::EMPTY; 5];
             history.fill(
                 Window {
-                    now: Timestamp(now),
-                    end: Timestamp(now),
+                    now: Timestamp::from_seconds(now),
+                    end: Timestamp::from_seconds(now),
                     period: Period::new(60).unwrap(),
                     range: 5,
                 },

@@ -34,9 +34,9 @@ fn alarm(text: &str) -> Alarm {
 /// A host that is looked at every second for `minutes` and is 20 percent busy; then what is known of the alarm.
 fn after_cool_minutes(alarm: Alarm, minutes: i64) -> Arc<Status> {
     let (mut sources, mut pipeline) = (sources(), Pipeline::default());
-    pipeline.set_alarms(vec![alarm], Timestamp(0));
+    pipeline.set_alarms(vec![alarm], Timestamp::from_seconds(0));
     for at in 0..=minutes * 60 {
-        pipeline.advance(&sources.reading(&look(Timestamp(at), 20.0)));
+        pipeline.advance(&sources.reading(&look(Timestamp::from_seconds(at), 20.0)));
     }
     pipeline.statuses().remove(0)
 }
@@ -132,7 +132,7 @@ fn the_articles_alarm_with_its_unit_is_in_alarm_for_ever() {
     );
     assert_eq!(
         status.transitioned_at,
-        Some(Timestamp(60)),
+        Some(Timestamp::from_seconds(60)),
         "from its first evaluation on"
     );
     assert!(evaluation.points.iter().all(|point| point.value.is_none()));
