@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, MuteRule};
 use crate::clock;
 use crate::config::{Collector, Config};
 use crate::definition::Placeholders;
@@ -47,6 +47,7 @@ pub struct Plan {
     pub config: Config,
     /// `None`: the built-in alarm.
     pub alarms: Option<Vec<Alarm>>,
+    pub mute_rules: Vec<MuteRule>,
     /// As configured; `None` leaves it to the instance metadata.
     pub region: Option<String>,
     /// Where the environment leads instead of to AWS.

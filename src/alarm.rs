@@ -3,24 +3,53 @@
 //! The types here are definitions; `range` turns a metric's history into the datapoints that an alarm looks at, `decision`
 //! turns those into a state, `reason` words it as CloudWatch does, and `evaluator` does so for every alarm when it is due.
 
+mod actions;
+mod certainty;
+mod composite;
+mod contributors;
 mod decision;
 mod evaluator;
+mod graph;
+mod history;
+mod judge;
+mod math_feed;
+mod math_source;
+mod metric_alarm;
+mod mute;
 mod number;
+mod options;
 mod range;
 mod reason;
+mod reason_data;
+mod schedule;
+mod status;
+mod suppression;
+mod tracked;
 mod validate;
 
 use std::fmt;
-use std::sync::Arc;
 
-use crate::metric::{Metric, Period, Statistic, Unit};
-
-pub use decision::{Basis, Decision, Verdict, decide};
-pub use evaluator::{Certainty, Evaluation, Evaluator, Status, Transition};
+pub use actions::{ActionRun, Occasion};
+pub use certainty::Certainty;
+pub use composite::{AlarmRule, ChildRef, RuleError};
+pub use contributors::{Answer, CONTRIBUTORS_MAX, Contributor, SINGLE};
+pub use decision::{Basis, Decision, Verdict};
+pub use evaluator::{Evaluator, Events};
+pub use history::{HistoryEvent, HistoryItem, StateSnapshot};
+pub use math_source::{MathSource, MetricDataQuery, QueryContent, band_metrics};
+pub use metric_alarm::{
+    Band, BandOperator, Comparison, ComparisonOperator, EvaluationWindow, LowSamplePercentile,
+    MetricAlarm, MetricStat, Source, TreatMissingData, WarmUp,
+};
+pub use mute::{Cron, MuteDuration, MuteRule, MuteStatus, Schedule, ScheduleError, Window};
 pub use number::in_reason as number_in_reason;
-pub use range::{Point, evaluation_interval, evaluation_range};
-pub use reason::{EvaluatedDatapoint, ReasonData};
-pub use validate::{DATAPOINTS_REFUSED, PERIOD_REFUSED, Refusal};
+pub use options::Options;
+pub use range::Point;
+pub use reason_data::{DatapointsData, QueryResultsData, ReasonData, TriggeringAlarm};
+pub use schedule::{evaluation_interval, evaluation_range};
+pub use status::{Evaluation, EvaluationState, Status, Transition};
+pub use suppression::SuppressedBy;
+pub use validate::{Account, DATAPOINTS_REFUSED, PERIOD_REFUSED, Refusal, validate_common};
 
 /// The state of an alarm, by its CloudWatch name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,98 +77,17 @@ impl fmt::Display for StateValue {
     }
 }
 
-/// How a statistic is compared with the threshold; the statistic is the left operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ComparisonOperator {
-    GreaterThanThreshold,
-    GreaterThanOrEqualToThreshold,
-    LessThanThreshold,
-    LessThanOrEqualToThreshold,
-}
-
-impl ComparisonOperator {
-    pub const ALL: [Self; 4] = [
-        Self::GreaterThanThreshold,
-        Self::GreaterThanOrEqualToThreshold,
-        Self::LessThanThreshold,
-        Self::LessThanOrEqualToThreshold,
-    ];
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|operator| operator.name() == name)
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::GreaterThanThreshold => "GreaterThanThreshold",
-            Self::GreaterThanOrEqualToThreshold => "GreaterThanOrEqualToThreshold",
-            Self::LessThanThreshold => "LessThanThreshold",
-            Self::LessThanOrEqualToThreshold => "LessThanOrEqualToThreshold",
-        }
-    }
-
-    /// As state reasons put it: `greater than or equal to` (SPEC section 6.2).
-    pub fn words(self) -> &'static str {
-        match self {
-            Self::GreaterThanThreshold => "greater than",
-            Self::GreaterThanOrEqualToThreshold => "greater than or equal to",
-            Self::LessThanThreshold => "less than",
-            Self::LessThanOrEqualToThreshold => "less than or equal to",
-        }
-    }
-
-    pub fn is_breaching(self, value: f64, threshold: f64) -> bool {
-        match self {
-            Self::GreaterThanThreshold => value > threshold,
-            Self::GreaterThanOrEqualToThreshold => value >= threshold,
-            Self::LessThanThreshold => value < threshold,
-            Self::LessThanOrEqualToThreshold => value <= threshold,
-        }
-    }
-}
-
-/// What a missing datapoint counts as, by its CloudWatch value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum TreatMissingData {
-    Missing,
-    Ignore,
-    Breaching,
-    NotBreaching,
-}
-
-impl TreatMissingData {
-    pub const ALL: [Self; 4] = [
-        Self::Breaching,
-        Self::NotBreaching,
-        Self::Ignore,
-        Self::Missing,
-    ];
-
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|treatment| treatment.name() == name)
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Missing => "missing",
-            Self::Ignore => "ignore",
-            Self::Breaching => "breaching",
-            Self::NotBreaching => "notBreaching",
-        }
-    }
-}
-
 /// An alarm as it was defined.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alarm {
     pub name: String,
+    /// As CloudWatch gave it; `None` for an alarm that was not read from CloudWatch.
+    pub arn: Option<String>,
     pub description: Option<String>,
     pub actions: Actions,
     pub rule: Rule,
+    /// Why it cannot be judged on this host, though it could be elsewhere.
+    pub not_here: Option<String>,
 }
 
 /// The ARNs that CloudWatch calls when the alarm enters a state.
@@ -151,47 +99,94 @@ pub struct Actions {
     pub insufficient_data: Vec<String>,
 }
 
-/// How an alarm's state is found.
+impl Actions {
+    /// Those of one state.
+    pub fn of(&self, state: StateValue) -> &[String] {
+        match state {
+            StateValue::Ok => &self.ok,
+            StateValue::Alarm => &self.alarm,
+            StateValue::InsufficientData => &self.insufficient_data,
+        }
+    }
+}
+
+/// How an alarm's state is found (SPEC section 1).
 #[derive(Clone, Debug, PartialEq)]
 pub enum Rule {
     Metric(MetricAlarm),
-    /// It cannot be found here, for the reason given.
-    NotMirrored(String),
+    Composite(CompositeAlarm),
+    PromQl(PromQlAlarm),
+    Log(LogAlarm),
 }
 
-/// An alarm on one statistic of one metric against a fixed threshold.
+impl Alarm {
+    /// Why the alarm cannot be judged from samples on this host: the reason given, or that its rule needs what only
+    /// CloudWatch has.
+    pub fn not_mirrored(&self) -> Option<String> {
+        let needs = match &self.rule {
+            Rule::Metric(alarm) => alarm.needs(),
+            Rule::Composite(_) => None,
+            Rule::PromQl(_) => {
+                Some("PromQL alarms need a query engine that only CloudWatch has".to_owned())
+            }
+            Rule::Log(_) => {
+                Some("log alarms need queries that only CloudWatch Logs can run".to_owned())
+            }
+        };
+        self.not_here.clone().or(needs)
+    }
+}
+
+/// An alarm on the states of others (SPEC section 7).
 #[derive(Clone, Debug, PartialEq)]
-pub struct MetricAlarm {
-    pub metric: Arc<Metric>,
-    pub statistic: Statistic,
-    /// Only samples of this unit are read.
-    pub unit: Option<Unit>,
-    pub period: Period,
-    /// N in "M out of N".
-    pub evaluation_periods: u32,
-    /// M in "M out of N", where the definition sets it: the state reason depends on that.
-    pub datapoints_to_alarm: Option<u32>,
-    pub comparison_operator: ComparisonOperator,
+pub struct CompositeAlarm {
+    pub rule: AlarmRule,
+    pub suppressor: Option<Suppressor>,
+}
+
+/// An alarm that withholds the actions of a composite alarm while it is in ALARM (SPEC section 7.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppressor {
+    /// Name or ARN.
+    pub alarm: String,
+    /// How many seconds actions wait for the suppressor to go to ALARM.
+    pub wait_period: i64,
+    /// How many seconds actions are withheld after it has left ALARM.
+    pub extension_period: i64,
+}
+
+/// An alarm on whatever a PromQL query returns (SPEC section 11).
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromQlAlarm {
+    pub query: String,
+    /// How many seconds a series must be returned until it is in ALARM.
+    pub pending_period: i64,
+    /// How many seconds it must be absent until it is OK again.
+    pub recovery_period: i64,
+    /// In seconds.
+    pub evaluation_interval: i64,
+}
+
+/// An alarm on the results of a scheduled CloudWatch Logs query (SPEC section 12).
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogAlarm {
+    pub query: String,
+    pub aggregation: String,
+    pub schedule: String,
+    /// N.
+    pub results_to_evaluate: u32,
+    /// M.
+    pub results_to_alarm: u32,
+    pub operator: ComparisonOperator,
     pub threshold: f64,
     pub treat_missing_data: Option<TreatMissingData>,
 }
 
-impl MetricAlarm {
-    /// M: every evaluation period, unless set.
-    pub fn minimum_to_alarm(&self) -> u32 {
-        self.datapoints_to_alarm.unwrap_or(self.evaluation_periods)
-    }
-
-    /// `missing` unless set, `ignore` for DynamoDB's metrics (SPEC section 5.6).
-    pub fn treatment(&self) -> TreatMissingData {
-        self.treat_missing_data
-            .unwrap_or(match self.metric.namespace.as_str() {
-                "AWS/DynamoDB" => TreatMissingData::Ignore,
-                _ => TreatMissingData::Missing,
-            })
-    }
-
-    pub fn is_breaching(&self, value: f64) -> bool {
-        self.comparison_operator.is_breaching(value, self.threshold)
+/// The name of the alarm that a name or an ARN stands for.
+pub fn alarm_name(name_or_arn: &str) -> &str {
+    let parts: Vec<&str> = name_or_arn.splitn(7, ':').collect();
+    match parts[..] {
+        ["arn", _, "cloudwatch", _, _, "alarm", name] if !name.is_empty() => name,
+        _ => name_or_arn,
     }
 }

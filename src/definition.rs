@@ -2,18 +2,26 @@
 //!
 //! Functions of text: nothing is opened here.
 
+mod history;
 mod json;
+mod metric_data;
 mod placeholder;
 mod reason_data;
+mod state;
+mod zone;
 
 use std::collections::HashMap;
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, MuteRule};
 use crate::finding::{Finding, Position};
 
-pub use json::parse;
+pub use history::{HistoryJson, history_item};
+pub use json::{parse, parse_in};
+pub use metric_data::metric_data;
 pub use placeholder::{Placeholders, substitute};
 pub use reason_data::reason_data;
+pub use state::{StateRequest, set_alarm_state};
+pub use zone::time_zone;
 
 /// The article's alarm, used when no alarm file is configured.
 pub const BUILT_IN: &str = include_str!("../config/alarms.json");
@@ -24,6 +32,14 @@ pub struct Definition {
     pub alarm: Alarm,
     pub file: String,
     pub position: Position,
+}
+
+/// What a file holds, as far as it is sound, and what is wrong with the rest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Parsed {
+    pub alarms: Vec<Definition>,
+    pub mute_rules: Vec<MuteRule>,
+    pub findings: Vec<Finding>,
 }
 
 /// One finding for each alarm whose name another one bears already.

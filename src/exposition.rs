@@ -255,11 +255,10 @@ mod tests {
     /// One alarm that went to ALARM, and one that is not mirrored.
     fn statuses() -> Arc<[Arc<Status>]> {
         let text = crate::definition::BUILT_IN;
-        let judged = crate::definition::parse("a", text).0.remove(0).alarm;
-        let rule = crate::alarm::Rule::NotMirrored("no".into());
+        let judged = crate::definition::parse("a", text).alarms.remove(0).alarm;
         let other = crate::alarm::Alarm {
             name: "other".into(),
-            rule,
+            not_here: Some("no".into()),
             ..judged.clone()
         };
         let mut pipeline = crate::pipeline::Pipeline::default();

@@ -38,11 +38,13 @@
 //! |---|---|---|
 //! | core | `metric` | nothing |
 //! | core | `store` | `metric` |
-//! | core | `alarm` | `metric`, `store` |
+//! | core | `order` | nothing |
+//! | core | `math` | `metric`, `order` |
+//! | core | `alarm` | `metric`, `store`, `math`, `order` |
 //! | core | `pipeline` | `metric`, `store`, `alarm` |
 //! | text | `finding` | nothing |
 //! | text | `tree` | `finding` |
-//! | text | `definition` | `metric`, `alarm`, `finding`, `tree` |
+//! | text | `definition` | `metric`, `math`, `alarm`, `finding`, `tree` |
 //! | text | `config` | `finding`, `tree` |
 //! | text | `cost` | `metric` |
 //! | shell | `stats` | nothing |
@@ -60,7 +62,8 @@
 //!
 //! | crate | only in |
 //! |---|---|
-//! | `jiff` | `metric` |
+//! | `jiff` | `metric`, `math`, `alarm`, `definition` |
+//! | `thiserror` | `math`, `alarm` |
 //! | `toml`, `serde_saphyr` | `tree` |
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
@@ -98,7 +101,9 @@
 )]
 
 pub mod alarm;
+pub mod math;
 pub mod metric;
+pub mod order;
 pub mod pipeline;
 pub mod store;
 

@@ -5,6 +5,7 @@
 //! *slots* of the metric's storage resolution, and a closed slot is a *datapoint*, known by the start of its slot.
 
 mod distribution;
+mod extended;
 mod statistic;
 mod time;
 mod unit;
@@ -13,7 +14,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use distribution::{DISTRIBUTION_VALUES_MAX, Distribution};
-pub use statistic::{Statistic, StatisticSet};
+pub use extended::ExtendedStatistic;
+pub use statistic::{BasicStatistic, Statistic, StatisticSet};
 pub use time::{Period, Timestamp};
 pub use unit::Unit;
 

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::alarm::{Alarm, Evaluator, Status, Transition};
+use crate::alarm::{Alarm, Answer, Evaluator, Events, MuteRule, Options, StateValue, Status};
 use crate::metric::{Datapoint, Reading, Timestamp};
 use crate::store::{DatapointStore, DropReason};
 
@@ -29,7 +29,8 @@ struct Clock {
 pub struct Outcome {
     /// Slots that were closed, oldest first.
     pub datapoints: Vec<Datapoint>,
-    pub transitions: Vec<Transition>,
+    /// What the alarms did.
+    pub events: Events,
     /// Samples that were not recorded, each with its reason.
     pub dropped: Vec<DropReason>,
     /// By how many seconds the clock was set back, if it was set back out of the open minute.
@@ -39,14 +40,54 @@ pub struct Outcome {
 }
 
 impl Pipeline {
+    pub fn new(options: Options) -> Self {
+        Self {
+            evaluator: Evaluator::new(options),
+            ..Self::default()
+        }
+    }
+
     /// Replaces the alarms; see [`Evaluator::set_alarms`].
     pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
         self.evaluator.set_alarms(alarms, at);
         self.store.keep_history(self.evaluator.history_needed());
     }
 
+    /// Replaces the rules that mute alarms; see [`Evaluator::set_mute_rules`].
+    pub fn set_mute_rules(&mut self, mute_rules: Vec<MuteRule>, at: Timestamp) {
+        self.evaluator.set_mute_rules(mute_rules, at);
+    }
+
     pub fn statuses(&self) -> Vec<Arc<Status>> {
         self.evaluator.statuses()
+    }
+
+    /// The status of one alarm.
+    pub fn status(&self, name: &str) -> Option<Status> {
+        self.evaluator.status(name)
+    }
+
+    /// Sets an alarm's state, as SetAlarmState does; see [`Evaluator::set_state`]. `None` if there is no such alarm.
+    pub fn set_state(
+        &mut self,
+        name: &str,
+        state: StateValue,
+        reason: &str,
+        reason_data: Option<&str>,
+        at: Timestamp,
+    ) -> Option<Events> {
+        let mut events = Events::default();
+        self.evaluator
+            .set_state(name, state, reason, reason_data, at, &mut events)
+            .then_some(events)
+    }
+
+    /// Judges an alarm on what its query returned; see [`Evaluator::answer`]. `None` if no such alarm has a query.
+    pub fn answer(&mut self, name: &str, answer: &Answer, at: Timestamp) -> Option<Events> {
+        let mut events = Events::default();
+        self.evaluator
+            .answer(name, answer, at, &mut events)
+            .then_some(events)
     }
 
     /// Records `reading`, closes the slots that have ended by then, and judges every alarm that was due up to then.
@@ -85,7 +126,7 @@ impl Pipeline {
         outcome.datapoints.append(&mut self.store.close(at));
         outcome.evaluated +=
             self.evaluator
-                .evaluate(&self.store, at, clock.first, &mut outcome.transitions);
+                .evaluate(&mut self.store, at, clock.first, &mut outcome.events);
     }
 
     /// A step of the clock back inside the open minute is ignored: its samples count as taken when the clock last stood

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::alarm::{Alarm, MetricAlarm, Rule};
+use crate::alarm::{Alarm, MetricAlarm, MetricStat, Rule, Source as AlarmSource};
 use crate::config::Publish;
 use crate::definition::Placeholders;
 use crate::host::{Cpu, Look};
 use crate::metric::{
-    Content, Datapoint, Dimension, Metric, Reading, Resolution, Sample, Statistic, Timestamp, Unit,
+    BasicStatistic, Content, Datapoint, Dimension, Metric, Reading, Resolution, Sample, Statistic,
+    Timestamp, Unit,
 };
 
 /// What EC2 itself publishes about an instance.
@@ -196,31 +197,44 @@ impl Sources {
         let Rule::Metric(rule) = &alarm.rule else {
             return alarm;
         };
-        let reason = if !self.sources.iter().any(|source| source.has(&rule.metric)) {
-            self.not_here(rule)
-        } else if rule.metric.namespace == EC2_NAMESPACE && rule.statistic != Statistic::Average {
-            format!(
-                "EC2 takes one sample a minute, this host one a second: of their `{}` only the Average would agree",
-                rule.statistic
-            )
-        } else {
-            return alarm;
-        };
+        let not_here = alarm.not_here.clone();
+        let reason = not_here.or_else(|| {
+            rule.stats()
+                .into_iter()
+                .find_map(|stat| self.not_here(stat))
+        });
         Alarm {
-            rule: Rule::NotMirrored(reason),
+            not_here: reason,
             ..alarm
         }
     }
 
-    fn not_here(&self, rule: &MetricAlarm) -> String {
-        let similar = self.sources.iter().find(|source| {
-            source.namespace == rule.metric.namespace && rule.metric.name == CPU_UTILIZATION
-        });
+    /// Why a statistic cannot be found on this host, if it cannot.
+    fn not_here(
+        &self,
+        MetricStat {
+            metric, statistic, ..
+        }: &MetricStat,
+    ) -> Option<String> {
+        if !self.sources.iter().any(|source| source.has(metric)) {
+            return Some(self.no_metric(metric));
+        }
+        let is_average = *statistic == Statistic::Basic(BasicStatistic::Average);
+        (metric.namespace == EC2_NAMESPACE && !is_average).then(|| {
+            format!("EC2 takes one sample a minute, this host one a second: of their `{statistic}` only the Average would agree")
+        })
+    }
+
+    fn no_metric(&self, metric: &Metric) -> String {
+        let similar = self
+            .sources
+            .iter()
+            .find(|source| source.namespace == metric.namespace && metric.name == CPU_UTILIZATION);
         let hint = match similar.map(|source| &source.input) {
-            Some(Input::Total(metric)) => format!("; it has `{metric}`"),
+            Some(Input::Total(own)) => format!("; it has `{own}`"),
             _ => String::new(),
         };
-        format!("this host has no metric `{}`{hint}", rule.metric)
+        format!("this host has no metric `{metric}`{hint}")
     }
 
     /// The built-in alarm on the metric that is published, whatever its dimensions are called here; `None` if there is none
@@ -233,8 +247,12 @@ impl Sources {
         let (Rule::Metric(rule), Some(metric)) = (&alarm.rule, metric) else {
             return None;
         };
-        let rule = MetricAlarm {
+        let stat = MetricStat {
             metric: Arc::clone(metric),
+            ..rule.stat()?.clone()
+        };
+        let rule = MetricAlarm {
+            source: AlarmSource::Stat(stat),
             ..rule.clone()
         };
         Some(Alarm {

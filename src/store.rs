@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::metric::{
-    Content, Datapoint, Distribution, Metric, Period, Reading, Resolution, Sample, StatisticSet,
+    Content, Datapoint, Distribution, Metric, Reading, Resolution, Sample, Statistic, StatisticSet,
     Timestamp, Unit, VALUE_MAX,
 };
 
@@ -37,8 +37,43 @@ pub struct DatapointStore {
     series: Vec<Series>,
     /// The series of a metric, one per unit.
     by_metric: HashMap<Arc<Metric>, Vec<usize>>,
-    /// How many seconds of history each metric's alarms read.
-    history_of: HashMap<Arc<Metric>, i64>,
+    /// How much of each metric's history is read.
+    needs: HashMap<Arc<Metric>, Need>,
+    /// The series after the one that was recorded last: readings tend to have the same order.
+    expected: usize,
+    /// Reused while an extended statistic is computed.
+    values: Vec<(f64, f64)>,
+}
+
+/// How much of a metric's history its alarms read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Need {
+    pub seconds: i64,
+    /// Whether an extended statistic reads the samples themselves.
+    pub values: bool,
+}
+
+impl Need {
+    /// What serves both.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            seconds: self.seconds.max(other.seconds),
+            values: self.values || other.values,
+        }
+    }
+}
+
+/// One metric with one unit, known by the order of appearance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SeriesId(usize);
+
+/// The statistic of one period.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeriodValue {
+    /// `None` when there is no sample, or none that the statistic can be read from.
+    pub value: Option<f64>,
+    pub sample_count: f64,
 }
 
 /// The samples of one metric and unit.
@@ -86,29 +121,14 @@ struct Slot {
     values: Option<Distribution>,
 }
 
-/// Several units were recorded for a metric, and no unit was asked for: CloudWatch leaves undefined which one it
-/// reads (SPEC section 2.6).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SeveralUnits(pub Vec<Unit>);
-
-/// Which periods a window spans: `range` periods back from `end`, seen at `now`.
-#[derive(Clone, Copy, Debug)]
-pub struct Window {
-    pub now: Timestamp,
-    pub end: Timestamp,
-    pub period: Period,
-    pub range: usize,
-}
-
 impl DatapointStore {
-    /// Keeps as many seconds of history of each metric as given, and of no other. Shortening takes effect at once, a longer
-    /// history grows from now on.
-    pub fn keep_history(&mut self, seconds: HashMap<Arc<Metric>, i64>) {
-        self.history_of = seconds;
+    /// Keeps so much of each metric's history, and none of any other. Shortening takes effect at once, a longer history grows
+    /// from now on.
+    pub fn keep_history(&mut self, needs: HashMap<Arc<Metric>, Need>) {
+        self.needs = needs;
         for series in &mut self.series {
-            series
-                .history
-                .keep(self.history_of.get(&series.metric).copied().unwrap_or(0));
+            let need = self.needs.get(&series.metric).copied();
+            series.history.keep(need.unwrap_or_default());
         }
     }
 
@@ -164,15 +184,27 @@ impl DatapointStore {
     }
 
     fn series_of(&mut self, sample: &Sample) -> &mut Series {
+        let is = |series: &Series| {
+            series.unit == sample.unit && Arc::ptr_eq(&series.metric, &sample.metric)
+        };
+        let expected = self.expected;
+        let i = match self.series.get(expected) {
+            Some(series) if is(series) => expected,
+            _ => self.find_series(sample),
+        };
+        self.expected = if i + 1 == self.series.len() { 0 } else { i + 1 };
+        &mut self.series[i]
+    }
+
+    fn find_series(&mut self, sample: &Sample) -> usize {
         let known = self.by_metric.get(&sample.metric).into_iter().flatten();
         let found = known.copied().find(|&i| self.series[i].unit == sample.unit);
-        let i = found.unwrap_or_else(|| self.add_series(sample));
-        &mut self.series[i]
+        found.unwrap_or_else(|| self.add_series(sample))
     }
 
     fn add_series(&mut self, sample: &Sample) -> usize {
         let mut history = History::new(sample.resolution);
-        history.keep(self.history_of.get(&sample.metric).copied().unwrap_or(0));
+        history.keep(self.needs.get(&sample.metric).copied().unwrap_or_default());
         self.series.push(Series {
             metric: Arc::clone(&sample.metric),
             unit: sample.unit,
@@ -207,7 +239,7 @@ impl DatapointStore {
                 .open
                 .extract_if(.., |(start, _)| over(*start, resolution));
             for (start, Slot { statistics, values }) in closed {
-                series.history.add(start, &statistics);
+                series.history.add(start, &statistics, values.as_ref());
                 series.closed.add(start, start + resolution.seconds());
                 datapoints.push(Datapoint {
                     metric: Arc::clone(&series.metric),
@@ -223,38 +255,56 @@ impl DatapointStore {
         datapoints
     }
 
-    /// Fills `periods` with the statistics of the window's periods, newest first, an empty set for a period without samples.
-    /// Returns since when the metric's history is kept without interruption.
-    ///
-    /// A period holds the slots that start in it; a slot is seen once its time is over. Without `unit` the one unit is read
-    /// that has samples in the window.
-    pub fn window(
-        &self,
-        metric: &Metric,
-        unit: Option<Unit>,
-        window: Window,
-        periods: &mut Vec<StatisticSet>,
-    ) -> Result<Timestamp, SeveralUnits> {
-        periods.clear();
-        periods.resize(window.range, StatisticSet::EMPTY);
-        let known = self
-            .by_metric
-            .get(metric)
-            .into_iter()
-            .flatten()
-            .map(|&i| &self.series[i]);
-        let mut read: Vec<&Series> = Vec::new();
-        for series in known.filter(|series| unit.is_none_or(|unit| unit == series.unit)) {
-            if series.history.fill(window, periods) {
-                read.push(series);
-            }
-        }
-        match read.as_slice() {
-            [] => Ok(Timestamp::MIN),
-            [series] => Ok(series.history.complete_since()),
-            several => Err(SeveralUnits(
-                several.iter().map(|series| series.unit).collect(),
-            )),
+    /// How many series there are; they only ever become more.
+    pub fn series_count(&self) -> usize {
+        self.series.len()
+    }
+
+    /// The series of a metric: of one unit, or one for each unit that it was recorded in.
+    pub fn series(&self, metric: &Metric, unit: Option<Unit>) -> impl Iterator<Item = SeriesId> {
+        let known = self.by_metric.get(metric).into_iter().flatten().copied();
+        known
+            .filter(move |&i| unit.is_none_or(|unit| unit == self.series[i].unit))
+            .map(SeriesId)
+    }
+
+    pub fn unit(&self, SeriesId(i): SeriesId) -> Unit {
+        self.series[i].unit
+    }
+
+    /// Since when everything that was recorded of a series is kept.
+    pub fn complete_since(&self, SeriesId(i): SeriesId) -> Timestamp {
+        self.series[i].history.complete_since()
+    }
+
+    /// While this is the same, every period that was read before is as it was.
+    pub fn revision(&self, SeriesId(i): SeriesId) -> u64 {
+        self.series[i].history.revision()
+    }
+
+    /// The start of the first slot with samples that reaches beyond `since`.
+    pub fn first_since(&self, SeriesId(i): SeriesId, since: Timestamp) -> Option<Timestamp> {
+        self.series[i].history.first_since(since)
+    }
+
+    /// The statistic of the samples from `start` up to and without `end`, as seen at `now`: a period holds the slots that
+    /// start in it, and a slot is seen once its time is over.
+    pub fn period(
+        &mut self,
+        SeriesId(i): SeriesId,
+        statistic: &Statistic,
+        (start, end): (Timestamp, Timestamp),
+        now: Timestamp,
+    ) -> PeriodValue {
+        let history = &mut self.series[i].history;
+        let set = history.period(start, end, now);
+        let values = &mut self.values;
+        values.clear();
+        let known = statistic.is_extended() && history.values(start, end, now, values);
+        values.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        PeriodValue {
+            value: statistic.of(&set, known.then_some(values)),
+            sample_count: set.sample_count,
         }
     }
 }
@@ -269,12 +319,18 @@ impl Slot {
 
     fn add(&mut self, statistics: &StatisticSet, content: &Content) {
         self.statistics.merge(statistics);
-        match (&mut self.values, content) {
-            (Some(values), Content::Value(value)) => values.add(*value, 1.0),
-            (Some(values), Content::Values(counted)) => counted
+        let Some(values) = &mut self.values else {
+            return;
+        };
+        match content {
+            Content::Value(value) => values.add(*value, 1.0),
+            Content::Values(counted) => counted
                 .iter()
                 .for_each(|&(value, count)| values.add(value, count)),
-            (values, _) => *values = None,
+            Content::StatisticSet(set) => match set.only_value() {
+                Some(value) => values.add(value, set.sample_count),
+                None => self.values = None,
+            },
         }
     }
 }
@@ -304,244 +360,4 @@ fn in_range(value: f64) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::metric::Dimension;
-
-    fn metric() -> Arc<Metric> {
-        Arc::new(Metric::new(
-            "CWBridge",
-            "CPUUtilization",
-            vec![Dimension::new("host", "a")],
-        ))
-    }
-
-    fn sample(at: i64, value: f64) -> Sample {
-        let content = Content::Value(value);
-        Sample {
-            metric: metric(),
-            unit: Unit::PERCENT,
-            resolution: Resolution::Standard,
-            at: Timestamp::from_seconds(at),
-            content,
-        }
-    }
-
-    fn store() -> DatapointStore {
-        let mut store = DatapointStore::default();
-        store.keep_history(HashMap::from([(metric(), 600)]));
-        store
-    }
-
-    /// Records a live sample, or a late one when `now` is later than the sample, and returns what was dropped.
-    fn record(store: &mut DatapointStore, now: i64, samples: Vec<Sample>) -> Vec<DropReason> {
-        let mut dropped = Vec::new();
-        store.record(
-            &Reading {
-                at: Timestamp::from_seconds(now),
-                samples,
-            },
-            &mut dropped,
-        );
-        dropped
-    }
-
-    fn sums(store: &DatapointStore, now: i64, range: usize) -> Vec<Option<f64>> {
-        let window = Window {
-            now: Timestamp::from_seconds(now),
-            end: Timestamp::from_seconds(now).floor(60),
-            period: Period::new(60).unwrap(),
-            range,
-        };
-        let mut periods = Vec::new();
-        store.window(&metric(), None, window, &mut periods).unwrap();
-        periods
-            .iter()
-            .map(|set| set.get(crate::metric::Statistic::Sum))
-            .collect()
-    }
-
-    #[test]
-    fn a_slot_is_closed_once_its_minute_is_over() {
-        let mut store = store();
-        record(&mut store, 60, vec![sample(60, 1.0)]);
-        record(&mut store, 119, vec![sample(119, 3.0)]);
-        assert_eq!(store.close(Timestamp::from_seconds(119)), []);
-        let closed = store.close(Timestamp::from_seconds(120));
-        assert_eq!(closed.len(), 1);
-        assert_eq!(closed[0].start, Timestamp::from_seconds(60));
-        assert_eq!(
-            closed[0].statistics,
-            StatisticSet {
-                sample_count: 2.0,
-                sum: 4.0,
-                minimum: 1.0,
-                maximum: 3.0
-            }
-        );
-        assert_eq!(
-            closed[0].values.as_ref().unwrap().values(),
-            [(1.0, 1.0), (3.0, 1.0)]
-        );
-        assert_eq!(sums(&store, 120, 2), [Some(4.0), None]);
-    }
-
-    #[test]
-    fn late_samples_are_a_further_datapoint_and_change_the_history() {
-        let mut store = store();
-        record(&mut store, 60, vec![sample(60, 1.0)]);
-        store.close(Timestamp::from_seconds(180));
-        record(&mut store, 185, vec![sample(70, 5.0), sample(130, 7.0)]);
-        let late = store.close(Timestamp::from_seconds(185));
-        let seen: Vec<_> = late
-            .iter()
-            .map(|datapoint| (datapoint.start.seconds(), datapoint.statistics.sum))
-            .collect();
-        assert_eq!(seen, [(60, 5.0), (120, 7.0)]);
-        assert_eq!(sums(&store, 185, 3), [Some(7.0), Some(6.0), None]);
-    }
-
-    #[test]
-    fn a_clock_that_was_ahead_for_a_while_costs_only_what_was_closed_then() {
-        let mut store = store();
-        record(&mut store, 60, vec![sample(60, 1.0)]);
-        for ahead in [7_500, 7_565] {
-            record(&mut store, ahead, vec![sample(ahead, 1.0)]);
-            store.close(Timestamp::from_seconds(ahead));
-        }
-        assert_eq!(
-            store.rewind(Timestamp::from_seconds(130)),
-            1,
-            "the slot 7560 was open"
-        );
-        assert_eq!(record(&mut store, 130, vec![sample(130, 2.0)]), []);
-        store.close(Timestamp::from_seconds(180));
-        assert_eq!(
-            sums(&store, 180, 2),
-            [Some(2.0), None],
-            "what was ahead is forgotten, and with it what it pushed out"
-        );
-        assert_eq!(
-            record(&mut store, 7_510, vec![sample(7_510, 1.0)]),
-            [DropReason::ClockSteppedBack]
-        );
-    }
-
-    #[test]
-    fn a_unit_without_samples_in_the_window_does_not_count() {
-        let mut store = store();
-        record(
-            &mut store,
-            60,
-            vec![Sample {
-                unit: Unit::NONE,
-                ..sample(60, 2.0)
-            }],
-        );
-        store.close(Timestamp::from_seconds(120));
-        record(&mut store, 180, vec![sample(180, 1.0)]);
-        store.close(Timestamp::from_seconds(240));
-        assert_eq!(sums(&store, 240, 2), [Some(1.0), None]);
-    }
-
-    #[test]
-    fn a_live_sample_of_a_closed_slot_is_dropped() {
-        let mut store = store();
-        record(&mut store, 119, vec![sample(119, 1.0)]);
-        store.close(Timestamp::from_seconds(120));
-        assert_eq!(
-            record(&mut store, 100, vec![sample(100, 1.0)]),
-            [DropReason::ClockSteppedBack]
-        );
-        assert_eq!(record(&mut store, 120, vec![sample(120, 1.0)]), []);
-    }
-
-    #[test]
-    fn what_cloudwatch_refuses_is_dropped_for_its_reason() {
-        let mut store = store();
-        let now = 30 * 86_400;
-        let samples = vec![
-            sample(now, f64::NAN),
-            sample(now, 2.0 * VALUE_MAX),
-            sample(now - LATE_MAX - 1, 1.0),
-            sample(now + AHEAD_MAX + 1, 1.0),
-        ];
-        let (value, time) = (DropReason::ValueOutOfRange, DropReason::TimeOutOfRange);
-        assert_eq!(record(&mut store, now, samples), [value, value, time, time]);
-        assert_eq!(store.close_all(), []);
-    }
-
-    #[test]
-    fn a_statistic_set_hides_the_values_of_its_slot() {
-        let mut store = store();
-        let set = StatisticSet {
-            sample_count: 3.0,
-            sum: 6.0,
-            minimum: 1.0,
-            maximum: 3.0,
-        };
-        record(
-            &mut store,
-            60,
-            vec![
-                sample(60, 9.0),
-                Sample {
-                    content: Content::StatisticSet(set),
-                    ..sample(60, 0.0)
-                },
-            ],
-        );
-        let closed = store.close_all();
-        assert_eq!(closed[0].values, None);
-        assert_eq!(
-            closed[0].statistics,
-            StatisticSet {
-                sample_count: 4.0,
-                sum: 15.0,
-                minimum: 1.0,
-                maximum: 9.0
-            }
-        );
-    }
-
-    #[test]
-    fn units_are_separate_series() {
-        let mut store = store();
-        record(
-            &mut store,
-            60,
-            vec![
-                sample(60, 1.0),
-                Sample {
-                    unit: Unit::NONE,
-                    ..sample(60, 2.0)
-                },
-            ],
-        );
-        store.close_all();
-        let window = Window {
-            now: Timestamp::from_seconds(120),
-            end: Timestamp::from_seconds(120),
-            period: Period::new(60).unwrap(),
-            range: 1,
-        };
-        let mut periods = Vec::new();
-        assert_eq!(
-            store.window(&metric(), None, window, &mut periods),
-            Err(SeveralUnits(vec![Unit::PERCENT, Unit::NONE]))
-        );
-        store
-            .window(&metric(), Some(Unit::NONE), window, &mut periods)
-            .unwrap();
-        assert_eq!(periods, [StatisticSet::of(2.0, 1.0)]);
-        store
-            .window(
-                &metric(),
-                Some(Unit::from_name("Seconds").unwrap()),
-                window,
-                &mut periods,
-            )
-            .unwrap();
-        assert_eq!(periods, [StatisticSet::EMPTY]);
-    }
-}
+mod tests;

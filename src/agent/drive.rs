@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::alarm::{Alarm, StateValue, Status, Transition};
+use crate::alarm::{Alarm, MuteRule, Options, StateValue, Status, Transition};
 use crate::exposition::{Exposition, Snapshot};
 use crate::host::{Facts, Look};
 use crate::metric::{Datapoint, Timestamp};
@@ -28,6 +28,8 @@ const PAUSE_MIN: i64 = 60;
 pub(super) struct Prepared {
     pub(super) sources: Sources,
     pub(super) alarms: Vec<Alarm>,
+    pub(super) mute_rules: Vec<MuteRule>,
+    pub(super) options: Options,
 }
 
 /// Where results go.
@@ -57,7 +59,7 @@ impl Drive {
             }
         };
         let mut judge = Judge {
-            pipeline: Pipeline::default(),
+            pipeline: Pipeline::new(prepared.options),
             statuses: Arc::new([]),
             newest: None,
             sources: prepared.sources,
@@ -71,6 +73,7 @@ impl Drive {
             return;
         };
         judge.pipeline.set_alarms(prepared.alarms, first.at);
+        judge.pipeline.set_mute_rules(prepared.mute_rules, first.at);
         judge.statuses = judge.pipeline.statuses().into();
         judge.step(first);
         for look in waiting {
@@ -119,7 +122,7 @@ impl Judge {
         self.tell_pause(look.at);
         let Outcome {
             datapoints,
-            transitions,
+            events,
             dropped,
             clock_set_back,
             evaluated,
@@ -133,7 +136,7 @@ impl Judge {
         for reason in dropped {
             self.drive.stats.dropped.add(label(reason), 1);
         }
-        for transition in &transitions {
+        for transition in &events.transitions {
             log(transition);
         }
         self.publish(datapoints);
@@ -179,9 +182,10 @@ fn log(
         to,
         reason,
         certainty,
+        ..
     }: &Transition,
 ) {
-    let (alarm, certainty) = (&alarm.name, certainty.name());
+    let (alarm, certainty, reason) = (&alarm.name, certainty.name(), &**reason);
     match to {
         StateValue::Alarm => {
             warn!(alarm, %from, %to, %at, certainty, reason, "alarm changed state");

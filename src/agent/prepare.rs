@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{debug, info, warn};
 
-use crate::alarm::{Alarm, Rule};
+use crate::alarm::{Alarm, Options};
 use crate::aws::{self, Failure, Instance, Metrics};
 use crate::clock;
 use crate::cost::{estimate, publish_interval};
@@ -49,7 +49,15 @@ pub(super) async fn publish(
         "will publish to CloudWatch"
     );
     // Only `drive` takes it, and that ends only when everything does.
-    let _ = prepared.send(Prepared { sources, alarms });
+    let _ = prepared.send(Prepared {
+        sources,
+        alarms,
+        mute_rules: plan.mute_rules.clone(),
+        options: Options {
+            region: here.region.clone(),
+            ..Options::default()
+        },
+    });
     let metrics = match here.region() {
         Ok(region) => {
             Ok(Metrics::connect(region, plan.config.publish.endpoint_url.as_deref()).await)
@@ -134,7 +142,7 @@ fn alarms(
         Some(alarms) => alarms.into_iter().map(fill).collect(),
         None => {
             let built_in = parse("the built-in alarm", BUILT_IN)
-                .0
+                .alarms
                 .into_iter()
                 .map(|definition| definition.alarm);
             built_in
@@ -150,10 +158,11 @@ fn announce(sources: &Sources, alarms: &[Alarm]) {
         warn!("{warning}");
     }
     let (mut mirrored, mut not_mirrored) = (Vec::new(), 0);
-    for Alarm { name, rule, .. } in alarms {
-        match rule {
-            Rule::Metric(_) => mirrored.push(name.as_str()),
-            Rule::NotMirrored(reason) => {
+    for alarm in alarms {
+        let name = alarm.name.as_str();
+        match alarm.not_mirrored() {
+            None => mirrored.push(name),
+            Some(reason) => {
                 not_mirrored += 1;
                 if not_mirrored <= NAMED_MAX {
                     warn!(alarm = name, reason, "alarm is not mirrored");

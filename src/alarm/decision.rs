@@ -1,6 +1,6 @@
-//! The next state of a metric alarm from the datapoints in its evaluation range: SPEC section 5.
+//! The next state of an alarm from the datapoints in its evaluation range: SPEC section 5.
 
-use super::{MetricAlarm, Point, StateValue, TreatMissingData};
+use super::{StateValue, TreatMissingData};
 
 /// What the datapoints say about the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl Verdict {
 }
 
 /// Which datapoints a verdict rests on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Basis {
     /// How many of the newest existing datapoints were used.
     pub used: usize,
@@ -37,76 +37,71 @@ pub struct Basis {
 pub struct Decision {
     pub verdict: Verdict,
     pub basis: Basis,
-    /// AWS's documents can be read otherwise: the only breach that is old enough lies beyond the N newest periods
-    /// (SPEC section 5.3).
-    pub disputed: bool,
+    /// Whether the premature rule decided: only breaching datapoints, too few of them, and one is old enough.
+    pub premature: bool,
 }
 
-/// What was seen of the datapoints used. Ages are counted in periods, the newest period being 1.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    used: usize,
-    breaching: usize,
-    oldest_breach: usize,
-    /// Among the N newest periods.
-    oldest_breach_in_n: usize,
+/// When an alarm goes off: M of N datapoints, and what a missing one counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    pub(super) n: usize,
+    pub(super) m: usize,
+    pub(super) treatment: TreatMissingData,
 }
 
-/// Judges the datapoints of the evaluation range, newest first.
+/// The datapoints of an evaluation range, counted. Ages are in periods, the newest period being 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// How many exist, N at most.
+    pub(super) used: usize,
+    /// How many of those are breaching.
+    pub(super) breaching: usize,
+    /// The age of the oldest one used; 0 if there is none.
+    pub(super) oldest: usize,
+}
+
+impl Tally {
+    /// Counts datapoints newest first: `None` for a missing one, otherwise whether it is breaching.
+    pub(super) fn of(points: impl Iterator<Item = Option<bool>>, n: usize) -> Self {
+        let mut tally = Self::default();
+        let existing = points
+            .enumerate()
+            .filter_map(|(k, breaching)| Some((k + 1, breaching?)));
+        for (age, breaching) in existing.take(n) {
+            tally.used += 1;
+            tally.breaching += usize::from(breaching);
+            tally.oldest = age;
+        }
+        tally
+    }
+}
+
+/// Judges the datapoints of an evaluation range.
 ///
 /// With N existing datapoints or more, the newest N decide and missing data plays no part. With fewer, all that exist are
 /// used, and as many missing ones as are wanting to N count as the treatment says (SPEC section 5.2).
-pub fn decide(points: &[Point], alarm: &MetricAlarm) -> Decision {
-    let n = alarm.evaluation_periods as usize;
-    let m = alarm.minimum_to_alarm() as usize;
-    let mut seen = Seen::default();
-    let existing = points
-        .iter()
-        .enumerate()
-        .filter_map(|(k, point)| Some((k + 1, point.value?)));
-    for (age, value) in existing.take(n) {
-        seen.used += 1;
-        if alarm.is_breaching(value) {
-            seen.breaching += 1;
-            seen.oldest_breach = age;
-            if age <= n {
-                seen.oldest_breach_in_n = age;
-            }
-        }
-    }
-    let basis = Basis {
-        used: seen.used,
-        breaching: seen.breaching,
-        filled: n - seen.used,
+pub(super) fn decide(tally: Tally, terms: Terms) -> Decision {
+    let Tally {
+        used, breaching, ..
+    } = tally;
+    let filled = terms.n.saturating_sub(used);
+    let (verdict, premature) = match filled {
+        0 => (Verdict::State(alarm_if(breaching >= terms.m)), false),
+        _ => with_missing(tally, filled, terms),
     };
-    if seen.used == n {
-        return Decision {
-            verdict: Verdict::State(alarm_if(seen.breaching >= m)),
-            basis,
-            disputed: false,
-        };
-    }
-    let (verdict, disputed) = with_missing(seen, basis.filled, m, alarm.treatment());
     Decision {
         verdict,
-        basis,
-        disputed,
+        basis: Basis {
+            used,
+            breaching,
+            filled,
+        },
+        premature,
     }
 }
 
-/// Rule 3: too few datapoints exist. Returns the verdict and whether it is disputed.
-fn with_missing(
-    seen: Seen,
-    filled: usize,
-    m: usize,
-    treatment: TreatMissingData,
-) -> (Verdict, bool) {
-    let Seen {
-        used,
-        breaching,
-        oldest_breach,
-        oldest_breach_in_n,
-    } = seen;
+/// Rule 3: too few datapoints exist. Returns the verdict and whether it comes from the premature rule.
+fn with_missing(tally: Tally, filled: usize, Terms { m, treatment, .. }: Terms) -> (Verdict, bool) {
     let retain_or = |state| {
         if treatment == TreatMissingData::Ignore {
             Verdict::Retain
@@ -114,6 +109,11 @@ fn with_missing(
             Verdict::State(state)
         }
     };
+    let Tally {
+        used,
+        breaching,
+        oldest,
+    } = tally;
     let verdict = match treatment {
         TreatMissingData::Breaching => Verdict::State(alarm_if(breaching + filled >= m)),
         TreatMissingData::NotBreaching => Verdict::State(alarm_if(breaching >= m)),
@@ -126,16 +126,17 @@ fn with_missing(
         TreatMissingData::Missing | TreatMissingData::Ignore if breaching < used => {
             Verdict::State(StateValue::Ok)
         }
-        // The premature rule: whatever is still to come, the breach is old enough.
-        TreatMissingData::Missing | TreatMissingData::Ignore if oldest_breach >= m => {
-            return (retain_or(StateValue::Alarm), oldest_breach_in_n < m);
+        // Every datapoint is breaching, so the oldest one is the oldest breach. Whatever is still to come, it is old enough.
+        TreatMissingData::Missing | TreatMissingData::Ignore if oldest >= m => {
+            return (retain_or(StateValue::Alarm), true);
         }
         TreatMissingData::Missing | TreatMissingData::Ignore => Verdict::Undetermined,
     };
     (verdict, false)
 }
 
-fn alarm_if(condition: bool) -> StateValue {
+/// ALARM or OK.
+pub(super) fn alarm_if(condition: bool) -> StateValue {
     if condition {
         StateValue::Alarm
     } else {
@@ -146,57 +147,37 @@ fn alarm_if(condition: bool) -> StateValue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alarm::ComparisonOperator;
-    use crate::metric::{Metric, Period, Statistic, Timestamp};
-    use std::sync::Arc;
 
-    fn alarm(n: u32, m: u32, treatment: TreatMissingData) -> MetricAlarm {
-        MetricAlarm {
-            metric: Arc::new(Metric::new("n", "m", vec![])),
-            statistic: Statistic::Average,
-            unit: None,
-            period: Period::new(300).unwrap(),
-            evaluation_periods: n,
-            datapoints_to_alarm: Some(m),
-            comparison_operator: ComparisonOperator::GreaterThanThreshold,
-            threshold: 1.0,
-            treat_missing_data: Some(treatment),
-        }
+    fn terms(m: usize, treatment: TreatMissingData) -> Terms {
+        Terms { n: 3, m, treatment }
     }
 
     /// `0` real and not breaching, `X` real and breaching, `-` missing; the newest stands last.
-    fn points(pattern: &str) -> Vec<Point> {
-        let value = |c| match c {
-            '0' => Some(0.0),
-            'X' => Some(2.0),
+    fn tally(pattern: &str) -> Tally {
+        let breaching = |c| match c {
+            '0' => Some(false),
+            'X' => Some(true),
             _ => None,
         };
-        pattern
-            .chars()
-            .rev()
-            .map(|c| Point {
-                start: Timestamp::from_seconds(0),
-                value: value(c),
-                sample_count: 1.0,
-            })
-            .collect()
+        Tally::of(pattern.chars().rev().map(breaching), 3)
     }
 
     #[track_caller]
-    fn check(m: u32, pattern: &str, expected: [&str; 4]) {
+    fn check(m: usize, pattern: &str, expected: [&str; 4]) {
         let treatments = [
             TreatMissingData::Missing,
             TreatMissingData::Ignore,
             TreatMissingData::Breaching,
             TreatMissingData::NotBreaching,
         ];
-        let got = treatments.map(|treatment| {
-            match decide(&points(pattern), &alarm(3, m, treatment)).verdict {
-                Verdict::State(state) => state.name(),
-                Verdict::Retain => "retain",
-                Verdict::Undetermined => "undetermined",
-            }
-        });
+        let got =
+            treatments.map(
+                |treatment| match decide(tally(pattern), terms(m, treatment)).verdict {
+                    Verdict::State(state) => state.name(),
+                    Verdict::Retain => "retain",
+                    Verdict::Undetermined => "undetermined",
+                },
+            );
         assert_eq!(got, expected, "{pattern} with M = {m}");
     }
 
@@ -221,16 +202,9 @@ mod tests {
         check(3, "---X-", ["undetermined", "undetermined", "ALARM", "OK"]);
         check(3, "---X0", ["OK", "OK", "OK", "OK"]);
         check(3, "--X-0", ["OK", "OK", "OK", "OK"]);
-    }
-
-    #[test]
-    fn a_breach_beyond_the_n_newest_periods_is_disputed() {
-        let disputed =
-            |pattern| decide(&points(pattern), &alarm(3, 3, TreatMissingData::Missing)).disputed;
-        assert_eq!(
-            ["X----", "-X---", "--X--", "X-X--", "XX0--"].map(disputed),
-            [true, true, false, false, false]
-        );
+        let missing = terms(3, TreatMissingData::Missing);
+        assert!(decide(tally("--X--"), missing).premature);
+        assert!(!decide(tally("XXX--"), missing).premature);
     }
 
     #[test]
@@ -242,14 +216,12 @@ mod tests {
 
     #[test]
     fn gaps_are_filled_up_to_n_not_to_the_range() {
-        let decision = decide(&points("0----"), &alarm(3, 3, TreatMissingData::Breaching));
-        assert_eq!(
-            decision.basis,
-            Basis {
-                used: 1,
-                breaching: 0,
-                filled: 2
-            }
-        );
+        let decision = decide(tally("0----"), terms(3, TreatMissingData::Breaching));
+        let basis = Basis {
+            used: 1,
+            breaching: 0,
+            filled: 2,
+        };
+        assert_eq!(decision.basis, basis);
     }
 }

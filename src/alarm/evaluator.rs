@@ -1,417 +1,316 @@
-//! Every alarm, judged when it is due.
+//! Every alarm, judged when it is due, children before parents.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::metric::{Metric, Resolution, StatisticSet, Timestamp};
-use crate::store::{DatapointStore, SeveralUnits, Window};
+use crate::metric::{Metric, Resolution, Timestamp};
+use crate::store::{DatapointStore, Need};
 
-use super::range::{plausible_ranges, window_end};
-use super::{
-    Alarm, Decision, MetricAlarm, Point, ReasonData, Rule, StateValue, Verdict, decide,
-    evaluation_interval, evaluation_range, reason,
-};
+use super::actions::{ActionRun, Occasion};
+use super::graph::Graph;
+use super::math_feed::bound_stats;
+use super::mute::MuteRule;
+use super::schedule::window_end;
+use super::status::{Status, Transition};
+use super::tracked::{Kind, Tracked};
+use super::{Alarm, CompositeAlarm, Options, ReasonData, Rule, StateValue};
 
-/// What CloudWatch writes on a new alarm (SPEC section 5.7).
-const INITIAL_REASON: &str = "Unchecked: Initial alarm creation";
-
-/// How far a verdict can be relied on.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Certainty {
-    Determined,
-    /// CloudWatch's evaluation range is undocumented; with one of these the state would be another.
-    DependsOnRange(Vec<u32>),
-    /// AWS's documents leave the state open.
-    Undetermined,
-    /// This program has not watched the metric for the whole range yet.
-    HistoryIncomplete,
-    /// The metric is published by the hypervisor, which counts steal and credits otherwise than the guest.
-    MeasuredInGuest,
-}
-
-impl Certainty {
-    /// As the log, the API and the page write it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Determined => "determined",
-            Self::DependsOnRange(_) => "depends on the evaluation range",
-            Self::Undetermined => "undetermined by AWS's documents",
-            Self::HistoryIncomplete => "history incomplete",
-            Self::MeasuredInGuest => "measured in the guest",
-        }
-    }
-}
-
-/// One alarm and what is known of its state.
-#[derive(Clone, Debug)]
-pub struct Status {
-    pub alarm: Arc<Alarm>,
-    pub state: StateValue,
-    /// Why the state was entered.
-    pub reason: String,
-    pub reason_data: Option<Arc<ReasonData>>,
-    pub transitioned_at: Option<Timestamp>,
-    /// The newest evaluation; `None` before the first.
-    pub evaluation: Option<Arc<Evaluation>>,
-    /// Why the alarm is not judged, if it is not.
-    pub not_mirrored: Option<String>,
-    /// How often each transition was seen.
-    pub transitions: BTreeMap<(&'static str, &'static str), u64>,
-}
-
-/// One look at an alarm's evaluation range.
-#[derive(Clone, Debug)]
-pub struct Evaluation {
-    pub at: Timestamp,
-    /// Newest first.
-    pub points: Vec<Point>,
-    pub decision: Decision,
-    pub certainty: Certainty,
-}
-
-/// A change of an alarm's state.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Transition {
-    pub alarm: Arc<Alarm>,
-    pub at: Timestamp,
-    pub from: StateValue,
-    pub to: StateValue,
-    pub reason: String,
-    pub certainty: Certainty,
-}
+mod answers;
+mod composites;
 
 /// Keeps every alarm's state and schedule.
 #[derive(Debug, Default)]
 pub struct Evaluator {
-    alarms: Vec<Tracked>,
-    /// Reused between evaluations.
-    periods: Vec<StatisticSet>,
-    points: Vec<Point>,
+    pub(super) options: Options,
+    pub(super) alarms: Vec<Tracked>,
+    graph: Graph,
+    mute_rules: Vec<MuteRule>,
+    /// The next instant at which anything is due.
+    next_due: Option<Timestamp>,
 }
 
-#[derive(Debug)]
-struct Tracked {
-    status: Arc<Status>,
-    /// `None` for an alarm that is not judged.
-    due: Option<Timestamp>,
+/// What evaluations brought about.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Events {
+    pub transitions: Vec<Transition>,
+    pub actions: Vec<ActionRun>,
+}
+
+/// The composite alarms to be judged, by their rank, with the children that changed.
+#[derive(Debug, Default)]
+struct Pending(BTreeMap<usize, Vec<Changed>>);
+
+/// An alarm that changed its state.
+#[derive(Clone, Copy, Debug)]
+struct Changed {
+    place: usize,
+    from: StateValue,
+    at: Timestamp,
 }
 
 impl Evaluator {
+    pub fn new(options: Options) -> Self {
+        Self {
+            options,
+            ..Self::default()
+        }
+    }
+
     /// Replaces the alarms. One that was there before keeps its state, and its schedule if it did not change; a new one is
-    /// `INSUFFICIENT_DATA` and first judged one evaluation interval after `at`.
+    /// `INSUFFICIENT_DATA` and first judged one evaluation interval after `at`, a composite alarm at `at`.
     pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
         let mut before: HashMap<String, Tracked> = self
             .alarms
             .drain(..)
-            .map(|tracked| (tracked.status.alarm.name.clone(), tracked))
+            .map(|tracked| (tracked.alarm.name.clone(), tracked))
             .collect();
-        self.alarms = alarms
+        let options = &self.options;
+        let tracked = alarms
             .into_iter()
-            .map(|alarm| Tracked::replacing(before.remove(&alarm.name), alarm, at))
-            .collect();
+            .map(|alarm| match before.remove(&alarm.name) {
+                Some(before) => before.redefined(alarm, options, at),
+                None => Tracked::new(alarm, options, at),
+            });
+        self.alarms = tracked.collect();
+        self.graph = Graph::new(self.alarms.iter().map(|tracked| &*tracked.alarm));
+        for (tracked, cycle) in self.alarms.iter_mut().zip(&self.graph.cycles) {
+            if let Some(cycle) = cycle {
+                tracked.not_mirrored = Some(format!("its alarm rule follows itself: {cycle}"));
+                tracked.due = None;
+            }
+        }
+        self.find_next_due();
     }
 
-    /// How many seconds of each metric's history the alarms read.
-    pub fn history_needed(&self) -> HashMap<Arc<Metric>, i64> {
-        let mut needed = HashMap::new();
-        for alarm in self.alarms.iter().filter_map(Tracked::metric_alarm) {
-            let seconds = needed.entry(Arc::clone(&alarm.metric)).or_insert(0);
-            *seconds = span(alarm).max(*seconds);
+    /// Replaces the rules that mute alarms; what is no longer muted acts at the next evaluation.
+    pub fn set_mute_rules(&mut self, mute_rules: Vec<MuteRule>, at: Timestamp) {
+        self.mute_rules = mute_rules;
+        for tracked in &mut self.alarms {
+            let name = &tracked.alarm.name;
+            tracked.gate.mute_rules_changed(name, at, &self.mute_rules);
+        }
+        self.find_next_due();
+    }
+
+    /// How much of each metric's history the alarms read.
+    pub fn history_needed(&self) -> HashMap<Arc<Metric>, Need> {
+        let mut needed: HashMap<Arc<Metric>, Need> = HashMap::new();
+        for tracked in &self.alarms {
+            let Rule::Metric(alarm) = &tracked.alarm.rule else {
+                continue;
+            };
+            let bounds = match alarm.needs() {
+                Some(_) => bound_stats(&tracked.alarm.name).to_vec(),
+                None => Vec::new(),
+            };
+            for stat in alarm.stats().into_iter().chain(&bounds) {
+                let need = Need {
+                    seconds: tracked.reach(),
+                    values: stat.statistic.is_extended(),
+                };
+                let known = needed.entry(Arc::clone(&stat.metric)).or_default();
+                *known = known.and(need);
+            }
         }
         needed
     }
 
     pub fn statuses(&self) -> Vec<Arc<Status>> {
-        self.alarms
-            .iter()
-            .map(|tracked| Arc::clone(&tracked.status))
-            .collect()
+        let status = |tracked: &Tracked| Arc::new(tracked.status(&self.options));
+        self.alarms.iter().map(status).collect()
     }
 
-    /// The next instant at which an alarm is due.
+    /// The status of one alarm.
+    pub fn status(&self, name: &str) -> Option<Status> {
+        let place = self.graph.place(name)?;
+        Some(self.alarms[place].status(&self.options))
+    }
+
+    /// The next instant at which something is due.
     pub fn next_due(&self) -> Option<Timestamp> {
-        self.alarms.iter().filter_map(|tracked| tracked.due).min()
+        self.next_due
+    }
+
+    fn find_next_due(&mut self) {
+        let due = |tracked: &Tracked| tracked.due.into_iter().chain(tracked.gate.due()).min();
+        self.next_due = self.alarms.iter().filter_map(due).min();
     }
 
     /// Starts every schedule anew at `now`, because the clock was set back.
     pub fn restart(&mut self, now: Timestamp) {
         for tracked in &mut self.alarms {
-            tracked.schedule_after(now);
+            tracked.schedule_after(now, &self.options);
         }
+        self.find_next_due();
     }
 
     /// Judges every alarm that is due at `now`; what happened before `watched_since` is unknown. Returns how many were due.
     pub fn evaluate(
         &mut self,
-        store: &DatapointStore,
+        store: &mut DatapointStore,
         now: Timestamp,
         watched_since: Timestamp,
-        transitions: &mut Vec<Transition>,
+        events: &mut Events,
     ) -> usize {
-        let mut due = 0;
-        for tracked in self
-            .alarms
-            .iter_mut()
-            .filter(|tracked| tracked.due.is_some_and(|due| due <= now))
-        {
-            tracked.schedule_after(now);
-            let status = Arc::make_mut(&mut tracked.status);
-            let alarm = Arc::clone(&status.alarm);
-            let Rule::Metric(rule) = &alarm.rule else {
+        if self.next_due.is_none_or(|due| due > now) {
+            return 0;
+        }
+        let mut evaluated = 0;
+        for place in 0..self.alarms.len() {
+            let tracked = &mut self.alarms[place];
+            let is_due = tracked.due.is_some_and(|due| due <= now);
+            if !is_due || !matches!(tracked.kind, Kind::Metric(_)) {
                 continue;
-            };
-            due += 1;
-            match look(rule, store, now, &mut self.periods, &mut self.points) {
-                Ok(complete_since) => transitions.extend(status.judge(
-                    rule,
-                    now,
-                    watched_since.max(complete_since),
-                    &self.points,
-                )),
-                Err(SeveralUnits(units)) => {
-                    let units = units
-                        .iter()
-                        .map(|unit| format!("`{unit}`"))
-                        .collect::<Vec<_>>()
-                        .join(", ");
-                    status.not_mirrored = Some(format!(
-                        "`{}` has samples in several units ({units}) and the alarm sets no `Unit`",
-                        rule.metric
-                    ));
-                }
+            }
+            evaluated += 1;
+            tracked.schedule_after(now, &self.options);
+            match tracked.judge(store, now, watched_since) {
+                Some(transition) => self.changed(place, transition, events),
+                None => self.repeat_actions(place, now, events),
             }
         }
-        due
+        evaluated += self.evaluate_new_composites(now, events);
+        self.release_actions(now, events);
+        self.find_next_due();
+        evaluated
     }
 
     /// Leaves out the evaluations of a silence that `now` ends: nothing was recorded after `quiet_since`, so once the last
     /// datapoint has left an alarm's range every evaluation is like the one before.
     pub fn skip_silence(&mut self, quiet_since: Timestamp, now: Timestamp) {
         for tracked in &mut self.alarms {
-            let Some((alarm, due)) = tracked.metric_alarm().zip(tracked.due) else {
+            let (Rule::Metric(alarm), Some(due)) = (&tracked.alarm.rule, tracked.due) else {
                 continue;
             };
-            if due > quiet_since + span(alarm) + Resolution::Basic.seconds() {
-                tracked.due = Some(due.max(window_end(alarm, now)));
+            if due > quiet_since + tracked.reach() + Resolution::Basic.seconds() {
+                let end = window_end(alarm, now);
+                tracked.due = Some(due.max(self.options.first(end, 1)));
             }
         }
-    }
-}
-
-/// How far back an alarm may look, in seconds.
-fn span(alarm: &MetricAlarm) -> i64 {
-    let (_, longest) = plausible_ranges(alarm.period, alarm.evaluation_periods);
-    let interval = evaluation_interval(alarm.period, alarm.evaluation_periods);
-    i64::from(longest)
-        .saturating_mul(alarm.period.seconds())
-        .saturating_add(interval)
-}
-
-/// Fills `points` with the longest plausible range, newest first. Returns since when the history is complete.
-fn look(
-    alarm: &MetricAlarm,
-    store: &DatapointStore,
-    now: Timestamp,
-    periods: &mut Vec<StatisticSet>,
-    points: &mut Vec<Point>,
-) -> Result<Timestamp, SeveralUnits> {
-    let (_, longest) = plausible_ranges(alarm.period, alarm.evaluation_periods);
-    let end = window_end(alarm, now);
-    let window = Window {
-        now,
-        end,
-        period: alarm.period,
-        range: longest as usize,
-    };
-    let complete_since = store.window(&alarm.metric, alarm.unit, window, periods)?;
-    points.clear();
-    let mut start = end;
-    points.extend(periods.iter().map(|set| {
-        start = start - alarm.period.seconds();
-        Point::of(set, alarm.statistic, start)
-    }));
-    Ok(complete_since)
-}
-
-impl Tracked {
-    fn replacing(before: Option<Self>, alarm: Alarm, at: Timestamp) -> Self {
-        match before {
-            Some(before) if *before.status.alarm == alarm => before,
-            Some(before) => {
-                let not_mirrored = not_mirrored(&alarm);
-                let status = Status {
-                    not_mirrored,
-                    alarm: Arc::new(alarm),
-                    evaluation: None,
-                    ..(*before.status).clone()
-                };
-                Self {
-                    due: None,
-                    status: Arc::new(status),
-                }
-                .scheduled_from(at)
-            }
-            None => Self {
-                due: None,
-                status: Arc::new(Status::new(alarm)),
-            }
-            .scheduled_from(at),
-        }
+        self.find_next_due();
     }
 
-    fn metric_alarm(&self) -> Option<&MetricAlarm> {
-        match &self.status.alarm.rule {
-            Rule::Metric(alarm) => Some(alarm),
-            Rule::NotMirrored(_) => None,
-        }
-    }
-
-    fn interval(&self) -> Option<i64> {
-        self.metric_alarm()
-            .map(|alarm| evaluation_interval(alarm.period, alarm.evaluation_periods))
-    }
-
-    /// First due one whole interval after `at`, on the schedule.
-    fn scheduled_from(mut self, at: Timestamp) -> Self {
-        self.due = self
-            .interval()
-            .map(|interval| (at + interval).ceil(interval));
-        self
-    }
-
-    fn schedule_after(&mut self, now: Timestamp) {
-        self.due = self
-            .interval()
-            .map(|interval| now.floor(interval) + interval);
-    }
-}
-
-fn not_mirrored(alarm: &Alarm) -> Option<String> {
-    match &alarm.rule {
-        Rule::Metric(_) => None,
-        Rule::NotMirrored(reason) => Some(reason.clone()),
-    }
-}
-
-impl Status {
-    fn new(alarm: Alarm) -> Self {
-        Self {
-            not_mirrored: not_mirrored(&alarm),
-            alarm: Arc::new(alarm),
-            state: StateValue::InsufficientData,
-            reason: INITIAL_REASON.to_owned(),
-            reason_data: None,
-            transitioned_at: None,
-            evaluation: None,
-            transitions: BTreeMap::new(),
-        }
-    }
-
-    /// Judges `points`, the longest plausible range, and notes what came of it.
-    fn judge(
+    /// Sets a state from outside, as SetAlarmState does; the next evaluation of a metric alarm finds its own. Returns whether
+    /// there is such an alarm.
+    pub fn set_state(
         &mut self,
-        alarm: &MetricAlarm,
-        now: Timestamp,
-        known_since: Timestamp,
-        points: &[Point],
-    ) -> Option<Transition> {
-        let range = evaluation_range(alarm.period, alarm.evaluation_periods) as usize;
-        let decision = decide(&points[..range], alarm);
-        let certainty = certainty(alarm, self.state, decision, points, known_since);
-        self.not_mirrored = None;
-        let points = &points[..range];
-        // What is shown elsewhere stays as it is; otherwise its memory is used again.
-        match self.evaluation.as_mut().and_then(Arc::get_mut) {
-            Some(evaluation) => {
-                evaluation.points.clear();
-                evaluation.points.extend_from_slice(points);
-                (evaluation.at, evaluation.decision, evaluation.certainty) =
-                    (now, decision, certainty);
-            }
-            None => {
-                let points = points.to_vec();
-                self.evaluation = Some(Arc::new(Evaluation {
-                    at: now,
-                    points,
-                    decision,
-                    certainty,
-                }));
-            }
-        }
-        self.enter(decision.verdict.state(self.state), alarm, now)
-    }
-
-    fn enter(&mut self, to: StateValue, alarm: &MetricAlarm, now: Timestamp) -> Option<Transition> {
-        let from = self.state;
-        let evaluation = self.evaluation.as_ref().filter(|_| from != to)?;
-        let basis = evaluation.decision.basis;
-        self.reason = reason::text(alarm, to, &evaluation.points, basis);
-        self.reason_data = Some(Arc::new(reason::data(
-            alarm,
-            now,
-            &evaluation.points,
-            basis,
-        )));
-        self.state = to;
-        self.transitioned_at = Some(now);
-        *self
-            .transitions
-            .entry((from.name(), to.name()))
-            .or_default() += 1;
-        let (reason, certainty) = (self.reason.clone(), evaluation.certainty.clone());
-        Some(Transition {
-            alarm: Arc::clone(&self.alarm),
-            at: now,
-            from,
-            to,
-            reason,
-            certainty,
-        })
-    }
-}
-
-/// How far the decision on the evaluation range can be relied on; `points` is the longest plausible range.
-fn certainty(
-    alarm: &MetricAlarm,
-    previous: StateValue,
-    decision: Decision,
-    points: &[Point],
-    known_since: Timestamp,
-) -> Certainty {
-    let (shortest, longest) = plausible_ranges(alarm.period, alarm.evaluation_periods);
-    let range = evaluation_range(alarm.period, alarm.evaluation_periods) as usize;
-    let oldest = match decision.basis.filled {
-        0 => points
-            .iter()
-            .filter(|point| point.value.is_some())
-            .nth(decision.basis.used.saturating_sub(1)),
-        _ => points.get(range - 1),
-    };
-    if oldest.is_some_and(|oldest| oldest.start < known_since) {
-        return Certainty::HistoryIncomplete;
-    }
-    if decision.verdict == Verdict::Undetermined || decision.disputed {
-        return Certainty::Undetermined;
-    }
-    // With N datapoints in the shortest range all are alike, and they differ only in what lies beyond it.
-    let (shortest_range, beyond) = points.split_at(shortest as usize);
-    let alike = decide(shortest_range, alarm).basis.filled == 0
-        || beyond.iter().all(|point| point.value.is_none());
-    if !alike {
-        let state = decision.verdict.state(previous);
-        let differs = |range: &u32| {
-            decide(&points[..*range as usize], alarm)
-                .verdict
-                .state(previous)
-                != state
+        name: &str,
+        state: StateValue,
+        reason: &str,
+        reason_data: Option<&str>,
+        at: Timestamp,
+        events: &mut Events,
+    ) -> bool {
+        let Some(place) = self.graph.place(name) else {
+            return false;
         };
-        let others: Vec<u32> = (shortest..=longest).filter(differs).collect();
-        if !others.is_empty() {
-            return Certainty::DependsOnRange(others);
+        let data = reason_data.map(|data| ReasonData::Given(data.to_owned()));
+        let tracked = &mut self.alarms[place];
+        if tracked.state == state {
+            tracked.explained(reason.into(), data);
+        } else {
+            let transition = tracked.enter(state, reason.into(), data, at);
+            self.changed(place, transition, events);
+            self.release_actions(at, events);
+        }
+        self.find_next_due();
+        true
+    }
+
+    /// An alarm changed its state: its actions are due, and with them whatever follows it.
+    pub(super) fn changed(&mut self, place: usize, transition: Transition, events: &mut Events) {
+        let mut pending = Pending::default();
+        self.take(place, transition, &mut pending, events);
+        while let Some((rank, children)) = pending.0.pop_first() {
+            let parent = self.graph.order[rank];
+            if let Some(transition) = self.follow_children(parent, &children) {
+                self.take(parent, transition, &mut pending, events);
+            }
         }
     }
-    match alarm.metric.namespace.as_str() {
-        "AWS/EC2" => Certainty::MeasuredInGuest,
-        _ => Certainty::Determined,
+
+    /// Notes one transition with what it brings about, and which composite alarms are to be judged for it.
+    fn take(
+        &mut self,
+        place: usize,
+        transition: Transition,
+        pending: &mut Pending,
+        events: &mut Events,
+    ) {
+        let Transition { at, from, to, .. } = transition;
+        events.transitions.push(transition);
+        self.run_actions(place, at, events);
+        if from == StateValue::Alarm || to == StateValue::Alarm {
+            self.tell_suppressed(place, to == StateValue::Alarm, at);
+        }
+        for parent in &self.graph.parents[place] {
+            if let Some(rank) = self.graph.rank[*parent] {
+                pending
+                    .0
+                    .entry(rank)
+                    .or_default()
+                    .push(Changed { place, from, at });
+            }
+        }
+    }
+
+    /// The actions of the state that an alarm has entered.
+    fn run_actions(&mut self, place: usize, at: Timestamp, events: &mut Events) {
+        let in_alarm = self.graph.suppressor[place]
+            .is_some_and(|suppressor| self.alarms[suppressor].state == StateValue::Alarm);
+        let Tracked {
+            alarm, gate, state, ..
+        } = &mut self.alarms[place];
+        match &alarm.rule {
+            Rule::Composite(CompositeAlarm {
+                suppressor: Some(suppressor),
+                ..
+            }) => gate.suppression.composite_changed(suppressor, in_alarm, at),
+            _ => events.actions.extend(gate.run(
+                alarm,
+                *state,
+                at,
+                Occasion::StateChange,
+                &self.mute_rules,
+            )),
+        }
+    }
+
+    /// An alarm entered or left ALARM that suppresses the actions of others.
+    fn tell_suppressed(&mut self, place: usize, in_alarm: bool, at: Timestamp) {
+        for suppressed in &self.graph.suppresses[place] {
+            let Tracked { alarm, gate, .. } = &mut self.alarms[*suppressed];
+            if let Rule::Composite(CompositeAlarm {
+                suppressor: Some(suppressor),
+                ..
+            }) = &alarm.rule
+            {
+                gate.suppression
+                    .suppressor_changed(suppressor, in_alarm, at);
+            }
+        }
+    }
+
+    fn repeat_actions(&mut self, place: usize, now: Timestamp, events: &mut Events) {
+        let Tracked {
+            alarm, gate, state, ..
+        } = &mut self.alarms[place];
+        events
+            .actions
+            .extend(gate.repeat(alarm, *state, now, &self.mute_rules));
+    }
+
+    /// What was withheld until now.
+    fn release_actions(&mut self, now: Timestamp, events: &mut Events) {
+        for Tracked {
+            alarm, gate, state, ..
+        } in &mut self.alarms
+        {
+            if gate.due().is_some_and(|due| due <= now) {
+                events
+                    .actions
+                    .extend(gate.release(alarm, *state, now, &self.mute_rules));
+            }
+        }
     }
 }

@@ -1,11 +1,11 @@
-//! Which datapoints an alarm looks at, and when.
+//! The datapoints that an alarm looks at, as they move along with time.
 
-use crate::metric::{Period, Statistic, StatisticSet, Timestamp};
+use std::collections::VecDeque;
 
-use super::MetricAlarm;
+use crate::metric::Timestamp;
 
-/// Beyond this span an alarm is evaluated once an hour, up to the last full hour.
-const DAY: i64 = 86_400;
+use super::decision::Tally;
+use super::{Band, Comparison};
 
 /// One period in an alarm's evaluation range.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,94 +15,293 @@ pub struct Point {
     /// `None` when no sample fell into the period.
     pub value: Option<f64>,
     pub sample_count: f64,
+    /// What the value is compared with, where that is a band.
+    pub band: Option<Band>,
 }
 
-impl Point {
-    pub(super) fn of(set: &StatisticSet, statistic: Statistic, start: Timestamp) -> Self {
+/// The datapoints of the longest plausible evaluation range, counted as they come and go, so that judging them costs the same
+/// however many there are. Ages are in periods, the newest period being 1.
+#[derive(Debug, Default)]
+pub(super) struct EvaluationRange {
+    /// Newest first.
+    slots: VecDeque<Slot>,
+    /// Those of `slots`, for an alarm on a band.
+    bands: VecDeque<Option<Band>>,
+    /// The most periods looked at.
+    length: usize,
+    existing: usize,
+    breaching: usize,
+    /// How many lie so near the threshold that an approximation decides.
+    near: usize,
+    /// The age of the oldest existing datapoint; 0 if there is none.
+    oldest: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    start: Timestamp,
+    /// NaN for a missing datapoint.
+    value: f64,
+    sample_count: f64,
+    breaching: bool,
+    near: bool,
+}
+
+impl Slot {
+    fn breaching(&self) -> Option<bool> {
+        (!self.value.is_nan()).then_some(self.breaching)
+    }
+}
+
+impl EvaluationRange {
+    pub(super) fn new(length: usize) -> Self {
         Self {
-            start,
-            value: set.get(statistic),
-            sample_count: set.sample_count,
+            length,
+            ..Self::default()
         }
     }
-}
 
-/// How often the alarm is evaluated, in seconds: every minute, every ten seconds for periods under a minute, every hour
-/// when it looks back further than a day (SPEC section 3).
-pub fn evaluation_interval(period: Period, evaluation_periods: u32) -> i64 {
-    if i64::from(evaluation_periods).saturating_mul(period.seconds()) > DAY {
-        3_600
-    } else if period.seconds() < 60 {
-        10
-    } else {
-        60
+    /// The most periods looked at.
+    pub(super) fn length(&self) -> usize {
+        self.length
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.bands.clear();
+        (self.existing, self.breaching, self.near, self.oldest) = (0, 0, 0, 0);
+    }
+
+    /// Adds the newest period, by which every other one ages. A value whose band is missing is missing, too. `tolerance` is
+    /// how far the value may be off, as a share of the threshold.
+    pub(super) fn push(&mut self, point: Point, comparison: &Comparison, tolerance: f64) {
+        let breaching = point
+            .value
+            .and_then(|value| comparison.is_breaching(value, point.band));
+        let value = point
+            .value
+            .filter(|_| breaching.is_some())
+            .unwrap_or(f64::NAN);
+        let near = breaching.is_some() && is_near(comparison, value, tolerance);
+        let slot = Slot {
+            start: point.start,
+            value,
+            sample_count: point.sample_count,
+            breaching: breaching.unwrap_or(false),
+            near,
+        };
+        if self.slots.len() == self.length {
+            self.pop();
+        }
+        self.slots.push_front(slot);
+        if matches!(comparison, Comparison::Band { .. }) {
+            self.bands.push_front(point.band);
+        }
+        self.count(slot);
+    }
+
+    fn count(&mut self, slot: Slot) {
+        let exists = slot.breaching().is_some();
+        self.existing += usize::from(exists);
+        self.breaching += usize::from(slot.breaching);
+        self.near += usize::from(slot.near);
+        self.oldest = match self.oldest {
+            0 => usize::from(exists),
+            oldest => oldest + 1,
+        };
+    }
+
+    fn pop(&mut self) {
+        let Some(slot) = self.slots.pop_back() else {
+            return;
+        };
+        self.bands.truncate(self.slots.len());
+        self.existing -= usize::from(slot.breaching().is_some());
+        self.breaching -= usize::from(slot.breaching);
+        self.near -= usize::from(slot.near);
+        if self.oldest > self.slots.len() {
+            self.oldest = self.oldest_within(self.slots.len());
+        }
+    }
+
+    /// The age of the oldest existing datapoint of the `range` newest periods; 0 if there is none.
+    fn oldest_within(&self, range: usize) -> usize {
+        let exists = |age: &usize| self.slots[age - 1].breaching().is_some();
+        (1..=range.min(self.slots.len()))
+            .rev()
+            .find(exists)
+            .unwrap_or(0)
+    }
+
+    /// Counts what an alarm with N looks at in the `range` newest periods. The work is in what lies beyond the range and
+    /// beyond the newest N existing datapoints, which is a handful however large N is.
+    pub(super) fn tally(&self, range: usize, n: usize) -> Tally {
+        let beyond = self.slots.iter().skip(range);
+        let (mut existing, mut breaching) = (self.existing, self.breaching);
+        for slot in beyond {
+            existing -= usize::from(slot.breaching().is_some());
+            breaching -= usize::from(slot.breaching);
+        }
+        let mut oldest = if self.oldest <= range {
+            self.oldest
+        } else {
+            self.oldest_within(range)
+        };
+        while let Some(slot) = oldest.checked_sub(1).and_then(|k| self.slots.get(k)) {
+            let exists = slot.breaching().is_some();
+            if exists && existing <= n {
+                break;
+            }
+            existing -= usize::from(exists);
+            breaching -= usize::from(slot.breaching);
+            oldest -= 1;
+        }
+        Tally {
+            used: existing,
+            breaching,
+            oldest,
+        }
+    }
+
+    /// Counts it as if every datapoint near the threshold were breaching, or none.
+    pub(super) fn tally_if_near(&self, breaching: bool, range: usize, n: usize) -> Tally {
+        let seen = |slot: &Slot| Some(slot.breaching()? && !slot.near || slot.near && breaching);
+        Tally::of(self.slots.iter().take(range).map(seen), n)
+    }
+
+    pub(super) fn has_near(&self) -> bool {
+        self.near > 0
+    }
+
+    /// Whether a datapoint exists among the periods of these ages.
+    pub(super) fn exists_between(&self, youngest: usize, oldest: usize) -> bool {
+        let ages = self
+            .slots
+            .iter()
+            .take(oldest)
+            .skip(youngest.saturating_sub(1));
+        ages.clone().any(|slot| slot.breaching().is_some())
+    }
+
+    /// The start of the period of that age.
+    pub(super) fn start(&self, age: usize) -> Option<Timestamp> {
+        Some(self.slots.get(age.checked_sub(1)?)?.start)
+    }
+
+    /// The sample counts of the newest `used` existing datapoints: all together, and the least.
+    pub(super) fn sample_counts(&self, used: usize) -> (f64, f64) {
+        let existing = self.slots.iter().filter(|slot| slot.breaching().is_some());
+        existing
+            .take(used)
+            .fold((0.0, f64::INFINITY), |(sum, least), slot| {
+                (sum + slot.sample_count, least.min(slot.sample_count))
+            })
+    }
+
+    /// The `range` newest periods, newest first.
+    pub(super) fn points(&self, range: usize) -> Vec<Point> {
+        let point = |(k, slot): (usize, &Slot)| Point {
+            start: slot.start,
+            value: slot.breaching().map(|_| slot.value),
+            sample_count: slot.sample_count,
+            band: self.bands.get(k).copied().flatten(),
+        };
+        self.slots
+            .iter()
+            .take(range)
+            .enumerate()
+            .map(point)
+            .collect()
     }
 }
 
-/// How many periods are retrieved: N and as many more as five minutes hold, at least two (SPEC section 4.2).
-pub fn evaluation_range(period: Period, evaluation_periods: u32) -> u32 {
-    evaluation_periods.saturating_add(extra(period))
-}
-
-fn extra(period: Period) -> u32 {
-    let in_five_minutes = (300 + period.seconds() - 1) / period.seconds();
-    u32::try_from(in_five_minutes.max(2)).unwrap_or(u32::MAX)
-}
-
-/// The shortest and longest range that the evidence in SPEC section 4.2 leaves open: settled from five minutes up, probable
-/// for a minute (emulators take N + 2), unknown below.
-pub(super) fn plausible_ranges(period: Period, evaluation_periods: u32) -> (u32, u32) {
-    let range = evaluation_range(period, evaluation_periods);
-    match period.seconds() {
-        300.. => (range, range),
-        60.. => (
-            evaluation_periods.saturating_add(2),
-            range.saturating_add(2),
-        ),
-        _ => (evaluation_periods, range),
+fn is_near(comparison: &Comparison, value: f64, tolerance: f64) -> bool {
+    match comparison {
+        Comparison::Threshold { threshold, .. } => {
+            (value - threshold).abs() <= tolerance * threshold.abs()
+        }
+        Comparison::Band { .. } => false,
     }
-}
-
-/// The end of the newest period at `now`. Windows slide by the evaluation interval; they are not aligned to multiples of
-/// the period (SPEC section 4.1).
-pub(super) fn window_end(alarm: &MetricAlarm, now: Timestamp) -> Timestamp {
-    now.floor(evaluation_interval(alarm.period, alarm.evaluation_periods))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alarm::ComparisonOperator;
+    use proptest::prelude::*;
 
-    fn period(seconds: u32) -> Period {
-        Period::new(seconds).unwrap()
+    const ABOVE_ONE: Comparison = Comparison::Threshold {
+        operator: ComparisonOperator::GreaterThanThreshold,
+        threshold: 1.0,
+    };
+
+    fn point(value: Option<f64>) -> Point {
+        Point {
+            start: Timestamp::from_seconds(0),
+            value,
+            sample_count: 2.0,
+            band: None,
+        }
     }
 
-    /// The observations of SPEC section 4.2.
-    #[test]
-    fn the_range_is_what_was_observed() {
-        let cases = [
-            (300, 3, 5),
-            (900, 1, 3),
-            (1800, 8, 10),
-            (60, 1, 6),
-            (60, 3, 8),
-            (3600, 3, 5),
-            (10, 1, 31),
-        ];
-        for (seconds, n, range) in cases {
-            assert_eq!(
-                evaluation_range(period(seconds), n),
-                range,
-                "period {seconds}, N = {n}"
-            );
+    proptest! {
+        /// Counting along gives what counting anew gives.
+        #[test]
+        fn what_moves_is_counted_right(
+            values in prop::collection::vec(prop::option::of(0..3_i32), 0..60), length in 1..12_usize, range in 1..12_usize, n in 1..14_usize
+        ) {
+            let (mut moving, range) = (EvaluationRange::new(length), range.min(length));
+            for (i, value) in values.iter().enumerate() {
+                moving.push(point(value.map(f64::from)), &ABOVE_ONE, 0.0);
+                let newest_first = values[..=i].iter().rev().take(range);
+                let expected = Tally::of(newest_first.map(|value| value.map(|value| value > 1)), n);
+                prop_assert_eq!(moving.tally(range, n), expected);
+                prop_assert_eq!(moving.sample_counts(expected.used).0, 2.0 * expected.used as f64);
+            }
         }
     }
 
     #[test]
-    fn alarms_are_due_every_minute_ten_seconds_or_hour() {
-        assert_eq!(evaluation_interval(period(60), 1_440), 60);
-        assert_eq!(evaluation_interval(period(30), 1), 10);
-        assert_eq!(evaluation_interval(period(3_600), 24), 60);
-        assert_eq!(evaluation_interval(period(3_600), 25), 3_600);
+    fn a_value_near_the_threshold_may_count_either_way() {
+        let mut range = EvaluationRange::new(3);
+        for value in [2.0, 0.96, 1.04] {
+            range.push(point(Some(value)), &ABOVE_ONE, 0.05);
+        }
+        let breaching = [true, false].map(|near| range.tally_if_near(near, 3, 3).breaching);
+        assert_eq!((range.has_near(), breaching), (true, [3, 1]));
+        range.push(point(None), &ABOVE_ONE, 0.05);
+        range.push(point(None), &ABOVE_ONE, 0.05);
+        range.push(point(None), &ABOVE_ONE, 0.05);
+        assert!(!range.has_near());
+    }
+
+    #[test]
+    fn a_value_without_its_band_is_missing() {
+        let outside = Comparison::Band {
+            operator: crate::alarm::BandOperator::LessThanLowerOrGreaterThanUpperThreshold,
+            threshold_metric_id: "ad1".into(),
+        };
+        let mut range = EvaluationRange::new(4);
+        let band = Some(Band {
+            lower: 1.0,
+            upper: 2.0,
+        });
+        for (value, band) in [(3.0, band), (3.0, None), (2.0, band)] {
+            range.push(
+                Point {
+                    band,
+                    ..point(Some(value))
+                },
+                &outside,
+                0.0,
+            );
+        }
+        let expected = Tally {
+            used: 2,
+            breaching: 1,
+            oldest: 3,
+        };
+        assert_eq!(range.tally(4, 4), expected);
+        assert_eq!(range.points(4)[0].band, band);
     }
 }

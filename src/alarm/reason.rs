@@ -1,163 +1,246 @@
 //! Why an alarm is in its state, in CloudWatch's words: SPEC section 6.
 
-use crate::metric::{Period, Statistic, Timestamp, Unit};
+use crate::metric::Timestamp;
 
+use super::decision::Terms;
 use super::number::in_reason as number;
-use super::{Basis, MetricAlarm, Point, StateValue, TreatMissingData};
+use super::{BandOperator, Basis, Comparison, Point, StateValue, TreatMissingData};
 
 /// From this many datapoints on, a reason lists only the newest ones.
 const LISTED_MAX: usize = 5;
 
-/// `StateReasonData` has at most 4000 characters (SPEC section 6.4); so many datapoints, at up to 110 each, fit.
-const REASON_DATAPOINTS_MAX: usize = 32;
+/// The most contributors that are counted; more are "100+" (SPEC section 6.3).
+const CONTRIBUTORS_COUNTED_MAX: usize = 100;
 
-/// The content of `StateReasonData` (SPEC section 6.4).
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReasonData {
-    pub query_date: Timestamp,
-    /// The oldest datapoint used; `None` when there was none.
-    pub start_date: Option<Timestamp>,
-    /// Only if the alarm sets one.
-    pub unit: Option<Unit>,
-    pub statistic: Statistic,
-    pub period: Period,
-    /// Oldest first.
-    pub recent_datapoints: Vec<f64>,
-    pub threshold: f64,
-    /// Newest first: the datapoints used or, where none exists, the missing ones.
-    pub evaluated_datapoints: Vec<EvaluatedDatapoint>,
+/// What CloudWatch writes on a new alarm (SPEC section 5.7).
+pub(super) const INITIAL: &str = "Unchecked: Initial alarm creation";
+
+/// What it writes of a contributor that a query no longer returns.
+pub(super) const VANISHED: &str = "No data was returned for this contributor";
+
+/// What a reason says of the alarm itself.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wording<'a> {
+    pub(super) comparison: &'a Comparison,
+    pub(super) terms: Terms,
+    /// Whether the definition sets M: then the reason tells it.
+    pub(super) tells_minimum: bool,
+    /// `datapoints`, or `query results` for a log alarm.
+    pub(super) noun: &'static str,
 }
 
-#[derive(Clone, Debug, PartialEq)]
-pub struct EvaluatedDatapoint {
-    pub timestamp: Timestamp,
-    /// `None` for a missing datapoint.
-    pub value: Option<f64>,
-    pub sample_count: f64,
-}
-
-/// The state reason for entering `state` on these datapoints, newest first.
-pub(super) fn text(
-    alarm: &MetricAlarm,
-    state: StateValue,
-    points: &[Point],
-    basis: Basis,
-) -> String {
-    let periods = alarm.evaluation_periods as usize;
-    if state == StateValue::InsufficientData {
-        return format!(
-            "Insufficient Data: {} unknown.",
-            counted(periods, "datapoint")
-        );
+impl Wording<'_> {
+    /// The state reason for entering `state` on these datapoints, newest first.
+    pub(super) fn text(&self, state: StateValue, points: &[Point], basis: Basis) -> String {
+        if state == StateValue::InsufficientData {
+            return format!(
+                "Insufficient Data: {} unknown.",
+                counted(self.terms.n, "datapoint")
+            );
+        }
+        let to_alarm = state == StateValue::Alarm;
+        let crossing = self.crossing(to_alarm, points, basis);
+        if crossing.is_empty() {
+            let received = if basis.used == 0 {
+                "no datapoints were".to_owned()
+            } else {
+                counted(basis.used, "datapoint")
+            };
+            let periods = plural(self.terms.n, "period");
+            return format!(
+                "Threshold Crossed: {received} received for {periods}{}.",
+                self.filled(basis)
+            );
+        }
+        self.crossed(to_alarm, &crossing, basis)
     }
-    let to_alarm = state == StateValue::Alarm;
-    let used = points
-        .iter()
-        .filter(|point| point.value.is_some())
-        .take(basis.used);
-    let crossing: Vec<&Point> = used
-        .filter(|point| {
-            point
-                .value
-                .is_some_and(|value| alarm.is_breaching(value) == to_alarm)
-        })
-        .collect();
-    if crossing.is_empty() {
-        let received = if basis.used == 0 {
-            "no datapoints were".to_owned()
-        } else {
-            counted(basis.used, "datapoint")
+
+    /// The datapoints used that are on the side of the new state.
+    fn crossing<'p>(&self, to_alarm: bool, points: &'p [Point], basis: Basis) -> Vec<&'p Point> {
+        let is_crossing = |point: &&Point| {
+            let value = point.value.unwrap_or(f64::NAN);
+            self.comparison.is_breaching(value, point.band) == Some(to_alarm)
         };
-        let periods = plural(periods, "period");
-        return format!(
-            "Threshold Crossed: {received} received for {periods}{}.",
-            filled(alarm, basis)
-        );
+        let used = points
+            .iter()
+            .filter(|point| point.value.is_some())
+            .take(basis.used);
+        used.filter(is_crossing).collect()
     }
-    crossed(alarm, to_alarm, &crossing, basis)
-}
 
-fn crossed(alarm: &MetricAlarm, to_alarm: bool, crossing: &[&Point], basis: Basis) -> String {
-    let listed = crossing.len() < LISTED_MAX;
-    let list = list(&crossing[..crossing.len().min(LISTED_MAX)]);
-    let subject = match alarm.datapoints_to_alarm {
-        Some(_) => format!(
-            "{} out of the last {} datapoints",
-            crossing.len(),
-            alarm.evaluation_periods
-        ),
-        None => plural(crossing.len(), "datapoint"),
-    };
-    let inline = if listed {
-        format!(" {list}")
-    } else {
-        String::new()
-    };
-    let verb = was(crossing.len());
-    let not = if to_alarm { "" } else { "not " };
-    let (words, threshold) = (alarm.comparison_operator.words(), number(alarm.threshold));
-    let fills = filled(alarm, basis);
-    let trailing = if listed {
-        String::new()
-    } else {
-        format!(". The most recent datapoints which crossed the threshold: {list}")
-    };
-    let minimum = minimum(alarm, to_alarm);
-    format!(
-        "Threshold Crossed: {subject}{inline} {verb} {not}{words} the threshold ({threshold}){fills}{trailing}{minimum}."
-    )
+    fn crossed(&self, to_alarm: bool, crossing: &[&Point], basis: Basis) -> String {
+        let thresholds = match self.comparison {
+            Comparison::Threshold { .. } => "Threshold",
+            Comparison::Band { .. } => "Thresholds",
+        };
+        let inline = crossing.len() < LISTED_MAX;
+        let newest = &crossing[..crossing.len().min(LISTED_MAX)];
+        let list = list(newest);
+        let subject = if self.tells_minimum {
+            format!(
+                "{} out of the last {} {}",
+                crossing.len(),
+                self.terms.n,
+                self.noun
+            )
+        } else {
+            plural(crossing.len(), "datapoint")
+        };
+        let (before, after) = if inline {
+            (format!(" {list}"), String::new())
+        } else {
+            (
+                String::new(),
+                format!(". The most recent datapoints which crossed the threshold: {list}"),
+            )
+        };
+        let verb = was(crossing.len());
+        let compared = self.compared(to_alarm, newest);
+        let (fills, minimum) = (self.filled(basis), self.minimum(to_alarm));
+        format!("{thresholds} Crossed: {subject}{before} {verb} {compared}{fills}{after}{minimum}.")
+    }
+
+    /// `greater than the threshold (50.0)`, `not less than the lower thresholds [0.5]`.
+    fn compared(&self, to_alarm: bool, newest: &[&Point]) -> String {
+        let not = if to_alarm { "" } else { "not " };
+        let bounds = |of: fn(&super::Band) -> f64| {
+            let bounds = newest.iter().filter_map(|point| point.band.as_ref());
+            let bounds: Vec<String> = bounds.map(|band| number(of(band))).collect();
+            format!("[{}]", bounds.join(", "))
+        };
+        let lower = || {
+            format!(
+                "{not}less than the lower thresholds {}",
+                bounds(|band| band.lower)
+            )
+        };
+        let upper = || {
+            format!(
+                "{not}greater than the upper thresholds {}",
+                bounds(|band| band.upper)
+            )
+        };
+        match self.comparison {
+            Comparison::Threshold {
+                operator,
+                threshold,
+            } => {
+                format!(
+                    "{not}{} the threshold ({})",
+                    operator.words(),
+                    number(*threshold)
+                )
+            }
+            Comparison::Band { operator, .. } => match operator {
+                BandOperator::LessThanLowerOrGreaterThanUpperThreshold => {
+                    format!("{} or {}", lower(), upper())
+                }
+                BandOperator::LessThanLowerThreshold => lower(),
+                BandOperator::GreaterThanUpperThreshold => upper(),
+            },
+        }
+    }
+
+    fn filled(&self, basis: Basis) -> String {
+        let treated = match self.terms.treatment {
+            TreatMissingData::Breaching => "Breaching",
+            TreatMissingData::NotBreaching => "NonBreaching",
+            TreatMissingData::Missing | TreatMissingData::Ignore => return String::new(),
+        };
+        match basis.filled {
+            0 => String::new(),
+            filled => format!(
+                " and {} treated as [{treated}]",
+                counted(filled, "missing datapoint")
+            ),
+        }
+    }
+
+    /// M for the way to ALARM, N − M + 1 for the way back; only where the definition sets M.
+    fn minimum(&self, to_alarm: bool) -> String {
+        if !self.tells_minimum {
+            return String::new();
+        }
+        let Terms { n, m, .. } = self.terms;
+        let (minimum, way) = if to_alarm {
+            (m, "OK -> ALARM")
+        } else {
+            (n.saturating_sub(m) + 1, "ALARM -> OK")
+        };
+        format!(
+            " (minimum {} for {way} transition)",
+            plural(minimum, "datapoint")
+        )
+    }
+
+    /// Why one of several series is in its state: always with the datapoints last, and without a minimum (SPEC section 6.3).
+    pub(super) fn contributor(&self, state: StateValue, points: &[Point], basis: Basis) -> String {
+        let to_alarm = state == StateValue::Alarm;
+        let crossing = self.crossing(to_alarm, points, basis);
+        let short = Wording {
+            tells_minimum: false,
+            ..*self
+        };
+        if crossing.is_empty() {
+            return short.text(state, points, basis);
+        }
+        let count = crossing.len();
+        let newest = &crossing[..count.min(LISTED_MAX)];
+        let compared = self.compared(to_alarm, newest);
+        let recent = match newest.len() {
+            1 => "datapoint which crossed the threshold:".to_owned(),
+            _ => "datapoints which crossed the threshold:".to_owned(),
+        };
+        format!(
+            "Threshold Crossed: {} {compared}{}. The most recent {recent} {}.",
+            counted(count, "datapoint"),
+            self.filled(basis),
+            list(newest)
+        )
+    }
 }
 
 /// `[21.5 (25/09/26 21:51:00), …]`, newest first.
 fn list(points: &[&Point]) -> String {
     let written = |point: &&Point| {
-        Some(format!(
-            "{} ({})",
-            number(point.value?),
-            point.start.in_reason()
-        ))
+        let start = point.start.in_reason();
+        Some(format!("{} ({start})", number(point.value?)))
     };
-    format!(
-        "[{}]",
-        points
-            .iter()
-            .filter_map(written)
-            .collect::<Vec<_>>()
-            .join(", ")
-    )
+    let written: Vec<String> = points.iter().filter_map(written).collect();
+    format!("[{}]", written.join(", "))
 }
 
-fn filled(alarm: &MetricAlarm, basis: Basis) -> String {
-    let treated = match alarm.treatment() {
-        TreatMissingData::Breaching => "Breaching",
-        TreatMissingData::NotBreaching => "NonBreaching",
-        TreatMissingData::Missing | TreatMissingData::Ignore => return String::new(),
-    };
-    match basis.filled {
-        0 => String::new(),
-        filled => format!(
-            " and {} treated as [{treated}]",
-            counted(filled, "missing datapoint")
-        ),
+/// Of a Metrics Insights alarm: `6 out of 6 time series evaluated to ALARM`. `noun` is `contributors` for a log alarm.
+pub(super) fn of_contributors(in_alarm: usize, all: usize, noun: &str) -> String {
+    match in_alarm > CONTRIBUTORS_COUNTED_MAX {
+        true => format!("{CONTRIBUTORS_COUNTED_MAX}+ {noun} evaluated to ALARM"),
+        false => format!("{in_alarm} out of {all} {noun} evaluated to ALARM"),
     }
 }
 
-/// M for the way to ALARM, N − M + 1 for the way back; only where the definition sets M.
-fn minimum(alarm: &MetricAlarm, to_alarm: bool) -> String {
-    let Some(m) = alarm.datapoints_to_alarm else {
-        return String::new();
-    };
-    let (minimum, way) = if to_alarm {
-        (m, "OK -> ALARM")
-    } else {
-        (
-            alarm.evaluation_periods.saturating_sub(m) + 1,
-            "ALARM -> OK",
-        )
-    };
+/// Of a PromQL alarm: `95 time series evaluated to ALARM`.
+pub(super) fn of_returned(in_alarm: usize) -> String {
+    match in_alarm > CONTRIBUTORS_COUNTED_MAX {
+        true => format!("{CONTRIBUTORS_COUNTED_MAX}+ time series evaluated to ALARM"),
+        false => format!("{in_alarm} time series evaluated to ALARM"),
+    }
+}
+
+/// Of a composite alarm that was evaluated for the first time.
+pub(super) fn of_created(arn: &str, state: StateValue) -> String {
+    format!("{arn} was created and its alarm rule evaluates to {state}")
+}
+
+/// Of a composite alarm that was evaluated because its rule was replaced; the text is ours.
+pub(super) fn of_updated(arn: &str, state: StateValue) -> String {
+    format!("{arn} was updated and its alarm rule evaluates to {state}")
+}
+
+/// Of a composite alarm whose state a child has changed.
+pub(super) fn of_child(arn: &str, state: StateValue, at: Timestamp) -> String {
     format!(
-        " (minimum {} for {way} transition)",
-        plural(minimum as usize, "datapoint")
+        "{arn} transitioned to {state} at {}",
+        at.in_composite_reason()
     )
 }
 
@@ -174,77 +257,49 @@ fn was(count: usize) -> &'static str {
     if count == 1 { "was" } else { "were" }
 }
 
-/// The reason data of an evaluation at `now`, of the newest datapoints if there are many.
-pub(super) fn data(
-    alarm: &MetricAlarm,
-    now: Timestamp,
-    points: &[Point],
-    basis: Basis,
-) -> ReasonData {
-    let all: Vec<&Point> = points
-        .iter()
-        .filter(|point| point.value.is_some())
-        .take(basis.used)
-        .collect();
-    let used = &all[..all.len().min(REASON_DATAPOINTS_MAX)];
-    let missing = alarm.evaluation_periods as usize;
-    let evaluated = if used.is_empty() {
-        points
-            .iter()
-            .take(missing.min(REASON_DATAPOINTS_MAX))
-            .collect()
-    } else {
-        used.to_vec()
-    };
-    ReasonData {
-        query_date: now,
-        start_date: all.last().map(|point| point.start),
-        unit: alarm.unit,
-        statistic: alarm.statistic,
-        period: alarm.period,
-        recent_datapoints: used.iter().rev().filter_map(|point| point.value).collect(),
-        threshold: alarm.threshold,
-        evaluated_datapoints: evaluated
-            .into_iter()
-            .map(
-                |&Point {
-                     start,
-                     value,
-                     sample_count,
-                 }| EvaluatedDatapoint {
-                    timestamp: start,
-                    value,
-                    sample_count,
-                },
-            )
-            .collect(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::alarm::{ComparisonOperator, decide};
-    use crate::metric::Metric;
-    use std::sync::Arc;
+    use crate::alarm::Band;
+    use crate::alarm::ComparisonOperator;
+    use crate::alarm::decision::{Tally, decide};
+
+    struct Case {
+        comparison: Comparison,
+        terms: Terms,
+        tells_minimum: bool,
+    }
 
     fn alarm(
         operator: ComparisonOperator,
         threshold: f64,
-        n: u32,
-        m: Option<u32>,
+        n: usize,
+        m: Option<usize>,
         treatment: TreatMissingData,
-    ) -> MetricAlarm {
-        MetricAlarm {
-            metric: Arc::new(Metric::new("n", "m", vec![])),
-            statistic: Statistic::Average,
-            unit: None,
-            period: Period::new(300).unwrap(),
-            evaluation_periods: n,
-            datapoints_to_alarm: m,
-            comparison_operator: operator,
-            threshold,
-            treat_missing_data: Some(treatment),
+    ) -> Case {
+        let terms = Terms {
+            n,
+            m: m.unwrap_or(n),
+            treatment,
+        };
+        Case {
+            comparison: Comparison::Threshold {
+                operator,
+                threshold,
+            },
+            terms,
+            tells_minimum: m.is_some(),
+        }
+    }
+
+    impl Case {
+        fn wording(&self) -> Wording<'_> {
+            Wording {
+                comparison: &self.comparison,
+                terms: self.terms,
+                tells_minimum: self.tells_minimum,
+                noun: "datapoints",
+            }
         }
     }
 
@@ -259,23 +314,23 @@ mod tests {
                 start: start(i),
                 value,
                 sample_count: 1.0,
+                band: None,
             })
             .collect()
     }
 
+    fn decided(case: &Case, points: &[Point]) -> (StateValue, Basis) {
+        let breaching = |point: &Point| case.comparison.is_breaching(point.value?, point.band);
+        let tally = Tally::of(points.iter().map(breaching), case.terms.n);
+        let decision = decide(tally, case.terms);
+        (decision.verdict.state(StateValue::Ok), decision.basis)
+    }
+
     #[track_caller]
-    fn check(alarm: &MetricAlarm, values: &[Option<f64>], expected: &str) {
+    fn check(case: &Case, values: &[Option<f64>], expected: &str) {
         let points = points(values);
-        let decision = decide(&points, alarm);
-        assert_eq!(
-            text(
-                alarm,
-                decision.verdict.state(StateValue::Ok),
-                &points,
-                decision.basis
-            ),
-            expected
-        );
+        let (state, basis) = decided(case, &points);
+        assert_eq!(case.wording().text(state, &points, basis), expected);
     }
 
     use ComparisonOperator::{GreaterThanThreshold as Greater, LessThanThreshold as Less};
@@ -406,63 +461,72 @@ mod tests {
     }
 
     #[test]
-    fn reason_data_is_bounded() {
-        let alarm = alarm(Greater, 1.0, 1_440, None, Missing);
-        for values in [
-            vec![Some(0.020_599_444_741_798_756); 1_440],
-            vec![None; 1_440],
-        ] {
-            let points = points(&values);
-            let data = data(
-                &alarm,
-                Timestamp::from_seconds(0),
-                &points,
-                decide(&points, &alarm).basis,
+    fn a_band_is_told_with_its_bounds() {
+        let band = Some(Band {
+            lower: 0.5,
+            upper: 2.0,
+        });
+        let newest = |value| {
+            let mut points = points(&[Some(value)]);
+            points[0].band = band;
+            points
+        };
+        let cases = [
+            (
+                BandOperator::LessThanLowerOrGreaterThanUpperThreshold,
+                3.0,
+                "less than the lower thresholds [0.5] or greater than the upper thresholds [2.0] (minimum 1 datapoint for OK -> ALARM",
+            ),
+            (
+                BandOperator::LessThanLowerOrGreaterThanUpperThreshold,
+                1.0,
+                "not less than the lower thresholds [0.5] or not greater than the upper thresholds [2.0] (minimum 1 datapoint for ALARM -> OK",
+            ),
+            (
+                BandOperator::GreaterThanUpperThreshold,
+                3.0,
+                "greater than the upper thresholds [2.0] (minimum 1 datapoint for OK -> ALARM",
+            ),
+            (
+                BandOperator::LessThanLowerThreshold,
+                0.25,
+                "less than the lower thresholds [0.5] (minimum 1 datapoint for OK -> ALARM",
+            ),
+        ];
+        for (operator, value, words) in cases {
+            let mut case = alarm(Greater, 0.0, 1, Some(1), Missing);
+            case.comparison = Comparison::Band {
+                operator,
+                threshold_metric_id: "ad1".into(),
+            };
+            let points = newest(value);
+            let (state, basis) = decided(&case, &points);
+            let expected = format!(
+                "Thresholds Crossed: 1 out of the last 1 datapoints [{value:?} (01/01/26 10:00:00)] was {words} transition)."
             );
-            assert_eq!(data.evaluated_datapoints.len(), REASON_DATAPOINTS_MAX);
+            assert_eq!(case.wording().text(state, &points, basis), expected);
         }
     }
 
+    /// The documented contributor event (SPEC section 6.3).
     #[test]
-    fn reason_data_lists_what_was_used_or_what_was_missing() {
-        let alarm = alarm(Greater, 1.0, 3, Some(3), Breaching);
-        let all_missing = points(&[None; 5]);
-        let missing = data(
-            &alarm,
-            Timestamp::from_seconds(0),
-            &all_missing,
-            decide(&all_missing, &alarm).basis,
+    fn one_of_several_series_has_a_reason_of_its_own() {
+        let case = alarm(Less, 1.0, 1, None, Missing);
+        let points = points(&[Some(0.0)]);
+        let (state, basis) = decided(&case, &points);
+        assert_eq!(
+            case.wording().contributor(state, &points, basis),
+            "Threshold Crossed: 1 datapoint was less than the threshold (1.0). The most recent datapoint which crossed the threshold: [0.0 (01/01/26 10:00:00)]."
         );
         assert_eq!(
-            (missing.start_date, missing.recent_datapoints.len()),
-            (None, 0)
+            of_contributors(6, 6, "time series"),
+            "6 out of 6 time series evaluated to ALARM"
         );
         assert_eq!(
-            missing
-                .evaluated_datapoints
-                .iter()
-                .map(|point| point.value)
-                .collect::<Vec<_>>(),
-            [None; 3]
+            of_contributors(101, 200, "time series"),
+            "100+ time series evaluated to ALARM"
         );
-        let some = points(&[Some(1.0), None, Some(2.0), None]);
-        let used = data(
-            &alarm,
-            Timestamp::from_seconds(0),
-            &some,
-            decide(&some, &alarm).basis,
-        );
-        assert_eq!(
-            used.start_date,
-            Some(Timestamp::from_seconds(1_767_261_600))
-        );
-        assert_eq!(used.recent_datapoints, [1.0, 2.0]);
-        assert_eq!(
-            used.evaluated_datapoints
-                .iter()
-                .map(|point| point.value)
-                .collect::<Vec<_>>(),
-            [Some(2.0), Some(1.0)]
-        );
+        assert_eq!(of_returned(95), "95 time series evaluated to ALARM");
+        assert_eq!(of_returned(101), "100+ time series evaluated to ALARM");
     }
 }

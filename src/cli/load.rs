@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::alarm::Alarm;
+use crate::alarm::{Alarm, MuteRule};
 use crate::config::{self, AlarmFiles, Config};
-use crate::definition::{Definition, duplicates, parse};
+use crate::definition::{Definition, Parsed, duplicates, parse};
 use crate::finding::{Finding, Position};
 
 /// Read if it is there and no other file is named.
@@ -19,6 +19,7 @@ pub(super) struct Loaded {
     pub(super) config: Config,
     /// `None` where the configuration names no alarm files.
     pub(super) alarms: Option<Vec<Alarm>>,
+    pub(super) mute_rules: Vec<MuteRule>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -45,13 +46,22 @@ pub(super) fn load(config: Option<&Path>) -> Loaded {
     };
     let (config, mut wrong) = config::resolve(&name, &text);
     findings.append(&mut wrong);
-    let alarms = config
+    let mut parsed = config
         .alarms
         .as_ref()
-        .map(|files| alarms(files, &folder, &name, &mut findings));
+        .map(|files| alarms(files, &folder, &name));
+    if let Some(parsed) = &mut parsed {
+        findings.append(&mut parsed.findings);
+        findings.append(&mut duplicates(&parsed.alarms));
+    }
+    let mute_rules = parsed
+        .as_mut()
+        .map(|parsed| std::mem::take(&mut parsed.mute_rules));
+    let alarm = |definition: Definition| definition.alarm;
     Loaded {
         config,
-        alarms,
+        alarms: parsed.map(|parsed| parsed.alarms.into_iter().map(alarm).collect()),
+        mute_rules: mute_rules.unwrap_or_default(),
         findings,
     }
 }
@@ -66,22 +76,19 @@ fn default_config() -> Result<Option<PathBuf>, String> {
     }
 }
 
-fn alarms(
-    files: &[AlarmFiles],
-    folder: &Path,
-    config: &str,
-    findings: &mut Vec<Finding>,
-) -> Vec<Alarm> {
-    let mut definitions: Vec<Definition> = Vec::new();
+/// Everything that the alarm files hold.
+fn alarms(files: &[AlarmFiles], folder: &Path, config: &str) -> Parsed {
+    let mut all = Parsed::default();
     for AlarmFiles { pattern, position } in files {
         for file in matching(pattern, folder) {
             match file.and_then(read) {
                 Ok((file, text)) => {
-                    let (mut sound, mut wrong) = parse(&file.display().to_string(), &text);
-                    definitions.append(&mut sound);
-                    findings.append(&mut wrong);
+                    let mut parsed = parse(&file.display().to_string(), &text);
+                    all.alarms.append(&mut parsed.alarms);
+                    all.mute_rules.append(&mut parsed.mute_rules);
+                    all.findings.append(&mut parsed.findings);
                 }
-                Err(message) => findings.push(Finding {
+                Err(message) => all.findings.push(Finding {
                     file: config.to_owned(),
                     position: *position,
                     message: format!("`alarms`: {message}"),
@@ -89,11 +96,7 @@ fn alarms(
             }
         }
     }
-    findings.append(&mut duplicates(&definitions));
-    definitions
-        .into_iter()
-        .map(|definition| definition.alarm)
-        .collect()
+    all
 }
 
 /// The files that a name or pattern stands for. A plain name need not exist here; reading it says so.

@@ -44,6 +44,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
     let Loaded {
         mut config,
         alarms,
+        mute_rules,
         findings,
     } = load::load(config.as_deref());
     config.listen = listen.unwrap_or(config.listen);
@@ -76,6 +77,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
         let plan = Plan {
             config,
             alarms,
+            mute_rules,
             region,
             endpoint_url: environment.endpoint_url,
             instance_metadata: !environment.instance_metadata_disabled,

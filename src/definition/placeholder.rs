@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::alarm::{Alarm, MetricAlarm, Rule};
+use crate::alarm::{Alarm, MetricStat, Rule};
 use crate::metric::{Dimension, Metric};
 
 /// What placeholders stand for on this host.
@@ -36,11 +36,26 @@ impl Placeholders {
     }
 }
 
-/// The alarm with its placeholders replaced; not mirrored if one of them has no value on this host.
+/// The alarm with its placeholders replaced; not judged if one of them has no value on this host.
 pub fn substitute(alarm: Alarm, placeholders: &Placeholders) -> Alarm {
     let Rule::Metric(rule) = &alarm.rule else {
         return alarm;
     };
+    match rule.with_metrics(|stat| filled(stat, placeholders)) {
+        Ok(rule) => Alarm {
+            rule: Rule::Metric(rule),
+            ..alarm
+        },
+        Err(reason) => Alarm {
+            not_here: Some(reason),
+            ..alarm
+        },
+    }
+}
+
+/// The statistic with its dimensions' placeholders replaced, or what has no value here.
+fn filled(stat: &MetricStat, placeholders: &Placeholders) -> Result<MetricStat, String> {
+    let metric = &stat.metric;
     let filled = |dimension: &Dimension| match placeholders.fill(&dimension.value) {
         Ok(value) => Ok(Dimension::new(dimension.name.as_str(), value)),
         Err(placeholder) => Err(format!(
@@ -48,23 +63,16 @@ pub fn substitute(alarm: Alarm, placeholders: &Placeholders) -> Alarm {
             dimension.name
         )),
     };
-    let dimensions: Result<Vec<Dimension>, String> =
-        rule.metric.dimensions().iter().map(filled).collect();
-    let rule = match dimensions {
-        Ok(dimensions) => {
-            let metric = Metric::new(
-                rule.metric.namespace.as_str(),
-                rule.metric.name.as_str(),
-                dimensions,
-            );
-            Rule::Metric(MetricAlarm {
-                metric: Arc::new(metric),
-                ..rule.clone()
-            })
-        }
-        Err(reason) => Rule::NotMirrored(reason),
-    };
-    Alarm { rule, ..alarm }
+    let dimensions = metric
+        .dimensions()
+        .iter()
+        .map(filled)
+        .collect::<Result<Vec<_>, _>>()?;
+    let metric = Metric::new(metric.namespace.as_str(), metric.name.as_str(), dimensions);
+    Ok(MetricStat {
+        metric: Arc::new(metric),
+        ..stat.clone()
+    })
 }
 
 #[cfg(test)]

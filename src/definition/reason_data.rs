@@ -1,28 +1,35 @@
-//! `StateReasonData` as DescribeAlarms shows it.
+//! `StateReasonData` as DescribeAlarms shows it (SPEC section 6.4).
 
 use serde::Serialize;
 
-use crate::alarm::{EvaluatedDatapoint, ReasonData};
+use crate::alarm::{DatapointsData, Point, QueryResultsData, ReasonData, TriggeringAlarm};
+use crate::metric::{Timestamp, Unit};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Json {
+struct Datapoints<'a> {
     version: &'static str,
     query_date: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_date: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     unit: Option<&'static str>,
-    statistic: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    statistic: Option<&'a str>,
     period: i64,
     recent_datapoints: Vec<f64>,
-    threshold: f64,
-    evaluated_datapoints: Vec<JsonDatapoint>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recent_lower_thresholds: Vec<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    recent_upper_thresholds: Vec<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f64>,
+    evaluated_datapoints: Vec<Datapoint>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct JsonDatapoint {
+struct Datapoint {
     timestamp: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     sample_count: Option<f64>,
@@ -30,85 +37,184 @@ struct JsonDatapoint {
     value: Option<f64>,
 }
 
-/// The JSON text that CloudWatch puts into the member (SPEC section 6.4).
-pub fn reason_data(data: &ReasonData) -> String {
-    let json = Json {
-        version: "1.0",
-        query_date: data.query_date.in_reason_data(),
-        start_date: data
-            .start_date
-            .map(crate::metric::Timestamp::in_reason_data),
-        unit: data.unit.map(crate::metric::Unit::name),
-        statistic: data.statistic.name(),
-        period: data.period.seconds(),
-        recent_datapoints: data.recent_datapoints.clone(),
-        threshold: data.threshold,
-        evaluated_datapoints: data.evaluated_datapoints.iter().map(datapoint).collect(),
-    };
-    serde_json::to_string(&json).expect("strings and numbers are always JSON")
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct TriggeringAlarms<'a> {
+    triggering_alarms: Vec<Triggering<'a>>,
 }
 
-fn datapoint(
-    &EvaluatedDatapoint {
-        timestamp,
-        value,
-        sample_count,
-    }: &EvaluatedDatapoint,
-) -> JsonDatapoint {
-    JsonDatapoint {
-        timestamp: timestamp.in_reason_data(),
-        sample_count: value.map(|_| sample_count),
-        value,
+#[derive(Serialize)]
+struct Triggering<'a> {
+    arn: &'a str,
+    state: TriggeringState,
+}
+
+#[derive(Serialize)]
+struct TriggeringState {
+    value: &'static str,
+    timestamp: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QueryResults {
+    threshold: f64,
+    query_results_to_evaluate: usize,
+    query_results_to_alarm: usize,
+    results: Vec<QueryResult>,
+}
+
+#[derive(Serialize)]
+struct QueryResult {
+    status: &'static str,
+    timestamp: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<f64>,
+}
+
+/// The JSON text that CloudWatch puts into the member.
+pub fn reason_data(data: &ReasonData) -> String {
+    match data {
+        ReasonData::Datapoints(data) => datapoints(data),
+        ReasonData::TriggeringAlarms(alarms) => to_json(&TriggeringAlarms {
+            triggering_alarms: alarms.iter().map(triggering).collect(),
+        }),
+        ReasonData::QueryResults(data) => query_results(data),
+        ReasonData::Given(text) => text.clone(),
     }
+}
+
+fn datapoints(data: &DatapointsData) -> String {
+    let oldest_first = || data.used.iter().rev();
+    let bands = || oldest_first().filter_map(|point| point.band);
+    to_json(&Datapoints {
+        version: "1.0",
+        query_date: data.query_date.in_reason_data(),
+        start_date: data.start_date.map(Timestamp::in_reason_data),
+        unit: data.unit.map(Unit::name),
+        statistic: data.statistic.as_deref(),
+        period: data.period.seconds(),
+        recent_datapoints: oldest_first().filter_map(|point| point.value).collect(),
+        recent_lower_thresholds: bands().map(|band| band.lower).collect(),
+        recent_upper_thresholds: bands().map(|band| band.upper).collect(),
+        threshold: data.threshold,
+        evaluated_datapoints: data
+            .evaluated
+            .iter()
+            .map(|point| datapoint(point, data.counts_samples))
+            .collect(),
+    })
+}
+
+fn datapoint(point: &Point, counts_samples: bool) -> Datapoint {
+    Datapoint {
+        timestamp: point.start.in_reason_data(),
+        sample_count: point
+            .value
+            .filter(|_| counts_samples)
+            .map(|_| point.sample_count),
+        value: point.value,
+    }
+}
+
+fn triggering(TriggeringAlarm { arn, state, at }: &TriggeringAlarm) -> Triggering<'_> {
+    Triggering {
+        arn,
+        state: TriggeringState {
+            value: state.name(),
+            timestamp: at.in_reason_data(),
+        },
+    }
+}
+
+fn query_results(data: &QueryResultsData) -> String {
+    let result = |point: &Point| QueryResult {
+        status: if point.value.is_some() {
+            "COMPLETE"
+        } else {
+            "FAILED"
+        },
+        timestamp: point.start.in_reason_data(),
+        value: point.value,
+    };
+    to_json(&QueryResults {
+        threshold: data.threshold,
+        query_results_to_evaluate: data.to_evaluate,
+        query_results_to_alarm: data.to_alarm,
+        results: data.results.iter().map(result).collect(),
+    })
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("strings and numbers are always JSON")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::{Period, Statistic, Timestamp, Unit};
+    use crate::metric::Period;
+
+    fn data(period: u32, points: Vec<Point>, unit: Option<Unit>) -> DatapointsData {
+        let used: Vec<Point> = points
+            .iter()
+            .filter(|point| point.value.is_some())
+            .copied()
+            .collect();
+        DatapointsData {
+            query_date: Timestamp::from_milliseconds(1_570_035_880_985),
+            start_date: used.last().map(|point| point.start),
+            unit,
+            statistic: Some("Average".into()),
+            period: Period::new(period).unwrap(),
+            threshold: Some(50.0),
+            counts_samples: true,
+            used,
+            evaluated: points,
+        }
+    }
+
+    fn point(start: i64, value: Option<f64>) -> Point {
+        Point {
+            start: Timestamp::from_seconds(start),
+            value,
+            sample_count: 5.0,
+            band: None,
+        }
+    }
 
     /// The documented sample event (UG26 cloudwatch-and-eventbridge), with the later member `evaluatedDatapoints`.
     #[test]
     fn reason_data_reads_as_documented() {
-        let data = ReasonData {
-            query_date: Timestamp::from_seconds(1_570_035_880),
-            start_date: Some(Timestamp::from_seconds(1_570_035_540)),
-            unit: None,
-            statistic: Statistic::Average,
-            period: Period::new(300).unwrap(),
-            recent_datapoints: vec![99.501_602_296_934_34],
-            threshold: 50.0,
-            evaluated_datapoints: vec![EvaluatedDatapoint {
-                timestamp: Timestamp::from_seconds(1_570_035_540),
-                value: Some(99.501_602_296_934_34),
-                sample_count: 5.0,
-            }],
-        };
+        let data = data(
+            300,
+            vec![point(1_570_035_540, Some(99.501_602_296_934_34))],
+            None,
+        );
         assert_eq!(
-            reason_data(&data),
-            r#"{"version":"1.0","queryDate":"2019-10-02T17:04:40.000+0000","startDate":"2019-10-02T16:59:00.000+0000","statistic":"Average","period":300,"recentDatapoints":[99.50160229693434],"threshold":50.0,"evaluatedDatapoints":[{"timestamp":"2019-10-02T16:59:00.000+0000","sampleCount":5.0,"value":99.50160229693434}]}"#
+            reason_data(&ReasonData::Datapoints(data)),
+            r#"{"version":"1.0","queryDate":"2019-10-02T17:04:40.985+0000","startDate":"2019-10-02T16:59:00.000+0000","statistic":"Average","period":300,"recentDatapoints":[99.50160229693434],"threshold":50.0,"evaluatedDatapoints":[{"timestamp":"2019-10-02T16:59:00.000+0000","sampleCount":5.0,"value":99.50160229693434}]}"#
         );
     }
 
     #[test]
     fn what_is_missing_is_left_out() {
-        let data = ReasonData {
-            query_date: Timestamp::from_seconds(0),
-            start_date: None,
-            unit: Unit::from_name("Seconds"),
-            statistic: Statistic::Sum,
-            period: Period::new(10).unwrap(),
-            recent_datapoints: vec![],
-            threshold: 2.0,
-            evaluated_datapoints: vec![EvaluatedDatapoint {
-                timestamp: Timestamp::from_seconds(0),
-                value: None,
-                sample_count: 0.0,
-            }],
+        let data = data(10, vec![point(0, None)], Unit::from_name("Seconds"));
+        assert_eq!(
+            reason_data(&ReasonData::Datapoints(data)),
+            r#"{"version":"1.0","queryDate":"2019-10-02T17:04:40.985+0000","unit":"Seconds","statistic":"Average","period":10,"recentDatapoints":[],"threshold":50.0,"evaluatedDatapoints":[{"timestamp":"1970-01-01T00:00:00.000+0000"}]}"#
+        );
+    }
+
+    #[test]
+    fn the_child_that_brought_it_about_is_named() {
+        let child = TriggeringAlarm {
+            arn: "arn:aws:cloudwatch:us-east-1:1:alarm:a".into(),
+            state: crate::alarm::StateValue::Alarm,
+            at: Timestamp::from_milliseconds(1_658_505_465_394),
         };
         assert_eq!(
-            reason_data(&data),
-            r#"{"version":"1.0","queryDate":"1970-01-01T00:00:00.000+0000","unit":"Seconds","statistic":"Sum","period":10,"recentDatapoints":[],"threshold":2.0,"evaluatedDatapoints":[{"timestamp":"1970-01-01T00:00:00.000+0000"}]}"#
+            reason_data(&ReasonData::TriggeringAlarms(vec![child])),
+            r#"{"triggeringAlarms":[{"arn":"arn:aws:cloudwatch:us-east-1:1:alarm:a","state":{"value":"ALARM","timestamp":"2022-07-22T15:57:45.394+0000"}}]}"#
         );
     }
 }

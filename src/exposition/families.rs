@@ -194,8 +194,8 @@ impl Families {
                 .find_map(|point| point.value)
         };
         let threshold = |status: &Status| match &status.alarm.rule {
-            Rule::Metric(rule) => Some(rule.threshold),
-            Rule::NotMirrored(_) => None,
+            Rule::Metric(rule) if status.not_mirrored.is_none() => rule.threshold(),
+            _ => None,
         };
         let families = [
             (

@@ -1,11 +1,15 @@
 //! The alarms as JSON.
 
+mod definition;
+
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
-use crate::alarm::{
-    Certainty, ComparisonOperator, Evaluation, MetricAlarm, Rule, Status, TreatMissingData,
-};
-use crate::definition::reason_data;
+use crate::alarm::{Certainty, Contributor, Evaluation, EvaluationState, Status, SuppressedBy};
+use crate::definition::{HistoryJson, history_item, reason_data};
+
+use definition::Definition;
 
 pub(super) const JSON: &str = "application/json";
 
@@ -25,10 +29,20 @@ struct Alarms<'a> {
     alarms: Vec<Alarm<'a>>,
 }
 
+/// One alarm with what happened to it.
+#[derive(Serialize)]
+struct WithHistory<'a> {
+    #[serde(flatten)]
+    alarm: Alarm<'a>,
+    /// As DescribeAlarmHistory shows it, newest first.
+    history: Vec<HistoryJson>,
+}
+
 #[derive(Serialize)]
 #[expect(clippy::struct_field_names, reason = "named as CloudWatch names them")]
 struct Alarm<'a> {
     name: &'a str,
+    arn: &'a str,
     description: Option<&'a str>,
     mirrored: bool,
     not_mirrored_reason: Option<&'a str>,
@@ -38,13 +52,18 @@ struct Alarm<'a> {
     /// The JSON text that CloudWatch would show.
     state_reason_data: Option<String>,
     state_transitioned_at: Option<String>,
+    evaluation_state: Option<&'static str>,
     certainty: Option<&'static str>,
     /// The evaluation ranges with which the state would be another.
     certainty_depends_on_ranges: Option<&'a [u32]>,
     evaluated_at: Option<String>,
     evaluation: Option<Judged>,
-    definition: Option<Definition<'a>>,
+    contributors: BTreeMap<&'a str, ContributorState<'a>>,
+    definition: Definition<'a>,
     actions_enabled: bool,
+    actions_suppressed_by: Option<&'static str>,
+    actions_suppressed_reason: Option<String>,
+    actions_muted_until: Option<String>,
     alarm_actions: &'a [String],
     ok_actions: &'a [String],
     insufficient_data_actions: &'a [String],
@@ -65,19 +84,16 @@ struct Point {
     /// `null` when it is missing.
     value: Option<f64>,
     sample_count: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lower_threshold: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    upper_threshold: Option<f64>,
 }
 
 #[derive(Serialize)]
-struct Definition<'a> {
-    metric: String,
-    statistic: &'static str,
-    unit: Option<&'static str>,
-    period: i64,
-    evaluation_periods: u32,
-    datapoints_to_alarm: Option<u32>,
-    comparison_operator: &'static str,
-    threshold: f64,
-    treat_missing_data: Option<&'a str>,
+struct ContributorState<'a> {
+    state: &'static str,
+    reason: &'a str,
 }
 
 pub(super) fn alarms(statuses: &[std::sync::Arc<Status>]) -> String {
@@ -87,7 +103,13 @@ pub(super) fn alarms(statuses: &[std::sync::Arc<Status>]) -> String {
 }
 
 pub(super) fn alarm(status: &Status) -> String {
-    to_json(&describe(status))
+    let history = status.history.iter().rev();
+    to_json(&WithHistory {
+        alarm: describe(status),
+        history: history
+            .map(|item| history_item(&status.alarm, item))
+            .collect(),
+    })
 }
 
 pub(super) fn readiness(reason: Option<&str>) -> String {
@@ -112,37 +134,53 @@ fn describe(status: &Status) -> Alarm<'_> {
     let mirrored = status.not_mirrored.is_none();
     let evaluation = status.evaluation.as_ref().filter(|_| mirrored);
     let actions = &status.alarm.actions;
+    let suppressed_by = status.suppressed_by.map(|(by, _)| by);
     Alarm {
         name: &status.alarm.name,
+        arn: &status.arn,
         description: status.alarm.description.as_deref(),
         mirrored,
         not_mirrored_reason: status.not_mirrored.as_deref(),
         state: mirrored.then(|| status.state.name()),
-        state_reason: mirrored.then_some(status.reason.as_str()),
+        state_reason: mirrored.then_some(&*status.reason),
         state_reason_data: status
             .reason_data
             .as_ref()
             .filter(|_| mirrored)
             .map(|data| reason_data(data)),
         state_transitioned_at: status.transitioned_at.map(|at| at.to_string()),
+        evaluation_state: status.evaluation_state.map(EvaluationState::name),
         certainty: evaluation.map(|evaluation| evaluation.certainty.name()),
-        certainty_depends_on_ranges: evaluation.and_then(|evaluation| {
-            match &evaluation.certainty {
-                Certainty::DependsOnRange(ranges) => Some(ranges.as_slice()),
-                _ => None,
-            }
-        }),
+        certainty_depends_on_ranges: evaluation.and_then(ranges),
         evaluated_at: evaluation.map(|evaluation| evaluation.at.to_string()),
-        evaluation: evaluation.map(|evaluation| judged(evaluation)),
-        definition: match &status.alarm.rule {
-            Rule::Metric(rule) => Some(definition(rule)),
-            Rule::NotMirrored(_) => None,
-        },
+        evaluation: evaluation.map(judged),
+        contributors: status.contributors.iter().map(contributor).collect(),
+        definition: Definition::of(&status.alarm.rule),
         actions_enabled: actions.enabled,
+        actions_suppressed_by: suppressed_by.map(SuppressedBy::name),
+        actions_suppressed_reason: suppressed_by.map(SuppressedBy::reason),
+        actions_muted_until: status.muted_until.map(|until| until.to_string()),
         alarm_actions: &actions.alarm,
         ok_actions: &actions.ok,
         insufficient_data_actions: &actions.insufficient_data,
     }
+}
+
+fn ranges(evaluation: &Evaluation) -> Option<&[u32]> {
+    match &evaluation.certainty {
+        Certainty::DependsOnRange(ranges) => Some(ranges),
+        _ => None,
+    }
+}
+
+fn contributor<'a>(
+    (name, contributor): (&'a String, &'a Contributor),
+) -> (&'a str, ContributorState<'a>) {
+    let state = ContributorState {
+        state: contributor.state.name(),
+        reason: &contributor.reason,
+    };
+    (name, state)
 }
 
 fn judged(evaluation: &Evaluation) -> Judged {
@@ -150,6 +188,8 @@ fn judged(evaluation: &Evaluation) -> Judged {
         timestamp: point.start.to_string(),
         value: point.value,
         sample_count: point.sample_count,
+        lower_threshold: point.band.map(|band| band.lower),
+        upper_threshold: point.band.map(|band| band.upper),
     };
     let basis = evaluation.decision.basis;
     Judged {
@@ -157,19 +197,5 @@ fn judged(evaluation: &Evaluation) -> Judged {
         datapoints_breaching: basis.breaching,
         datapoints_filled: basis.filled,
         datapoints: evaluation.points.iter().map(point).collect(),
-    }
-}
-
-fn definition(rule: &MetricAlarm) -> Definition<'_> {
-    Definition {
-        metric: rule.metric.to_string(),
-        statistic: rule.statistic.name(),
-        unit: rule.unit.map(crate::metric::Unit::name),
-        period: rule.period.seconds(),
-        evaluation_periods: rule.evaluation_periods,
-        datapoints_to_alarm: rule.datapoints_to_alarm,
-        comparison_operator: ComparisonOperator::name(rule.comparison_operator),
-        threshold: rule.threshold,
-        treat_missing_data: rule.treat_missing_data.map(TreatMissingData::name),
     }
 }

@@ -1,12 +1,10 @@
 //! What each path answers.
 
 use super::*;
-use crate::alarm::{Actions, Alarm, ComparisonOperator, MetricAlarm, Rule, TreatMissingData};
+use crate::alarm::{Actions, Alarm, MetricStat, Rule};
 use crate::exposition::Snapshot;
 use crate::host::{Facts, Look};
-use crate::metric::{
-    Content, Metric, Period, Reading, Resolution, Sample, Statistic, Timestamp, Unit,
-};
+use crate::metric::{Content, Metric, Reading, Resolution, Sample, Timestamp, Unit};
 use crate::pipeline::Pipeline;
 use crate::stats::Stats;
 use axum::body::{Body, to_bytes};
@@ -18,28 +16,26 @@ use tower::ServiceExt as _;
 /// Three minutes at 90 of an alarm at 50, beside one that is not mirrored.
 fn exposition() -> Arc<Exposition> {
     let metric = Arc::new(Metric::new("CWBridge", "m", vec![]));
-    let rule = MetricAlarm {
-        metric: Arc::clone(&metric),
-        statistic: Statistic::Average,
-        unit: None,
-        period: Period::new(60).unwrap(),
-        evaluation_periods: 2,
-        datapoints_to_alarm: None,
-        comparison_operator: ComparisonOperator::GreaterThanThreshold,
-        threshold: 50.0,
-        treat_missing_data: Some(TreatMissingData::Breaching),
+    let built_in = crate::definition::parse("a", crate::definition::BUILT_IN);
+    let Rule::Metric(built_in) = built_in.alarms[0].alarm.rule.clone() else {
+        panic!("the built-in alarm is on a metric")
     };
-    let alarm = |name: &str, rule| Alarm {
+    let on_metric = |stat: &MetricStat| {
+        Ok::<_, ()>(MetricStat {
+            metric: Arc::clone(&metric),
+            ..stat.clone()
+        })
+    };
+    let alarm = |name: &str, not_here: Option<&str>| Alarm {
         name: name.into(),
+        arn: None,
         description: None,
         actions: Actions::default(),
-        rule,
+        rule: Rule::Metric(built_in.with_metrics(on_metric).unwrap()),
+        not_here: not_here.map(str::to_owned),
     };
     let mut pipeline = Pipeline::default();
-    let alarms = vec![
-        alarm("a <hot> one", Rule::Metric(rule)),
-        alarm("b", Rule::NotMirrored("composite".into())),
-    ];
+    let alarms = vec![alarm("a <hot> one", None), alarm("b", Some("composite"))];
     pipeline.set_alarms(alarms, Timestamp::from_seconds(0));
     for minute in 0..4 {
         let at = Timestamp::from_seconds(minute * 60);
@@ -180,9 +176,14 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
     expect![[r#"
         {
           "actions_enabled": false,
+          "actions_muted_until": null,
+          "actions_suppressed_by": null,
+          "actions_suppressed_reason": null,
           "alarm_actions": [],
+          "arn": "arn:aws:cloudwatch:::alarm:a <hot> one",
           "certainty": "determined",
           "certainty_depends_on_ranges": null,
+          "contributors": {},
           "definition": {
             "comparison_operator": "GreaterThanThreshold",
             "datapoints_to_alarm": null,
@@ -208,6 +209,25 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
             "datapoints_filled": 0,
             "datapoints_used": 2
           },
+          "evaluation_state": null,
+          "history": [
+            {
+              "AlarmName": "a <hot> one",
+              "AlarmType": "MetricAlarm",
+              "HistoryData": "{\"version\":\"1.0\",\"oldState\":{\"stateValue\":\"INSUFFICIENT_DATA\",\"stateReason\":\"Unchecked: Initial alarm creation\"},\"newState\":{\"stateValue\":\"ALARM\",\"stateReason\":\"Threshold Crossed: 1 datapoint [90.0 (01/01/70 00:00:00)] was greater than the threshold (50.0) and 1 missing datapoint was treated as [Breaching].\",\"stateReasonData\":{\"evaluatedDatapoints\":[{\"sampleCount\":1.0,\"timestamp\":\"1970-01-01T00:00:00.000+0000\",\"value\":90.0}],\"period\":60,\"queryDate\":\"1970-01-01T00:01:00.000+0000\",\"recentDatapoints\":[90.0],\"startDate\":\"1970-01-01T00:00:00.000+0000\",\"statistic\":\"Average\",\"threshold\":50.0,\"version\":\"1.0\"}}}",
+              "HistoryItemType": "StateUpdate",
+              "HistorySummary": "Alarm updated from INSUFFICIENT_DATA to ALARM",
+              "Timestamp": "1970-01-01T00:01:00.000+0000"
+            },
+            {
+              "AlarmName": "a <hot> one",
+              "AlarmType": "MetricAlarm",
+              "HistoryData": "{\"version\":\"1.0\",\"type\":\"Create\"}",
+              "HistoryItemType": "ConfigurationUpdate",
+              "HistorySummary": "Alarm \"a <hot> one\" created",
+              "Timestamp": "1970-01-01T00:00:00.000+0000"
+            }
+          ],
           "insufficient_data_actions": [],
           "mirrored": true,
           "name": "a <hot> one",

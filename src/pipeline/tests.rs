@@ -2,9 +2,12 @@
 
 use super::*;
 use crate::alarm::{
-    Actions, Certainty, ComparisonOperator, MetricAlarm, Rule, StateValue, TreatMissingData,
+    Actions, Certainty, Comparison, ComparisonOperator, EvaluationWindow, MetricAlarm, MetricStat,
+    Rule, Source, Transition, TreatMissingData,
 };
-use crate::metric::{Content, Metric, Period, Resolution, Sample, Statistic, StatisticSet, Unit};
+use crate::metric::{
+    BasicStatistic, Content, Metric, Period, Resolution, Sample, Statistic, StatisticSet, Unit,
+};
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use std::fmt::Write as _;
@@ -13,18 +16,33 @@ fn metric() -> Arc<Metric> {
     Arc::new(Metric::new("CWBridge", "m", vec![]))
 }
 
+fn stat(unit: Option<Unit>) -> Source {
+    Source::Stat(MetricStat {
+        metric: metric(),
+        statistic: Statistic::Basic(BasicStatistic::Average),
+        unit,
+    })
+}
+
+fn above(threshold: f64) -> Comparison {
+    Comparison::Threshold {
+        operator: ComparisonOperator::GreaterThanThreshold,
+        threshold,
+    }
+}
+
 /// The article's alarm: Average of a minute above 50, two of two, missing data breaching.
 fn rule() -> MetricAlarm {
     MetricAlarm {
-        metric: metric(),
-        statistic: Statistic::Average,
-        unit: None,
+        source: stat(None),
         period: Period::new(60).unwrap(),
         evaluation_periods: 2,
         datapoints_to_alarm: None,
-        comparison_operator: ComparisonOperator::GreaterThanThreshold,
-        threshold: 50.0,
+        comparison: above(50.0),
         treat_missing_data: Some(TreatMissingData::Breaching),
+        low_sample_percentile: None,
+        evaluation_window: EvaluationWindow::Sliding,
+        warm_up: None,
     }
 }
 
@@ -41,6 +59,8 @@ fn alarm(rule: MetricAlarm) -> Alarm {
         description: None,
         actions: Actions::default(),
         rule: Rule::Metric(rule),
+        arn: None,
+        not_here: None,
     }
 }
 
@@ -82,6 +102,7 @@ fn check(rule: MetricAlarm, values: &str, expected: Expect) {
         let samples = value.parse().map(|value| sample(at, value)).into_iter();
         for transition in pipeline
             .advance(&reading(at, samples.collect()))
+            .events
             .transitions
         {
             let Transition {
@@ -169,12 +190,12 @@ fn an_unchanged_alarm_keeps_its_state_and_a_new_threshold_waits_for_the_next_eva
     assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
     assert!(pipeline.statuses()[0].evaluation.is_some());
     let higher = MetricAlarm {
-        threshold: 95.0,
+        comparison: above(95.0),
         ..rule()
     };
     pipeline.set_alarms(vec![alarm(higher)], Timestamp::from_seconds(185));
     assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
-    let transitions = pipeline.advance(&live(300, 90.0)).transitions;
+    let transitions = pipeline.advance(&live(300, 90.0)).events.transitions;
     assert_eq!(transitions[0].to, StateValue::Ok);
 }
 
@@ -184,6 +205,7 @@ fn a_late_sample_is_not_seen_before_it_arrived() {
     pipeline.advance(&live(0, 90.0));
     let outcome = pipeline.advance(&reading(300, vec![sample(60, 90.0)]));
     let seen: Vec<_> = outcome
+        .events
         .transitions
         .iter()
         .map(|t| (t.at.seconds(), t.to))
@@ -194,7 +216,7 @@ fn a_late_sample_is_not_seen_before_it_arrived() {
 #[test]
 fn an_alarm_with_a_unit_that_is_never_published_sees_nothing() {
     let seconds = MetricAlarm {
-        unit: Unit::from_name("Seconds"),
+        source: stat(Unit::from_name("Seconds")),
         ..rule()
     };
     check(
@@ -214,7 +236,10 @@ fn several_units_without_one_asked_for_are_not_judged() {
         ..sample(0, 90.0)
     };
     pipeline.advance(&reading(0, vec![sample(0, 90.0), bytes]));
-    assert_eq!(pipeline.advance(&reading(60, vec![])).transitions, []);
+    assert_eq!(
+        pipeline.advance(&reading(60, vec![])).events.transitions,
+        []
+    );
     expect![
         "`CWBridge m` has samples in several units (`Percent`, `None`) and the alarm sets no `Unit`"
     ]
@@ -235,7 +260,12 @@ fn ten_second_alarms_are_judged_every_ten_seconds_on_one_second_slots() {
             resolution: Resolution::High,
             ..sample(at, value)
         };
-        transitions.append(&mut pipeline.advance(&reading(at, vec![sample])).transitions);
+        transitions.append(
+            &mut pipeline
+                .advance(&reading(at, vec![sample]))
+                .events
+                .transitions,
+        );
     }
     let seen: Vec<_> = transitions.iter().map(|t| (t.at.seconds(), t.to)).collect();
     let expected = [
@@ -288,7 +318,11 @@ fn a_large_step_back_keeps_states_and_counts_no_sample_twice() {
         [300, 360],
         "slots closed before are not closed again"
     );
-    assert!(again.iter().all(|outcome| outcome.transitions.is_empty()));
+    assert!(
+        again
+            .iter()
+            .all(|outcome| outcome.events.transitions.is_empty())
+    );
 }
 
 #[test]
@@ -335,7 +369,7 @@ fn windows_slide_by_the_minute() {
     };
     let mut pipeline = pipeline(rule);
     pipeline.advance(&live(30, 10.0));
-    let transitions = pipeline.advance(&reading(3_600, vec![])).transitions;
+    let transitions = pipeline.advance(&reading(3_600, vec![])).events.transitions;
     let seen: Vec<_> = transitions
         .iter()
         .map(|t| (t.at.seconds() / 60, t.to))
@@ -438,7 +472,7 @@ fn run(
     let (mut transitions, mut datapoints) = (Vec::new(), Vec::new());
     for reading in readings {
         let mut outcome = pipeline.advance(&reading);
-        transitions.append(&mut outcome.transitions);
+        transitions.append(&mut outcome.events.transitions);
         datapoints.append(&mut outcome.datapoints);
     }
     datapoints.append(&mut pipeline.finish());
@@ -484,7 +518,7 @@ proptest! {
 
     #[test]
     fn a_higher_threshold_never_turns_ok_into_alarm(rule in any_rule(), samples in any_samples()) {
-        let higher = MetricAlarm { threshold: 95.0, ..rule.clone() };
+        let higher = MetricAlarm { comparison: above(95.0), ..rule.clone() };
         let (mut low, mut high) = (pipeline(rule), pipeline(higher));
         for (at, value) in samples {
             low.advance(&live(at, value));

@@ -174,10 +174,7 @@ fn without_the_cpu_nothing_is_promised() {
         (vec![], 1)
     );
     assert_eq!(sources.built_in(&built_in()), None);
-    assert!(matches!(
-        sources.mirror(vec![built_in()])[0].rule,
-        Rule::NotMirrored(_)
-    ));
+    assert!(sources.mirror(vec![built_in()])[0].not_here.is_some());
 }
 
 #[test]
@@ -185,11 +182,12 @@ fn of_an_ec2_metric_only_the_average_is_told() {
     let text = BUILT_IN
         .replace("CWBridge", "AWS/EC2")
         .replace("\"Average\"", "\"Maximum\"");
-    let alarm = substitute(parse("a", &text).0.remove(0).alarm, &here(Some("i-1")));
-    let Rule::NotMirrored(reason) = sources("", Some("i-1")).mirror(vec![alarm]).remove(0).rule
-    else {
-        panic!("judged")
-    };
+    let alarm = substitute(parse("a", &text).alarms.remove(0).alarm, &here(Some("i-1")));
+    let reason = sources("", Some("i-1"))
+        .mirror(vec![alarm])
+        .remove(0)
+        .not_here
+        .unwrap();
     expect!["EC2 takes one sample a minute, this host one a second: of their `Maximum` only the Average would agree"].assert_eq(&reason);
 }
 
@@ -199,29 +197,29 @@ fn missing_utilization_is_no_sample() {
 }
 
 fn built_in() -> Alarm {
-    parse("built-in", BUILT_IN).0.remove(0).alarm
+    parse("built-in", BUILT_IN).alarms.remove(0).alarm
 }
 
 #[test]
 fn the_built_in_alarm_follows_what_is_published() {
     let sources = sources("[publish]\nnamespace = \"Mine\"", None);
-    let Rule::Metric(rule) = sources
+    let alarm = sources
         .mirror(vec![sources.built_in(&built_in()).unwrap()])
-        .remove(0)
-        .rule
-    else {
-        panic!("mirrored")
+        .remove(0);
+    let Rule::Metric(rule) = &alarm.rule else {
+        panic!("{alarm:?}")
     };
-    assert_eq!(rule.metric.to_string(), "Mine CPUUtilization {host=web-1}");
+    let metric = rule.stat().unwrap().metric.to_string();
+    assert_eq!(
+        (metric.as_str(), alarm.not_here),
+        ("Mine CPUUtilization {host=web-1}", None)
+    );
 }
 
 #[test]
 fn alarms_on_what_is_not_here_are_not_mirrored_and_say_why() {
     let sources = sources("", None);
-    let reason = |alarm: Alarm| match sources.mirror(vec![alarm]).remove(0).rule {
-        Rule::NotMirrored(reason) => reason,
-        Rule::Metric(rule) => panic!("{} is judged", rule.metric),
-    };
+    let reason = |alarm: Alarm| sources.mirror(vec![alarm]).remove(0).not_here.unwrap();
     expect!["this host has no metric `CWBridge CPUUtilization {InstanceId=${aws:InstanceId}}`; it has `CWBridge CPUUtilization {host=web-1}`"]
         .assert_eq(&reason(built_in()));
     expect!["`${aws:InstanceId}` in dimension `InstanceId` has no value on this host"]
@@ -236,13 +234,14 @@ fn an_ec2_alarm_sees_a_datapoint_every_five_minutes() {
     let text = BUILT_IN
         .replace("CWBridge", "AWS/EC2")
         .replace("\"EvaluationPeriods\": 2", "\"EvaluationPeriods\": 1");
-    let alarm = substitute(parse("a", &text).0.remove(0).alarm, &here(Some("i-1")));
+    let alarm = substitute(parse("a", &text).alarms.remove(0).alarm, &here(Some("i-1")));
     let mut pipeline = Pipeline::default();
     pipeline.set_alarms(sources.mirror(vec![alarm]), Timestamp::from_seconds(0));
     let transitions: Vec<_> = (0..900)
         .flat_map(|at| {
             pipeline
                 .advance(&sources.reading(&look(at, Some(5.0))))
+                .events
                 .transitions
         })
         .map(|transition| (transition.at.seconds(), transition.to))

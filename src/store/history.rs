@@ -2,9 +2,9 @@
 
 use std::collections::VecDeque;
 
-use crate::metric::{Resolution, StatisticSet, Timestamp};
+use crate::metric::{Distribution, Resolution, StatisticSet, Timestamp};
 
-use super::Window;
+use super::Need;
 
 /// The most slots kept of one series: 22 days of minutes, which is more than the evaluation range of any alarm, and takes a
 /// megabyte. A range that reaches back further is known to be incomplete.
@@ -13,7 +13,7 @@ const HISTORY_SLOTS_MAX: i64 = 22 * 1_440;
 /// Windows end on multiples of ten seconds, so that nothing finer is ever asked for.
 const STEP_MIN: i64 = 10;
 
-/// One set per step without gaps, so that a window is read by position.
+/// One set per step without gaps, so that a period is read by position.
 #[derive(Debug)]
 pub(super) struct History {
     /// The length of a slot here, in seconds.
@@ -22,9 +22,15 @@ pub(super) struct History {
     /// The start of `slots[0]`.
     first: Timestamp,
     slots: VecDeque<StatisticSet>,
+    /// The samples of each slot, where an extended statistic reads them; `None` for a slot whose samples are not known.
+    values: Option<VecDeque<Option<Distribution>>>,
     /// The end of the newest slot there ever was.
     newest_end: Option<Timestamp>,
     complete_since: Timestamp,
+    /// The end of the newest period that was read.
+    read_until: Timestamp,
+    /// How often something changed that had been read.
+    revision: u64,
 }
 
 impl History {
@@ -34,40 +40,64 @@ impl History {
             slots_max: 0,
             first: Timestamp::from_seconds(0),
             slots: VecDeque::new(),
+            values: None,
             newest_end: None,
             complete_since: Timestamp::MIN,
+            read_until: Timestamp::MIN,
+            revision: 0,
         }
     }
 
-    /// Keeps so many seconds from now on.
-    pub(super) fn keep(&mut self, seconds: i64) {
-        let slots = seconds.saturating_add(self.step - 1) / self.step;
-        let kept = self.slots_max.saturating_mul(self.step);
+    /// Keeps so much from now on.
+    pub(super) fn keep(&mut self, need: Need) {
+        let slots = need.seconds.saturating_add(self.step - 1) / self.step;
+        let kept = match need.values && self.values.is_none() {
+            true => 0,
+            false => self.reach(),
+        };
         self.slots_max = slots.clamp(0, HISTORY_SLOTS_MAX);
-        if let Some(end) = self
-            .newest_end
-            .filter(|_| self.slots_max.saturating_mul(self.step) > kept)
-        {
+        if let Some(end) = self.newest_end.filter(|_| self.reach() > kept) {
             self.complete_since = self.complete_since.max(end - kept);
         }
+        self.values = match (need.values, self.values.take()) {
+            (true, None) => Some(self.slots.iter().map(|_| None).collect()),
+            (true, values) => values,
+            (false, _) => None,
+        };
+        self.revision += 1;
         self.forget();
+    }
+
+    /// How many seconds are kept.
+    fn reach(&self) -> i64 {
+        self.slots_max.saturating_mul(self.step)
     }
 
     /// Since when everything recorded is still here.
     pub(super) fn complete_since(&self) -> Timestamp {
-        let reach = self.slots_max.saturating_mul(self.step);
         self.newest_end.map_or(self.complete_since, |end| {
-            self.complete_since.max(end - reach)
+            self.complete_since.max(end - self.reach())
         })
     }
 
-    /// Merges `set` into the slot that holds `start`, if it is recent enough to be kept.
-    pub(super) fn add(&mut self, start: Timestamp, set: &StatisticSet) {
+    /// Counts the changes of what had been read: when it is as it was, so is every period read before.
+    pub(super) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// Merges a closed slot into the one that holds `start`, if it is recent enough to be kept.
+    pub(super) fn add(
+        &mut self,
+        start: Timestamp,
+        set: &StatisticSet,
+        values: Option<&Distribution>,
+    ) {
         let start = start.floor(self.step);
-        let reach = self.slots_max.saturating_mul(self.step);
         self.newest_end = self.newest_end.max(Some(start + self.step));
+        self.revision += u64::from(start < self.read_until);
+        let reach = self.reach();
         if start - self.end() >= reach {
-            self.slots.clear();
+            self.clear();
         }
         if self.slots.is_empty() {
             self.first = start;
@@ -77,21 +107,59 @@ impl History {
         }
         while start < self.first {
             self.slots.push_front(StatisticSet::EMPTY);
+            if let Some(values) = &mut self.values {
+                values.push_front(None);
+            }
             self.first = self.first - self.step;
         }
         while start >= self.end() {
-            self.slots.push_back(StatisticSet::EMPTY);
+            self.push_empty();
         }
         if let Ok(position) = usize::try_from((start - self.first) / self.step) {
-            self.slots[position].merge(set);
+            self.merge(position, set, values);
         }
         self.forget();
     }
 
+    fn push_empty(&mut self) {
+        self.slots.push_back(StatisticSet::EMPTY);
+        if let Some(values) = &mut self.values {
+            values.push_back(None);
+        }
+    }
+
+    fn merge(&mut self, position: usize, set: &StatisticSet, values: Option<&Distribution>) {
+        let slot = &mut self.slots[position];
+        if let Some(all) = &mut self.values {
+            let known = &mut all[position];
+            match (known.as_mut(), values) {
+                (Some(known), Some(more)) => more
+                    .values()
+                    .into_iter()
+                    .for_each(|(value, count)| known.add(value, count)),
+                (None, Some(first)) if slot.is_empty() => *known = Some(first.clone()),
+                _ => *known = None,
+            }
+        }
+        slot.merge(set);
+    }
+
+    fn clear(&mut self) {
+        self.slots.clear();
+        if let Some(values) = &mut self.values {
+            values.clear();
+        }
+    }
+
     /// Forgets what lies after `now`.
     pub(super) fn cut(&mut self, now: Timestamp) {
-        while self.end() > now && self.slots.pop_back().is_some() {}
+        while self.end() > now && self.slots.pop_back().is_some() {
+            if let Some(values) = &mut self.values {
+                values.pop_back();
+            }
+        }
         self.newest_end = self.newest_end.map(|end| end.min(now));
+        self.revision += 1;
     }
 
     /// The end of the newest slot.
@@ -103,64 +171,118 @@ impl History {
     fn forget(&mut self) {
         while i64::try_from(self.slots.len()).is_ok_and(|length| length > self.slots_max) {
             self.slots.pop_front();
+            if let Some(values) = &mut self.values {
+                values.pop_front();
+            }
             self.first = self.first + self.step;
         }
     }
 
-    /// Merges every slot of the window into the period it starts in. Returns whether there was one.
-    pub(super) fn fill(&self, window: Window, periods: &mut [StatisticSet]) -> bool {
-        let period = window.period.seconds();
-        let mut start = self.end();
-        let mut found = false;
-        for slot in self.slots.iter().rev() {
-            start = start - self.step;
-            if slot.is_empty() || start >= window.end || start + self.step > window.now {
-                continue;
-            }
-            let back =
-                usize::try_from((window.end - start - 1).div_euclid(period)).unwrap_or(usize::MAX);
-            let Some(set) = periods.get_mut(back) else {
-                break;
-            };
+    /// The positions of the slots that start in the period and whose time is over at `now`.
+    fn positions(
+        &self,
+        start: Timestamp,
+        end: Timestamp,
+        now: Timestamp,
+    ) -> std::ops::Range<usize> {
+        let end = end.min(now - self.step + 1);
+        let position = |at: Timestamp| {
+            let steps = (at - self.first + self.step - 1).div_euclid(self.step);
+            usize::try_from(steps).unwrap_or(0).min(self.slots.len())
+        };
+        let end = position(end);
+        position(start).min(end)..end
+    }
+
+    /// Merges the slots of a period. A period holds the slots that start in it; a slot is seen once its time is over.
+    pub(super) fn period(
+        &mut self,
+        start: Timestamp,
+        end: Timestamp,
+        now: Timestamp,
+    ) -> StatisticSet {
+        self.read_until = self.read_until.max(end);
+        let mut set = StatisticSet::EMPTY;
+        for slot in self.slots.range(self.positions(start, end, now)) {
             set.merge(slot);
-            found = true;
         }
-        found
+        set
+    }
+
+    /// Appends the samples of a period, ascending within each slot. Returns whether all of them are known.
+    pub(super) fn values(
+        &self,
+        start: Timestamp,
+        end: Timestamp,
+        now: Timestamp,
+        into: &mut Vec<(f64, f64)>,
+    ) -> bool {
+        let positions = self.positions(start, end, now);
+        let Some(values) = &self.values else {
+            return positions.is_empty();
+        };
+        for position in positions {
+            match &values[position] {
+                Some(values) => into.append(&mut values.values()),
+                None if self.slots[position].is_empty() => {}
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The start of the first slot with samples that is not before `since`.
+    pub(super) fn first_since(&self, since: Timestamp) -> Option<Timestamp> {
+        let mut starts = (0..)
+            .map(|position: i64| self.first + position * self.step)
+            .zip(&self.slots);
+        starts
+            .find(|(start, slot)| *start + self.step > since && !slot.is_empty())
+            .map(|(start, _)| start)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::Period;
+
+    fn seconds(seconds: i64) -> Need {
+        Need {
+            seconds,
+            values: false,
+        }
+    }
 
     fn history(slots: i64) -> History {
         let mut history = History::new(Resolution::Standard);
-        history.keep(slots * 60);
+        history.keep(seconds(slots * 60));
         history
     }
 
+    /// The periods of `period` seconds back from `end`, newest first.
+    fn periods(
+        history: &mut History,
+        end: i64,
+        now: i64,
+        period: i64,
+        range: i64,
+    ) -> Vec<StatisticSet> {
+        let at = |k: i64| Timestamp::from_seconds(end - k * period);
+        (0..range)
+            .map(|k| history.period(at(k + 1), at(k), Timestamp::from_seconds(now)))
+            .collect()
+    }
+
     /// The sums of one-minute periods back from minute `end`.
-    fn sums(history: &History, end: i64, range: usize) -> Vec<f64> {
-        let end = Timestamp::from_seconds(end * 60);
-        let mut periods = vec![StatisticSet::EMPTY; range];
-        history.fill(
-            Window {
-                now: end,
-                end,
-                period: Period::new(60).unwrap(),
-                range,
-            },
-            &mut periods,
-        );
+    fn sums(history: &mut History, end: i64, range: i64) -> Vec<f64> {
+        let end = end * 60;
+        let periods = periods(history, end, end, 60, range);
         periods.iter().map(|set| set.sum).collect()
     }
 
     fn add(history: &mut History, minute: i64, value: f64) {
-        history.add(
-            Timestamp::from_seconds(minute * 60),
-            &StatisticSet::of(value, 1.0),
-        );
+        let start = Timestamp::from_seconds(minute * 60);
+        history.add(start, &StatisticSet::of(value, 1.0), None);
     }
 
     #[test]
@@ -168,9 +290,9 @@ mod tests {
         let mut history = history(3);
         add(&mut history, 10, 1.0);
         add(&mut history, 12, 3.0);
-        assert_eq!(sums(&history, 13, 4), [3.0, 0.0, 1.0, 0.0]);
+        assert_eq!(sums(&mut history, 13, 4), [3.0, 0.0, 1.0, 0.0]);
         add(&mut history, 13, 4.0);
-        assert_eq!(sums(&history, 14, 4), [4.0, 3.0, 0.0, 0.0]);
+        assert_eq!(sums(&mut history, 14, 4), [4.0, 3.0, 0.0, 0.0]);
     }
 
     #[test]
@@ -179,10 +301,10 @@ mod tests {
         add(&mut history, 10, 1.0);
         add(&mut history, 8, 8.0);
         add(&mut history, 9, 9.0);
-        assert_eq!(sums(&history, 11, 4), [1.0, 9.0, 8.0, 0.0]);
+        assert_eq!(sums(&mut history, 11, 4), [1.0, 9.0, 8.0, 0.0]);
         add(&mut history, 1, 1.0);
         add(&mut history, 11, 2.0);
-        assert_eq!(sums(&history, 12, 5), [2.0, 1.0, 9.0, 8.0, 0.0]);
+        assert_eq!(sums(&mut history, 12, 5), [2.0, 1.0, 9.0, 8.0, 0.0]);
     }
 
     #[test]
@@ -191,7 +313,7 @@ mod tests {
         add(&mut history, 10, 1.0);
         add(&mut history, 1_000_000_000, 2.0);
         assert_eq!(history.slots.len(), 1);
-        assert_eq!(sums(&history, 1_000_000_001, 2), [2.0, 0.0]);
+        assert_eq!(sums(&mut history, 1_000_000_001, 2), [2.0, 0.0]);
     }
 
     #[test]
@@ -206,7 +328,7 @@ mod tests {
         let mut history = history(2);
         (0..10).for_each(|minute| add(&mut history, minute, 1.0));
         assert_eq!(history.complete_since(), Timestamp::from_seconds(8 * 60));
-        history.keep(5 * 60);
+        history.keep(seconds(5 * 60));
         assert_eq!(history.complete_since(), Timestamp::from_seconds(8 * 60));
         (10..20).for_each(|minute| add(&mut history, minute, 1.0));
         assert_eq!(history.complete_since(), Timestamp::from_seconds(15 * 60));
@@ -215,22 +337,13 @@ mod tests {
     #[test]
     fn seconds_are_kept_ten_by_ten() {
         let mut history = History::new(Resolution::High);
-        history.keep(6 * 3_600);
-        (0..21_600).for_each(|second| {
-            history.add(Timestamp::from_seconds(second), &StatisticSet::of(1.0, 1.0))
-        });
-        let mut periods = [StatisticSet::EMPTY];
-        let end = Timestamp::from_seconds(21_600);
-        history.fill(
-            Window {
-                now: end,
-                end,
-                period: Period::new(21_600).unwrap(),
-                range: 1,
-            },
-            &mut periods,
-        );
-        assert_eq!(periods[0].sample_count, 21_600.0);
+        history.keep(seconds(6 * 3_600));
+        for second in 0..21_600 {
+            let start = Timestamp::from_seconds(second);
+            history.add(start, &StatisticSet::of(1.0, 1.0), None);
+        }
+        let day = periods(&mut history, 21_600, 21_600, 21_600, 1);
+        assert_eq!(day[0].sample_count, 21_600.0);
     }
 
     #[test]
@@ -238,33 +351,71 @@ mod tests {
         let mut history = history(5);
         (10..14).for_each(|minute| add(&mut history, minute, 1.0));
         history.cut(Timestamp::from_seconds(12 * 60));
-        assert_eq!(sums(&history, 14, 4), [0.0, 0.0, 1.0, 1.0]);
+        assert_eq!(sums(&mut history, 14, 4), [0.0, 0.0, 1.0, 1.0]);
         history.cut(Timestamp::from_seconds(0));
-        assert_eq!(sums(&history, 14, 4), [0.0; 4]);
+        assert_eq!(sums(&mut history, 14, 4), [0.0; 4]);
     }
 
     #[test]
     fn a_slot_is_seen_when_its_time_is_over() {
         let mut history = History::new(Resolution::Basic);
-        history.keep(600);
-        history.add(Timestamp::from_seconds(300), &StatisticSet::of(7.0, 1.0));
-        let at = |now: i64| {
-            let mut periods = vec![StatisticSet::EMPTY; 5];
-            history.fill(
-                Window {
-                    now: Timestamp::from_seconds(now),
-                    end: Timestamp::from_seconds(now),
-                    period: Period::new(60).unwrap(),
-                    range: 5,
-                },
-                &mut periods,
-            );
+        history.keep(seconds(600));
+        history.add(
+            Timestamp::from_seconds(300),
+            &StatisticSet::of(7.0, 1.0),
+            None,
+        );
+        let mut at = |now: i64| {
+            let periods = periods(&mut history, now, now, 60, 5);
             periods
                 .iter()
                 .map(|set| set.sample_count)
                 .collect::<Vec<_>>()
         };
-        assert_eq!(at(599 / 60 * 60), [0.0; 5]);
+        assert_eq!(at(540), [0.0; 5]);
         assert_eq!(at(600), [0.0, 0.0, 0.0, 0.0, 1.0]);
+    }
+
+    #[test]
+    fn only_what_was_read_counts_as_changed() {
+        let mut history = history(9);
+        add(&mut history, 10, 1.0);
+        let before = history.revision();
+        sums(&mut history, 11, 1);
+        add(&mut history, 11, 1.0);
+        assert_eq!(history.revision(), before);
+        add(&mut history, 10, 1.0);
+        assert_ne!(history.revision(), before);
+    }
+
+    #[test]
+    fn samples_are_kept_where_they_are_read_and_known() {
+        let mut history = history(5);
+        history.keep(Need {
+            seconds: 300,
+            values: true,
+        });
+        let mut values = Distribution::new();
+        values.add(2.0, 3.0);
+        let at = |minute: i64| Timestamp::from_seconds(minute * 60);
+        history.add(at(1), &StatisticSet::of(2.0, 3.0), Some(&values));
+        history.add(at(1), &StatisticSet::of(2.0, 3.0), Some(&values));
+        let mut read = Vec::new();
+        assert!(history.values(at(0), at(3), at(3), &mut read));
+        assert_eq!(read, [(2.0, 6.0)]);
+        history.add(at(2), &StatisticSet::of(2.0, 3.0), None);
+        assert!(!history.values(at(0), at(3), at(3), &mut read));
+    }
+
+    #[test]
+    fn the_first_sample_since_an_instant_is_found() {
+        let mut history = history(9);
+        add(&mut history, 10, 1.0);
+        add(&mut history, 12, 1.0);
+        let first = |seconds: i64| history.first_since(Timestamp::from_seconds(seconds));
+        assert_eq!(first(0), Some(Timestamp::from_seconds(600)));
+        assert_eq!(first(600 + 59), Some(Timestamp::from_seconds(600)));
+        assert_eq!(first(660), Some(Timestamp::from_seconds(720)));
+        assert_eq!(first(780), None);
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
-use cwbridge::alarm::{Alarm, Certainty, Rule, StateValue, Status};
+use cwbridge::alarm::{Alarm, Certainty, Comparison, ComparisonOperator, Rule, StateValue, Status};
 use cwbridge::config;
 use cwbridge::definition::{BUILT_IN, Placeholders, parse, substitute};
 use cwbridge::host::{Cpu, Look, Modes};
@@ -25,9 +25,9 @@ fn sources() -> Sources {
 }
 
 fn alarm(text: &str) -> Alarm {
-    let (mut definitions, findings) = parse("alarms.json", text);
-    assert_eq!(findings, []);
-    let alarm = substitute(definitions.remove(0).alarm, &here());
+    let mut parsed = parse("alarms.json", text);
+    assert_eq!(parsed.findings, []);
+    let alarm = substitute(parsed.alarms.remove(0).alarm, &here());
     sources().mirror(vec![alarm]).remove(0)
 }
 
@@ -67,28 +67,34 @@ fn the_built_in_alarm_is_the_articles() {
     let Rule::Metric(rule) = &alarm.rule else {
         panic!("{alarm:?} is mirrored")
     };
+    let stat = rule.stat().unwrap();
     assert_eq!(
-        rule.metric.to_string(),
+        stat.metric.to_string(),
         "CWBridge CPUUtilization {InstanceId=i-0123456789abcdef0}"
     );
     assert_eq!(
         (
-            rule.statistic.name(),
+            stat.statistic.name(),
             rule.period.seconds(),
             rule.evaluation_periods
         ),
         ("Average", 60, 2)
     );
     assert_eq!(
-        (rule.comparison_operator.name(), rule.treatment().name()),
-        ("GreaterThanThreshold", "breaching")
+        (rule.comparison.clone(), rule.treatment().name()),
+        (
+            Comparison::Threshold {
+                operator: ComparisonOperator::GreaterThanThreshold,
+                threshold: 50.0
+            },
+            "breaching"
+        )
     );
     assert!(
         alarm.actions.enabled && alarm.actions.alarm[0].starts_with("arn:aws:sns:"),
         "{:?}",
         alarm.actions
     );
-    assert_eq!(rule.threshold, 50.0);
 }
 
 /// An alarm on the instance's own metric is judged from this host's samples, and says so.
@@ -127,7 +133,7 @@ fn the_articles_alarm_with_its_unit_is_in_alarm_for_ever() {
         (StateValue::Alarm, &Certainty::Determined)
     );
     assert_eq!(
-        status.reason,
+        &*status.reason,
         "Threshold Crossed: no datapoints were received for 2 periods and 2 missing datapoints were treated as [Breaching]."
     );
     assert_eq!(

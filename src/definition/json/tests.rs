@@ -7,12 +7,43 @@ use proptest::prelude::*;
 
 #[track_caller]
 fn check(text: &str, expected: Expect) {
-    let (definitions, findings) = parse("a.json", text);
+    let Parsed {
+        alarms: definitions,
+        findings,
+        ..
+    } = parse("a.json", text);
     let sound = definitions
         .iter()
-        .map(|definition| format!("{}: {:?}\n", definition.alarm.name, definition.alarm.rule));
+        .map(|definition| format!("{}\n", described(&definition.alarm)));
     let wrong = findings.iter().map(|finding| format!("{finding}\n"));
     expected.assert_eq(&sound.chain(wrong).collect::<String>());
+}
+
+/// An alarm in a line: what it reads, M out of N, and why it is not judged here if it is not.
+fn described(alarm: &Alarm) -> String {
+    let rule = match &alarm.rule {
+        Rule::Metric(rule) => {
+            let stats: Vec<String> = rule
+                .stats()
+                .iter()
+                .map(|stat| format!("{} of `{}`", stat.statistic, stat.metric))
+                .collect();
+            let (m, n) = (rule.minimum_to_alarm(), rule.evaluation_periods);
+            format!(
+                "{} {m} of {n} x {} s {:?}",
+                stats.join(", "),
+                rule.period,
+                rule.comparison
+            )
+        }
+        Rule::Composite(rule) => format!("{} {:?}", rule.rule, rule.suppressor),
+        Rule::PromQl(rule) => format!("{rule:?}"),
+        Rule::Log(rule) => format!("{rule:?}"),
+    };
+    let why = alarm
+        .not_mirrored()
+        .map_or_else(String::new, |why| format!(" ({why})"));
+    format!("{}: {rule}{why}", alarm.name)
 }
 
 /// A request with one member replaced, removed (`null`) or added.
@@ -40,8 +71,8 @@ fn the_built_in_alarm_is_the_articles() {
     check(
         BUILT_IN,
         expect![[r#"
-        cpu-high: Metric(MetricAlarm { metric: Metric { namespace: "CWBridge", name: "CPUUtilization", dimensions: [Dimension { name: "InstanceId", value: "${aws:InstanceId}" }] }, statistic: Average, unit: None, period: Period(60), evaluation_periods: 2, datapoints_to_alarm: None, comparison_operator: GreaterThanThreshold, threshold: 50.0, treat_missing_data: Some(Breaching) })
-    "#]],
+            cpu-high: Average of `CWBridge CPUUtilization {InstanceId=${aws:InstanceId}}` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
+        "#]],
     );
 }
 
@@ -54,9 +85,9 @@ fn the_output_of_describe_alarms_is_read() {
     check(
         &text,
         expect![[r#"
-        a: Metric(MetricAlarm { metric: Metric { namespace: "n", name: "m", dimensions: [] }, statistic: Average, unit: None, period: Period(60), evaluation_periods: 2, datapoints_to_alarm: None, comparison_operator: GreaterThanThreshold, threshold: 50.0, treat_missing_data: None })
-        c: NotMirrored("composite alarms are not judged yet")
-    "#]],
+            a: Average of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
+            c: ALARM(a) None
+        "#]],
     );
 }
 
@@ -73,20 +104,20 @@ fn every_mistake_is_found_at_once() {
         expect![[r#"
             a.json:2:3: alarm `a`: PutMetricAlarm request should have valid Threshold parameter
             a.json:2:72: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`
-            a.json:2:90: alarm `a`: Period must be 10, 20, 30 or a multiple of 60, but is 61
+            a.json:2:90: alarm `a`: Period must be 10, 20, 30 or a multiple of 60
             a.json:2:115: alarm `a`: `EvaluationPeriods` is the number 0, but must be a whole number, at least 1
             a.json:3:4: alarm `a`: PutMetricAlarm has no member `Treshold`; did you mean `Threshold`?
             a.json:3:41: alarm `a`: `ComparisonOperator` is `>`, but must be `GreaterThanThreshold`, `GreaterThanOrEqualToThreshold`, `LessThanThreshold` or `LessThanOrEqualToThreshold`
             a.json:3:66: alarm `a`: `TreatMissingData` is `notbreaching`, but must be `breaching`, `notBreaching`, `ignore` or `missing`; did you mean `notBreaching`?
             a.json:3:90: alarm `a`: `Unit` is `percent`, but must be a name that CloudWatch knows; did you mean `Percent`?
             a.json:3:116: alarm `a`: a dimension has no `Value`
+            a.json:4:3: the alarm: `EvaluationPeriods` is missing
+            a.json:4:3: the alarm: `ComparisonOperator` is missing
+            a.json:4:3: the alarm: PutMetricAlarm request should have valid Threshold parameter
             a.json:4:3: the alarm: `Namespace` is missing
             a.json:4:3: the alarm: `MetricName` is missing
             a.json:4:3: the alarm: `Statistic` is missing
             a.json:4:3: the alarm: `Period` is missing
-            a.json:4:3: the alarm: `EvaluationPeriods` is missing
-            a.json:4:3: the alarm: `ComparisonOperator` is missing
-            a.json:4:3: the alarm: PutMetricAlarm request should have valid Threshold parameter
             a.json:4:17: the alarm: `AlarmName` is the number 5, but must be a string
             a.json:5:3: the number 7 found, but an alarm, a list of alarms or the output of `aws cloudwatch describe-alarms` is expected
         "#]],
@@ -121,7 +152,7 @@ fn what_cloudwatch_refuses_is_refused_in_its_words() {
         expect![[r#"
             a.json:10:19: alarm `a`: Unsupported AWS vendor s3
             a.json:10:19: alarm `a`: Invalid arn syntax: topic
-            a.json:10:19: alarm `a`: 6 actions found, but Member must have length less than or equal to 5
+            a.json:10:19: alarm `a`: 1 validation error detected: Value '[arn:aws:s3:::bucket, topic, arn:aws:sns:us-east-1:1:c, arn:aws:sns:us-east-1:1:d, arn:aws:sns:us-east-1:1:e, arn:aws:sns:us-east-1:1:f]' at 'alarmActions' failed to satisfy constraint: Member must have length less than or equal to 5
         "#]],
     );
     check(
@@ -157,47 +188,136 @@ fn what_could_be_read_is_checked_all_the_same() {
 
 #[test]
 fn an_alarm_with_its_arn_is_a_description() {
-    let (definitions, findings) = parse(
-        "a.json",
-        &format!(
-            "[{}]",
-            with("AlarmArn", "\"arn:aws:cloudwatch:us-east-1:1:alarm:a\"")
-                .replace("\"Period\"", "\"StateValue\": \"OK\", \"Period\"")
-        ),
+    let described = with("AlarmArn", "\"arn:aws:cloudwatch:us-east-1:1:alarm:a\"")
+        .replace("\"Period\"", "\"StateValue\": \"OK\", \"Period\"");
+    let parsed = parse("a.json", &format!("[{described}]"));
+    assert_eq!((parsed.alarms.len(), parsed.findings), (1, vec![]));
+}
+
+/// A request with `Metrics` instead of one metric.
+fn math(metrics: &str, others: &str) -> String {
+    format!(r#"{{"AlarmName": "a", "EvaluationPeriods": 2, "Metrics": [{metrics}], {others}}}"#)
+}
+
+const ABOVE: &str = r#""ComparisonOperator": "GreaterThanThreshold", "Threshold": 5"#;
+const M1: &str = r#"{"Id": "m1", "ReturnData": false, "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "m"}, "Period": 60, "Stat": "p99"}}"#;
+
+#[test]
+fn every_kind_of_alarm_is_read() {
+    let stat = M1.replace("false", "true");
+    let band = r#"{"Id": "ad1", "Expression": "ANOMALY_DETECTION_BAND(m1, 2)"}"#;
+    let alarms = [
+        with("Statistic", "null").replace("\"Period\"", "\"ExtendedStatistic\": \"tm90\", \"Period\""),
+        with("EvaluationWindow", r#"{"WallClockWindow": {"Timezone": "Europe/Berlin"}}"#),
+        with("WarmUpConfiguration", r#"{"WarmUpPeriodDurationInMinutes": 5}"#),
+        math(&format!(r#"{M1}, {{"Id": "e1", "Expression": "m1 * 2"}}"#), ABOVE),
+        math(&format!("{stat}, {band}"), r#""ComparisonOperator": "GreaterThanUpperThreshold", "ThresholdMetricId": "ad1""#),
+        math(r#"{"Id": "q1", "Period": 60, "Expression": "SELECT MAX(m) FROM n GROUP BY h"}"#, ABOVE),
+        math(&format!(r#"{M1}, {{"Id": "e1", "Expression": "LAMBDA('f', m1)"}}"#), ABOVE),
+        r#"{"AlarmName": "a", "EvaluationInterval": 60, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0", "PendingPeriod": 120}}}"#.to_owned(),
+        r#"{"AlarmName": "a", "AlarmRule": "NOT (ALARM(x) OR OK(\"y z\"))", "ActionsSuppressor": "s", "ActionsSuppressorWaitPeriod": 60, "ActionsSuppressorExtensionPeriod": 30}"#.to_owned(),
+        r#"{"AlarmName": "a", "QueryResultsToEvaluate": 3, "QueryResultsToAlarm": 2, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold", "ScheduledQueryConfiguration": {"QueryString": "fields @message", "AggregationExpression": "count(*)", "ScheduleConfiguration": {"ScheduleExpression": "rate(5 minutes)"}}}"#.to_owned(),
+    ];
+    check(
+        &format!("[{}]", alarms.join(",")),
+        expect![[r#"
+        a: tm90 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
+        a: Average of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
+        a: Average of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
+        a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 }
+        a: p99 of `n m` 2 of 2 x 60 s Band { operator: GreaterThanUpperThreshold, threshold_metric_id: "ad1" } (anomaly detection needs a model that only CloudWatch has)
+        a:  2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (Metrics Insights queries can only be run by CloudWatch)
+        a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (`LAMBDA` can only be evaluated by CloudWatch)
+        a: PromQlAlarm { query: "up == 0", pending_period: 120, recovery_period: 0, evaluation_interval: 60 } (PromQL alarms need a query engine that only CloudWatch has)
+        a: NOT (ALARM(x) OR OK("y z")) Some(Suppressor { alarm: "s", wait_period: 60, extension_period: 30 })
+        a: LogAlarm { query: "fields @message", aggregation: "count(*)", schedule: "rate(5 minutes)", results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None } (log alarms need queries that only CloudWatch Logs can run)
+    "#]],
     );
-    assert_eq!((definitions.len(), findings), (1, vec![]));
 }
 
 #[test]
-fn what_cannot_be_judged_is_kept_with_its_reason() {
-    let members = [
-        ("Metrics", r#"[{"Id": "m1"}]"#),
-        ("ExtendedStatistic", "\"p99\""),
-        ("ThresholdMetricId", "\"ad1\""),
-        (
-            "EvaluationCriteria",
-            r#"{"PromQLCriteria": {"Query": "up == 0"}}"#,
+fn mistakes_in_expressions_are_told_where_they_are() {
+    let expression = |text: &str| {
+        math(
+            &format!("{M1},\n{{\"Id\": \"e1\", \"Expression\": \"{text}\"}}"),
+            ABOVE,
+        )
+    };
+    let rule = |text: &str| format!(r#"{{"AlarmName": "a", "AlarmRule": "{text}"}}"#);
+    let alarms = [
+        expression("m1 + m2"),
+        expression("sum(m1)"),
+        expression("METRICS()"),
+        rule("ALARM(a) OR GARBAGE(b)"),
+        rule("ALARM(\\\"x\\\") OR"),
+    ];
+    check(
+        &format!("[{}]", alarms.join(",\n")),
+        expect![[r#"
+        a.json:2:34: alarm `a`: expression `e1`: no query has the id `m2`
+        a.json:4:29: alarm `a`: expression `e1`: function names are upper case; did you mean `SUM`?
+        a.json:6:29: alarm `a`: expression `e1`: an alarm needs exactly one series, but this expression yields an array of series
+        a.json:7:46: alarm `a`: Error in AlarmRule [Unsupported token 'GARBAGE' at char 12, must be: '(', 'NOT', AT_LEAST, TRUE or FALSE, ALARM, OK, or INSUFFICIENT_DATA]
+        a.json:8:33: alarm `a`: Error in AlarmRule [Unsupported end of rule at char 13, must be: '(', 'NOT', AT_LEAST, TRUE or FALSE, ALARM, OK, or INSUFFICIENT_DATA]
+    "#]],
+    );
+}
+
+#[test]
+fn mistakes_in_metrics_are_told_in_cloudwatchs_words() {
+    let both = r#"{"Id": "e1", "Expression": "m1", "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}}"#;
+    let alarms = [
+        math(&format!("{M1}, {both}"), ABOVE),
+        math(&format!(r#"{M1}, {{"Id": "e1"}}"#), ABOVE),
+        math(&M1.replace("p99", "Mean"), ABOVE),
+        math(M1, ABOVE),
+        math(
+            &format!(
+                r#"{M1}, {}, {{"Id": "e1", "Expression": "m1"}}"#,
+                M1.replace("m1", "m2").replace(": 60", ": 300")
+            ),
+            ABOVE,
         ),
-        ("EvaluationWindow", r#"{"WallClockWindow": {}}"#),
-        (
-            "WarmUpConfiguration",
-            r#"{"WarmUpPeriodDurationInMinutes": 5}"#,
+        math(
+            &format!(r#"{M1}, {{"Id": "e1", "Expression": "m1"}}"#),
+            &format!("\"Period\": 60, {ABOVE}"),
         ),
     ];
-    let list: Vec<String> = members
-        .iter()
-        .map(|(member, value)| with(member, value))
-        .collect();
     check(
-        &format!("[{}]", list.join(",")),
+        &format!("[{}]", alarms.join(",\n")),
         expect![[r#"
-        a: NotMirrored("metric math is not judged yet")
-        a: NotMirrored("extended statistics are not judged yet")
-        a: NotMirrored("anomaly detection needs a model that only CloudWatch has")
-        a: NotMirrored("PromQL alarms need a query engine that only CloudWatch has")
-        a: NotMirrored("wall-clock evaluation windows are not judged yet")
-        a: NotMirrored("warm-up periods are not judged yet")
+            a.json:1:213: alarm `a`: The parameters MetricDataQuery Expression and MetricStat are mutually exclusive and you have specified both.
+            a.json:2:185: alarm `a`: Period must not be null
+            a.json:3:55: alarm `a`: Exactly one element of the metrics list should return data.
+            a.json:3:176: alarm `a`: Invalid metrics list
+            a.json:4:55: alarm `a`: Exactly one element of the metrics list should return data.
+            a.json:5:55: alarm `a`: the elements of `Metrics` have several periods (60, 300), but must have one
+            a.json:6:230: alarm `a`: `Period` must not be given with `Metrics`
+        "#]],
+    );
+}
+
+#[test]
+fn mute_rules_are_read_and_refused() {
+    let rule = |expression: &str, duration: &str| {
+        format!(
+            r#"{{"Name": "r", "MuteTargets": {{"AlarmNames": ["a"]}}, "Rule": {{"Schedule": {{"Expression": "{expression}", "Duration": "{duration}"}}}}}}"#
+        )
+    };
+    let parsed = parse("a.json", &rule("cron(0 2 * * SUN)", "PT4H"));
+    assert_eq!((parsed.mute_rules.len(), parsed.findings), (1, vec![]));
+    check(
+        &rule("cron(61 2 * *)", "PT59S"),
+        expect![[r#"
+        a.json:1:95: mute rule `r`: cron expression has 4 fields but must have 5: minute, hour, day-of-month, month and day-of-week
+        a.json:1:119: mute rule `r`: Duration is `PT59S` but must be from 1 minute, `PT1M`, to 15 days, `P15D`
     "#]],
+    );
+    check(
+        &rule("cron(0 2 * * SUN)", "PT4H").replace("MuteTargets", "MuteTarget"),
+        expect![[r#"
+            a.json:1:15: mute rule `r`: PutAlarmMuteRule has no key `MuteTarget`; did you mean `MuteTargets`?
+        "#]],
     );
 }
 
@@ -208,7 +328,7 @@ fn two_alarms_of_one_name_are_reported() {
         with("AlarmName", "\"a\""),
         with("AlarmName", "\"a\"")
     );
-    let (definitions, _) = parse("a.json", &text);
+    let definitions = parse("a.json", &text).alarms;
     let findings: Vec<String> = duplicates(&definitions)
         .iter()
         .map(ToString::to_string)
@@ -236,21 +356,21 @@ fn what_is_no_alarm_file_is_refused() {
     check(
         "{\"AlarmName\": }",
         expect![[r#"
-        a.json:1:1: the alarm: `AlarmName` is missing
-        a.json:1:1: the alarm: `Namespace` is missing
-        a.json:1:1: the alarm: `MetricName` is missing
-        a.json:1:1: the alarm: `Statistic` is missing
-        a.json:1:1: the alarm: `Period` is missing
-        a.json:1:1: the alarm: `EvaluationPeriods` is missing
-        a.json:1:1: the alarm: `ComparisonOperator` is missing
-        a.json:1:1: the alarm: PutMetricAlarm request should have valid Threshold parameter
-    "#]],
+            a.json:1:1: the alarm: `AlarmName` is missing
+            a.json:1:1: the alarm: `EvaluationPeriods` is missing
+            a.json:1:1: the alarm: `ComparisonOperator` is missing
+            a.json:1:1: the alarm: PutMetricAlarm request should have valid Threshold parameter
+            a.json:1:1: the alarm: `Namespace` is missing
+            a.json:1:1: the alarm: `MetricName` is missing
+            a.json:1:1: the alarm: `Statistic` is missing
+            a.json:1:1: the alarm: `Period` is missing
+        "#]],
     );
 }
 
 proptest! {
     #[test]
-    fn no_value_makes_the_reader_panic(member in prop::sample::select(MEMBERS.to_vec()), value in prop::sample::select(vec![
+    fn no_value_makes_the_reader_panic(member in prop::sample::select(metric::MEMBERS.to_vec()), value in prop::sample::select(vec![
         "null", "true", "-1", "1e300", "\"\"", "[]", "{}", "[null]", "[{}]", "[[[]]]", "\"\\u0000\"", "4294967296", "60",
     ])) {
         parse("a.json", &with(member, value));

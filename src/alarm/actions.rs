@@ -1,0 +1,166 @@
+//! Whether and when CloudWatch would run an alarm's actions: SPEC sections 7.3, 15 and 16.
+
+use std::sync::Arc;
+
+use crate::metric::Timestamp;
+
+use super::mute::MuteRule;
+use super::suppression::Suppression;
+use super::{Alarm, StateValue};
+
+/// Auto Scaling's actions are repeated so often while a state lasts, in seconds (SPEC section 16).
+const REPEAT_INTERVAL: i64 = 60;
+
+/// The actions of one alarm and state, which CloudWatch runs at this instant.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ActionRun {
+    pub alarm: Arc<Alarm>,
+    pub at: Timestamp,
+    pub state: StateValue,
+    pub occasion: Occasion,
+}
+
+/// Why actions are run now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// The state was entered, or what suppressed the actions has ended.
+    StateChange,
+    /// A mute rule's window has ended, and the state is the one whose actions it withheld.
+    MuteWindowEnd,
+    /// The state lasts, and Auto Scaling's actions are repeated.
+    Repeat,
+}
+
+/// What holds back one alarm's actions.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    pub(super) suppression: Suppression,
+    muted: Option<Muted>,
+    /// When actions were run last.
+    ran_at: Option<Timestamp>,
+    /// Whether the alarm has actions that are repeated.
+    repeats: bool,
+}
+
+/// Actions that a mute rule withholds.
+#[derive(Clone, Copy, Debug)]
+struct Muted {
+    state: StateValue,
+    until: Timestamp,
+}
+
+impl Gate {
+    pub(super) fn new(alarm: &Alarm) -> Self {
+        let states = StateValue::ALL.into_iter();
+        Self {
+            repeats: states
+                .flat_map(|state| alarm.actions.of(state))
+                .any(|arn| scales(arn)),
+            ..Self::default()
+        }
+    }
+
+    /// Another definition: its actions are held back as those of the one before were.
+    pub(super) fn redefined(&mut self, alarm: &Alarm) {
+        self.repeats = Self::new(alarm).repeats;
+    }
+
+    /// Other mute rules: what they no longer withhold is run at the next look.
+    pub(super) fn mute_rules_changed(
+        &mut self,
+        alarm: &str,
+        at: Timestamp,
+        mute_rules: &[MuteRule],
+    ) {
+        if let Some(muted) = &mut self.muted {
+            muted.until = muted_until(alarm, at, mute_rules).unwrap_or(at);
+        }
+    }
+
+    /// The actions of `state` are to be run now, unless a mute rule withholds them.
+    pub(super) fn run(
+        &mut self,
+        alarm: &Arc<Alarm>,
+        state: StateValue,
+        at: Timestamp,
+        occasion: Occasion,
+        mute_rules: &[MuteRule],
+    ) -> Option<ActionRun> {
+        self.muted = None;
+        if !alarm.actions.enabled {
+            return None;
+        }
+        if let Some(until) = muted_until(&alarm.name, at, mute_rules) {
+            self.muted = Some(Muted { state, until });
+            return None;
+        }
+        self.ran_at = Some(at);
+        Some(ActionRun {
+            alarm: Arc::clone(alarm),
+            at,
+            state,
+            occasion,
+        })
+    }
+
+    /// Until when a mute rule withholds actions, if it does.
+    pub(super) fn muted_until(&self) -> Option<Timestamp> {
+        self.muted.map(|muted| muted.until)
+    }
+
+    /// When something is due here without the alarm changing.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        let suppression = self.suppression.due();
+        let muted = self.muted_until();
+        suppression.into_iter().chain(muted).min()
+    }
+
+    /// What was withheld and is to be run now, the alarm being in `state`.
+    pub(super) fn release(
+        &mut self,
+        alarm: &Arc<Alarm>,
+        state: StateValue,
+        now: Timestamp,
+        mute_rules: &[MuteRule],
+    ) -> Option<ActionRun> {
+        if self.suppression.ends(now) {
+            return self.run(alarm, state, now, Occasion::StateChange, mute_rules);
+        }
+        let muted = self.muted.filter(|muted| muted.until <= now)?;
+        self.muted = None;
+        (muted.state == state)
+            .then(|| self.run(alarm, state, now, Occasion::MuteWindowEnd, mute_rules))
+            .flatten()
+    }
+
+    /// Auto Scaling's actions, if the alarm has such for the state it is in and they are due again.
+    pub(super) fn repeat(
+        &mut self,
+        alarm: &Arc<Alarm>,
+        state: StateValue,
+        now: Timestamp,
+        mute_rules: &[MuteRule],
+    ) -> Option<ActionRun> {
+        let last = self.ran_at.filter(|_| self.repeats)?;
+        let is_due =
+            now - last >= REPEAT_INTERVAL && alarm.actions.of(state).iter().any(|arn| scales(arn));
+        is_due
+            .then(|| self.run(alarm, state, now, Occasion::Repeat, mute_rules))
+            .flatten()
+    }
+}
+
+fn scales(arn: &str) -> bool {
+    arn.split(':').nth(2) == Some("autoscaling")
+}
+
+/// The end of the mute window that `at` lies in, if one does; the last to end of several.
+fn muted_until(alarm: &str, at: Timestamp, rules: &[MuteRule]) -> Option<Timestamp> {
+    let targets = |rule: &&MuteRule| rule.targets.iter().any(|name| name == alarm);
+    rules
+        .iter()
+        .filter(targets)
+        .filter_map(|rule| rule.window_at(at))
+        .map(|window| window.to)
+        .max()
+}

@@ -1,0 +1,266 @@
+//! Alarms on queries that only CloudWatch can run, judged on what these are said to have returned (SPEC sections 10 to 12).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::metric::Timestamp;
+
+use super::super::contributors::{
+    self, Answer, CONTRIBUTORS_MAX, SINGLE, on_contributors, verdict_on_nothing,
+};
+use super::super::decision::{Decision, Terms, Verdict, alarm_if};
+use super::super::history::{HistoryEvent, StateSnapshot};
+use super::super::judge::Judged;
+use super::super::reason::{Wording, of_contributors, of_returned};
+use super::super::reason_data::QueryResultsData;
+use super::super::tracked::{Kind, QueryState, Tracked, frame, wording};
+use super::super::{
+    Certainty, Comparison, EvaluationState, LogAlarm, MetricAlarm, Point, PromQlAlarm, ReasonData,
+    Rule, StateValue, TreatMissingData,
+};
+use super::{Evaluator, Events};
+
+/// What a query's answer comes to.
+struct Found {
+    decision: Decision,
+    certainty: Certainty,
+    reason: Box<dyn Fn(StateValue) -> (String, Option<ReasonData>)>,
+    changed: Vec<contributors::Changed>,
+}
+
+impl Evaluator {
+    /// Judges an alarm on what its query returned at `at`. Returns whether there is such an alarm.
+    pub fn answer(
+        &mut self,
+        name: &str,
+        answer: &Answer,
+        at: Timestamp,
+        events: &mut Events,
+    ) -> bool {
+        let Some(place) = self.graph.place(name) else {
+            return false;
+        };
+        let tracked = &mut self.alarms[place];
+        let alarm = Arc::clone(&tracked.alarm);
+        let Kind::Queries(queries) = &mut tracked.kind else {
+            return false;
+        };
+        let found = match &alarm.rule {
+            Rule::Metric(alarm) => on_insights(queries, alarm, answer, at),
+            Rule::PromQl(alarm) => on_promql(queries, alarm, answer, at),
+            Rule::Log(alarm) => on_log(queries, alarm, answer, at),
+            Rule::Composite(_) => return false,
+        };
+        tracked.not_mirrored = None;
+        let partial = answer.series.len() > CONTRIBUTORS_MAX;
+        tracked.evaluation_state = partial.then_some(EvaluationState::PartialData);
+        remember(tracked, found.changed, at);
+        let judged = Judged {
+            at,
+            end: at,
+            decision: found.decision,
+            certainty: found.certainty,
+        };
+        if let Some(transition) = tracked.found(judged, found.reason) {
+            self.changed(place, transition, events);
+            self.release_actions(at, events);
+        }
+        if let Kind::Queries(queries) = &mut self.alarms[place].kind {
+            queries.contributors.forget_vanished();
+        }
+        self.find_next_due();
+        true
+    }
+}
+
+fn remember(tracked: &mut Tracked, changed: Vec<contributors::Changed>, at: Timestamp) {
+    for (contributor, state, reason) in changed {
+        let Kind::Queries(queries) = &tracked.kind else {
+            return;
+        };
+        let Some(now) = queries.contributors.known.get(&contributor) else {
+            continue;
+        };
+        let snapshot = |state, reason| StateSnapshot {
+            state,
+            reason,
+            reason_data: None,
+        };
+        let new = snapshot(now.state, Arc::clone(&now.reason));
+        let old = snapshot(state, reason);
+        let event = HistoryEvent::ContributorStateUpdate {
+            contributor,
+            old,
+            new,
+        };
+        tracked.remember(at, event);
+    }
+}
+
+fn on_promql(
+    queries: &mut QueryState,
+    alarm: &PromQlAlarm,
+    answer: &Answer,
+    at: Timestamp,
+) -> Found {
+    let mut changed = Vec::new();
+    let boundary = queries
+        .contributors
+        .returned(answer, alarm, at, &mut changed);
+    let in_alarm = queries.contributors.in_alarm();
+    Found {
+        decision: on_contributors(Verdict::State(alarm_if(in_alarm > 0))),
+        certainty: match boundary {
+            true => Certainty::Undetermined,
+            false => Certainty::Determined,
+        },
+        reason: Box::new(move |_| (of_returned(in_alarm), None)),
+        changed,
+    }
+}
+
+fn on_insights(
+    queries: &mut QueryState,
+    alarm: &MetricAlarm,
+    answer: &Answer,
+    at: Timestamp,
+) -> Found {
+    let range = super::super::evaluation_range(alarm.period, alarm.evaluation_periods) as usize;
+    let wording = wording(alarm);
+    queries.points.clear();
+    if let Some(points) = single(answer) {
+        let (decision, points) = contributors::judge(points, range, wording);
+        queries.points.clone_from(&points);
+        let alarm = alarm.clone();
+        return Found {
+            decision,
+            certainty: Certainty::Determined,
+            reason: Box::new(move |state| {
+                let text = self::wording(&alarm).text(state, &points, decision.basis);
+                (
+                    text,
+                    Some(frame(&alarm, at).data(&points, decision.basis.used)),
+                )
+            }),
+            changed: Vec::new(),
+        };
+    }
+    on_several(queries, answer, range, wording, at, "time series")
+}
+
+/// Several series, or none: the alarm is in ALARM if one of them is.
+fn on_several(
+    queries: &mut QueryState,
+    answer: &Answer,
+    range: usize,
+    wording: Wording<'_>,
+    at: Timestamp,
+    noun: &'static str,
+) -> Found {
+    let mut changed = Vec::new();
+    queries
+        .contributors
+        .judged(answer, range, wording, at, &mut changed);
+    let (in_alarm, all) = (queries.contributors.in_alarm(), answer.series.len());
+    let verdict = match all {
+        0 => verdict_on_nothing(wording.terms.treatment),
+        _ => Verdict::State(alarm_if(in_alarm > 0)),
+    };
+    let mut decision = on_contributors(verdict);
+    decision.basis.filled = if all == 0 { wording.terms.n } else { 0 };
+    let nothing = StateValue::ALL.map(|state| wording.text(state, &[], decision.basis));
+    Found {
+        decision,
+        certainty: Certainty::Determined,
+        reason: Box::new(move |state| match all {
+            0 => (nothing[state as usize].clone(), None),
+            _ => (of_contributors(in_alarm, all, noun), None),
+        }),
+        changed,
+    }
+}
+
+fn on_log(queries: &mut QueryState, alarm: &LogAlarm, answer: &Answer, at: Timestamp) -> Found {
+    let terms = Terms {
+        n: alarm.results_to_evaluate as usize,
+        m: alarm.results_to_alarm as usize,
+        treatment: alarm
+            .treat_missing_data
+            .unwrap_or(TreatMissingData::Missing),
+    };
+    let comparison = Comparison::Threshold {
+        operator: alarm.operator,
+        threshold: alarm.threshold,
+    };
+    let wording = log_wording(&comparison, terms);
+    queries.points.clear();
+    let results = remembered(queries, answer, terms.n, at);
+    let Some(points) = single(&results) else {
+        return on_several(queries, &results, terms.n, wording, at, "contributors");
+    };
+    let (mut decision, points) = contributors::judge(points, terms.n, wording);
+    if terms.treatment == TreatMissingData::Ignore && decision.basis.used > 0 {
+        // Unlike a metric alarm, a log alarm goes by what there is (SPEC section 12).
+        decision.verdict = Verdict::State(alarm_if(decision.basis.breaching >= terms.m));
+    }
+    queries.points.clone_from(&points);
+    let threshold = alarm.threshold;
+    Found {
+        decision,
+        certainty: Certainty::Determined,
+        reason: Box::new(move |state| {
+            let text = log_wording(&comparison, terms).text(state, &points, decision.basis);
+            let data = QueryResultsData {
+                threshold,
+                to_evaluate: terms.n,
+                to_alarm: terms.m,
+                results: points.clone(),
+            };
+            (text, Some(ReasonData::QueryResults(data)))
+        }),
+        changed: Vec::new(),
+    }
+}
+
+fn log_wording(comparison: &Comparison, terms: Terms) -> Wording<'_> {
+    Wording {
+        comparison,
+        terms,
+        tells_minimum: true,
+        noun: "query results",
+    }
+}
+
+/// The datapoints of the only series, if the query has no groups.
+fn single(answer: &Answer) -> Option<&Vec<Point>> {
+    answer
+        .series
+        .get(SINGLE)
+        .filter(|_| answer.series.len() == 1)
+}
+
+/// The newest `n` results of every series, with those of this answer; a series without one has a missing result.
+fn remembered(queries: &mut QueryState, answer: &Answer, n: usize, at: Timestamp) -> Answer {
+    for name in answer.series.keys().take(CONTRIBUTORS_MAX) {
+        queries.results.entry(name.clone()).or_default();
+    }
+    let missing = [Point {
+        start: at,
+        value: None,
+        sample_count: 0.0,
+        band: None,
+    }];
+    for (name, results) in &mut queries.results {
+        let new = answer.series.get(name).map_or(&missing[..], Vec::as_slice);
+        results.extend(new);
+        results.drain(..results.len().saturating_sub(n));
+    }
+    let exists = |results: &VecDeque<Point>| results.iter().any(|point| point.value.is_some());
+    queries.results.retain(|_, results| exists(results));
+    let series = queries.results.iter();
+    Answer {
+        series: series
+            .map(|(name, results)| (name.clone(), results.iter().copied().collect()))
+            .collect(),
+    }
+}

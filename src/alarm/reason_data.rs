@@ -1,0 +1,101 @@
+//! The content of `StateReasonData`: SPEC section 6.4.
+
+use crate::metric::{Period, Timestamp, Unit};
+
+use super::{Point, StateValue};
+
+/// `StateReasonData` has at most 4000 characters (SPEC section 6.4); so many datapoints, at up to 110 each, fit.
+const DATAPOINTS_MAX: usize = 32;
+
+/// With the bounds of their bands, so many do.
+const DATAPOINTS_WITH_BANDS_MAX: usize = 22;
+
+/// What an alarm was in when it entered its state.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReasonData {
+    Datapoints(DatapointsData),
+    /// Of a composite alarm: the children that brought it about.
+    TriggeringAlarms(Vec<TriggeringAlarm>),
+    QueryResults(QueryResultsData),
+    /// As it was given with SetAlarmState.
+    Given(String),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct DatapointsData {
+    pub query_date: Timestamp,
+    /// The oldest datapoint used; `None` when there was none.
+    pub start_date: Option<Timestamp>,
+    /// Only if the alarm sets one.
+    pub unit: Option<Unit>,
+    /// `None` where the datapoints are computed from several statistics.
+    pub statistic: Option<String>,
+    pub period: Period,
+    /// `None` for a band.
+    pub threshold: Option<f64>,
+    /// Whether samples can be counted: not where the datapoints are computed.
+    pub counts_samples: bool,
+    /// The newest datapoints used, newest first.
+    pub used: Vec<Point>,
+    /// Newest first: the datapoints used or, where none exists, the missing ones.
+    pub evaluated: Vec<Point>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TriggeringAlarm {
+    pub arn: String,
+    pub state: StateValue,
+    /// When it entered that state.
+    pub at: Timestamp,
+}
+
+/// Of a log alarm.
+#[derive(Clone, Debug, PartialEq)]
+pub struct QueryResultsData {
+    pub threshold: f64,
+    pub to_evaluate: usize,
+    pub to_alarm: usize,
+    /// Newest first.
+    pub results: Vec<Point>,
+}
+
+/// What stands in reason data beside the datapoints.
+pub(super) struct Frame {
+    pub(super) query_date: Timestamp,
+    pub(super) unit: Option<Unit>,
+    pub(super) statistic: Option<String>,
+    pub(super) period: Period,
+    pub(super) threshold: Option<f64>,
+    pub(super) n: usize,
+}
+
+impl Frame {
+    /// The data of an evaluation that used the newest `used` of the existing `points`, which come newest first; of the newest
+    /// datapoints if there are many.
+    pub(super) fn data(self, points: &[Point], used: usize) -> ReasonData {
+        let existing = points.iter().filter(|point| point.value.is_some());
+        let mut used: Vec<Point> = existing.take(used).copied().collect();
+        let start_date = used.last().map(|point| point.start);
+        let most = if used.iter().any(|point| point.band.is_some()) {
+            DATAPOINTS_WITH_BANDS_MAX
+        } else {
+            DATAPOINTS_MAX
+        };
+        used.truncate(most);
+        let evaluated = match used.is_empty() {
+            true => points.iter().take(self.n.min(most)).copied().collect(),
+            false => used.clone(),
+        };
+        ReasonData::Datapoints(DatapointsData {
+            query_date: self.query_date,
+            start_date,
+            unit: self.unit,
+            counts_samples: self.statistic.is_some(),
+            statistic: self.statistic,
+            period: self.period,
+            threshold: self.threshold,
+            used,
+            evaluated,
+        })
+    }
+}

@@ -1,0 +1,111 @@
+//! Whether a composite alarm's actions are withheld because another alarm is in ALARM: SPEC section 7.3.
+
+use crate::metric::Timestamp;
+
+use super::Suppressor;
+
+/// What withholds a composite alarm's actions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SuppressedBy {
+    WaitPeriod,
+    ExtensionPeriod,
+    Alarm,
+}
+
+impl SuppressedBy {
+    /// As CloudWatch names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::WaitPeriod => "WaitPeriod",
+            Self::ExtensionPeriod => "ExtensionPeriod",
+            Self::Alarm => "Alarm",
+        }
+    }
+
+    /// `ActionsSuppressedReason`.
+    pub fn reason(self) -> String {
+        format!("Actions suppressed by {}", self.name())
+    }
+}
+
+/// The actions of one composite alarm, while they are withheld.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Suppression {
+    withheld: Option<Withheld>,
+}
+
+/// Since when they are, and until when at most; `None` while the suppressor is in ALARM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Withheld {
+    by: SuppressedBy,
+    since: Timestamp,
+    until: Option<Timestamp>,
+}
+
+impl Suppression {
+    /// The composite alarm changed its state: a period that ran is over, and its actions wait anew.
+    pub(super) fn composite_changed(
+        &mut self,
+        suppressor: &Suppressor,
+        in_alarm: bool,
+        at: Timestamp,
+    ) {
+        self.withheld = Some(if in_alarm {
+            Withheld {
+                by: SuppressedBy::Alarm,
+                since: at,
+                until: None,
+            }
+        } else {
+            Withheld {
+                by: SuppressedBy::WaitPeriod,
+                since: at,
+                until: Some(at + suppressor.wait_period),
+            }
+        });
+    }
+
+    /// The suppressor entered or left ALARM. Without anything withheld that has no effect.
+    pub(super) fn suppressor_changed(
+        &mut self,
+        suppressor: &Suppressor,
+        in_alarm: bool,
+        at: Timestamp,
+    ) {
+        let Some(withheld) = &mut self.withheld else {
+            return;
+        };
+        let (by, until) = match (in_alarm, withheld.by) {
+            (true, SuppressedBy::Alarm) => return,
+            (true, _) => (SuppressedBy::Alarm, None),
+            (false, SuppressedBy::Alarm) => (
+                SuppressedBy::ExtensionPeriod,
+                Some(at + suppressor.extension_period),
+            ),
+            (false, _) => return,
+        };
+        *withheld = Withheld {
+            by,
+            since: at,
+            until,
+        };
+    }
+
+    /// When what withholds the actions ends by itself.
+    pub(super) fn due(&self) -> Option<Timestamp> {
+        self.withheld?.until
+    }
+
+    /// Whether the actions are to be run, because what withheld them has ended.
+    pub(super) fn ends(&mut self, now: Timestamp) -> bool {
+        let ends = self.due().is_some_and(|due| due <= now);
+        if ends {
+            self.withheld = None;
+        }
+        ends
+    }
+
+    pub(super) fn by(&self) -> Option<(SuppressedBy, Timestamp)> {
+        self.withheld.map(|withheld| (withheld.by, withheld.since))
+    }
+}

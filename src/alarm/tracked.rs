@@ -1,0 +1,429 @@
+//! One alarm with its state, from one evaluation to the next.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::metric::Timestamp;
+use crate::store::DatapointStore;
+
+use super::actions::Gate;
+use super::contributors::Contributors;
+use super::history::{HistoryEvent, HistoryItem, ITEMS_MAX, StateSnapshot};
+use super::judge::{Judge, Judged, Trouble};
+use super::options::ARN_UNKNOWN;
+use super::reason::{self, Wording};
+use super::reason_data::Frame;
+use super::schedule::evaluation_interval;
+use super::status::{Evaluation, EvaluationState, Status, Transition};
+use super::{
+    Alarm, Certainty, MetricAlarm, Options, Point, ReasonData, Rule, StateValue, TriggeringAlarm,
+};
+
+/// One alarm and what is known of it.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    pub(super) alarm: Arc<Alarm>,
+    pub(super) state: StateValue,
+    reason: Arc<str>,
+    reason_data: Option<Arc<ReasonData>>,
+    created_at: Timestamp,
+    transitioned_at: Option<Timestamp>,
+    /// When it is judged next; `None` for an alarm that is judged when something else happens, or never.
+    pub(super) due: Option<Timestamp>,
+    judged: Option<Judged>,
+    pub(super) evaluation_state: Option<EvaluationState>,
+    /// Why it is not judged, if it is not.
+    pub(super) not_mirrored: Option<String>,
+    transitions: [[u64; 3]; 3],
+    pub(super) kind: Kind,
+    pub(super) gate: Gate,
+    history: VecDeque<HistoryItem>,
+    /// Until when it warms up at most; `None` once that is over.
+    warm_up_until: Option<Timestamp>,
+}
+
+/// What an alarm's state is found from.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// Boxed, so that an alarm that is not due is passed quickly.
+    Metric(Box<Judge>),
+    /// Whether it is new, or was there before with another definition.
+    Composite { is_new: bool },
+    /// What queries are said to have returned.
+    Queries(QueryState),
+}
+
+/// An alarm on queries that only CloudWatch can run.
+#[derive(Debug, Default)]
+pub(super) struct QueryState {
+    pub(super) contributors: Contributors,
+    /// The results of each contributor of a log alarm, oldest first.
+    pub(super) results: BTreeMap<String, VecDeque<Point>>,
+    /// What was looked at last of a single series, newest first.
+    pub(super) points: Vec<Point>,
+}
+
+impl Tracked {
+    pub(super) fn new(alarm: Alarm, options: &Options, at: Timestamp) -> Self {
+        // A PromQL alarm starts in OK (SPEC section 5.7).
+        let state = match alarm.rule {
+            Rule::PromQl(_) => StateValue::Ok,
+            _ => StateValue::InsufficientData,
+        };
+        let mut tracked = Self {
+            not_mirrored: alarm.not_mirrored(),
+            kind: Kind::new(&alarm, options),
+            gate: Gate::new(&alarm),
+            warm_up_until: warm_up_until(&alarm, at),
+            state,
+            reason: reason::INITIAL.into(),
+            reason_data: None,
+            created_at: at,
+            transitioned_at: None,
+            due: None,
+            judged: None,
+            evaluation_state: None,
+            transitions: Default::default(),
+            history: VecDeque::new(),
+            alarm: Arc::new(alarm),
+        };
+        tracked.evaluation_state = tracked.warm_up_until.map(|_| EvaluationState::InWarmUp);
+        tracked.remember(at, HistoryEvent::Created);
+        tracked.schedule_from(at, options);
+        tracked
+    }
+
+    /// The same alarm with another definition: it keeps its state until it is judged anew (SPEC section 5.7).
+    pub(super) fn redefined(mut self, alarm: Alarm, options: &Options, at: Timestamp) -> Self {
+        if *self.alarm == alarm {
+            return self;
+        }
+        self.not_mirrored = alarm.not_mirrored();
+        self.kind = Kind::new(&alarm, options);
+        if let Kind::Composite { is_new } = &mut self.kind {
+            *is_new = false;
+        }
+        self.gate.redefined(&alarm);
+        self.judged = None;
+        if resets(&self.alarm, &alarm) {
+            self.state = StateValue::InsufficientData;
+        }
+        self.alarm = Arc::new(alarm);
+        self.remember(at, HistoryEvent::Updated);
+        self.schedule_from(at, options);
+        self
+    }
+
+    pub(super) fn arn(&self, options: &Options) -> String {
+        self.alarm.arn.clone().unwrap_or_else(|| {
+            let region = options.region.as_deref().unwrap_or(ARN_UNKNOWN);
+            let account = options.account.as_deref().unwrap_or(ARN_UNKNOWN);
+            format!(
+                "arn:aws:cloudwatch:{region}:{account}:alarm:{}",
+                self.alarm.name
+            )
+        })
+    }
+
+    /// The interval at which it is judged, if it is by itself.
+    fn interval(&self) -> Option<i64> {
+        match (&self.alarm.rule, &self.kind) {
+            (Rule::Metric(alarm), Kind::Metric(_)) if self.alarm.not_here.is_none() => {
+                Some(evaluation_interval(alarm.period, alarm.evaluation_periods))
+            }
+            _ => None,
+        }
+    }
+
+    /// First due one whole interval after `at`, on the schedule; a composite alarm at once.
+    fn schedule_from(&mut self, at: Timestamp, options: &Options) {
+        self.due = match self.kind {
+            Kind::Composite { .. } => Some(at),
+            _ => self
+                .interval()
+                .map(|interval| options.first(at + interval, interval)),
+        };
+    }
+
+    pub(super) fn schedule_after(&mut self, now: Timestamp, options: &Options) {
+        self.due = self.interval().map(|interval| options.after(now, interval));
+    }
+
+    /// How far back it looks, in seconds.
+    pub(super) fn reach(&self) -> i64 {
+        match (&self.alarm.rule, &self.kind) {
+            (Rule::Metric(alarm), Kind::Metric(judge)) => judge.ranges.reach(alarm),
+            _ => 0,
+        }
+    }
+
+    /// Whether it is still warming up at `now` (SPEC section 14): to the end, or until N periods have passed since the first
+    /// sample after its creation.
+    pub(super) fn is_warming_up(&mut self, store: &DatapointStore, now: Timestamp) -> bool {
+        let Some(until) = self.warm_up_until else {
+            return false;
+        };
+        if now
+            < self
+                .enough_data_at(store)
+                .map_or(until, |enough| until.min(enough))
+        {
+            return true;
+        }
+        self.warm_up_until = None;
+        self.evaluation_state = None;
+        false
+    }
+
+    fn enough_data_at(&self, store: &DatapointStore) -> Option<Timestamp> {
+        let (Rule::Metric(alarm), Kind::Metric(judge)) = (&self.alarm.rule, &self.kind) else {
+            return None;
+        };
+        if alarm.warm_up?.to_the_end {
+            return None;
+        }
+        let span = i64::from(alarm.evaluation_periods).saturating_mul(alarm.period.seconds());
+        let first = judge.first_since(store, self.created_at)?;
+        Some(first.max(self.created_at) + span)
+    }
+
+    pub(super) fn since(&self) -> Timestamp {
+        self.transitioned_at.unwrap_or(self.created_at)
+    }
+
+    pub(super) fn triggering(&self, options: &Options) -> TriggeringAlarm {
+        TriggeringAlarm {
+            arn: self.arn(options),
+            state: self.state,
+            at: self.since(),
+        }
+    }
+
+    /// How certain the state is.
+    pub(super) fn certainty(&self) -> Certainty {
+        let judged = self.judged.as_ref().map(|judged| judged.certainty.clone());
+        judged.unwrap_or(Certainty::HistoryIncomplete)
+    }
+
+    /// Judges it on its own datapoints, and enters the state that follows.
+    pub(super) fn judge(
+        &mut self,
+        store: &mut DatapointStore,
+        now: Timestamp,
+        watched_since: Timestamp,
+    ) -> Option<Transition> {
+        let (Rule::Metric(alarm), Kind::Metric(judge)) = (&self.alarm.rule, &mut self.kind) else {
+            return None;
+        };
+        match judge.judge(alarm, store, now, watched_since, self.state) {
+            Ok(judged) => {
+                self.not_mirrored = None;
+                self.judged = Some(judged);
+                (!self.is_warming_up(store, now)).then(|| self.follow())?
+            }
+            Err(Trouble(trouble)) => {
+                self.not_mirrored = Some(trouble);
+                None
+            }
+        }
+    }
+
+    /// Enters the state that follows from the newest evaluation of its own datapoints.
+    fn follow(&mut self) -> Option<Transition> {
+        let Judged { decision, at, .. } = *self.judged.as_ref()?;
+        let to = decision.verdict.state(self.state);
+        if to == self.state {
+            return None;
+        }
+        let alarm = Arc::clone(&self.alarm);
+        let Rule::Metric(alarm) = &alarm.rule else {
+            return None;
+        };
+        let points = self.points();
+        let reason = wording(alarm).text(to, &points, decision.basis);
+        let data = frame(alarm, at).data(&points, decision.basis.used);
+        Some(self.enter(to, reason.into(), Some(data), at))
+    }
+
+    /// Notes what was found otherwise, and enters the state that follows for the reason given.
+    pub(super) fn found(
+        &mut self,
+        judged: Judged,
+        reason: impl FnOnce(StateValue) -> (String, Option<ReasonData>),
+    ) -> Option<Transition> {
+        let to = judged.decision.verdict.state(self.state);
+        let at = judged.at;
+        self.judged = Some(judged);
+        if to == self.state {
+            return None;
+        }
+        let (reason, data) = reason(to);
+        Some(self.enter(to, reason.into(), data, at))
+    }
+
+    /// What was looked at last, newest first.
+    pub(super) fn points(&self) -> Vec<Point> {
+        match &self.kind {
+            Kind::Metric(judge) => judge.points(),
+            Kind::Composite { .. } => Vec::new(),
+            Kind::Queries(queries) => queries.points.clone(),
+        }
+    }
+
+    /// Takes the reason given for the state it is in.
+    pub(super) fn explained(&mut self, reason: Arc<str>, reason_data: Option<ReasonData>) {
+        self.reason = reason;
+        self.reason_data = reason_data.map(Arc::new);
+    }
+
+    /// Enters a state, whatever it was in.
+    pub(super) fn enter(
+        &mut self,
+        to: StateValue,
+        reason: Arc<str>,
+        reason_data: Option<ReasonData>,
+        at: Timestamp,
+    ) -> Transition {
+        let old = self.snapshot();
+        let from = self.state;
+        self.state = to;
+        self.reason = reason;
+        self.reason_data = reason_data.map(Arc::new);
+        if from != to {
+            self.transitioned_at = Some(at);
+            self.transitions[from as usize][to as usize] += 1;
+        }
+        let new = self.snapshot();
+        self.remember(at, HistoryEvent::StateUpdate { old, new });
+        Transition {
+            alarm: Arc::clone(&self.alarm),
+            at,
+            from,
+            to,
+            reason: Arc::clone(&self.reason),
+            reason_data: self.reason_data.clone(),
+            certainty: self.certainty(),
+        }
+    }
+
+    fn snapshot(&self) -> StateSnapshot {
+        StateSnapshot {
+            state: self.state,
+            reason: Arc::clone(&self.reason),
+            reason_data: self.reason_data.clone(),
+        }
+    }
+
+    pub(super) fn remember(&mut self, at: Timestamp, event: HistoryEvent) {
+        if self.history.len() == ITEMS_MAX {
+            self.history.pop_front();
+        }
+        self.history.push_back(HistoryItem { at, event });
+    }
+
+    pub(super) fn status(&self, options: &Options) -> Status {
+        let evaluation = |judged: &Judged| Evaluation {
+            at: judged.at,
+            end: judged.end,
+            points: self.points(),
+            decision: judged.decision,
+            certainty: judged.certainty.clone(),
+        };
+        let contributors = match &self.kind {
+            Kind::Queries(queries) => queries.contributors.known.clone(),
+            _ => BTreeMap::new(),
+        };
+        Status {
+            alarm: Arc::clone(&self.alarm),
+            arn: self.arn(options),
+            state: self.state,
+            reason: Arc::clone(&self.reason),
+            reason_data: self.reason_data.clone(),
+            transitioned_at: self.transitioned_at,
+            evaluation: self.judged.as_ref().map(evaluation),
+            evaluation_state: self.evaluation_state,
+            not_mirrored: self.not_mirrored.clone(),
+            transitions: self.counted(),
+            contributors,
+            suppressed_by: self.gate.suppression.by(),
+            muted_until: self.gate.muted_until(),
+            history: self.history.iter().cloned().collect(),
+        }
+    }
+
+    fn counted(&self) -> BTreeMap<(&'static str, &'static str), u64> {
+        let ways = StateValue::ALL
+            .into_iter()
+            .flat_map(|from| StateValue::ALL.map(|to| (from, to)));
+        ways.map(|(from, to)| {
+            (
+                (from.name(), to.name()),
+                self.transitions[from as usize][to as usize],
+            )
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect()
+    }
+}
+
+impl Kind {
+    fn new(alarm: &Alarm, options: &Options) -> Self {
+        match &alarm.rule {
+            Rule::Metric(rule) => match Judge::new(&alarm.name, rule, options.evaluation_range) {
+                Some(judge) => Self::Metric(Box::new(judge)),
+                None => Self::Queries(QueryState::default()),
+            },
+            Rule::Composite(_) => Self::Composite { is_new: true },
+            Rule::PromQl(_) | Rule::Log(_) => Self::Queries(QueryState::default()),
+        }
+    }
+}
+
+/// Changing what a log alarm looks at begins it anew (SPEC section 5.7).
+fn resets(before: &Alarm, after: &Alarm) -> bool {
+    match (&before.rule, &after.rule) {
+        (Rule::Log(before), Rule::Log(after)) => {
+            let looks_at = |alarm: &super::LogAlarm| {
+                (
+                    alarm.query.clone(),
+                    alarm.aggregation.clone(),
+                    alarm.schedule.clone(),
+                )
+            };
+            looks_at(before) != looks_at(after)
+        }
+        _ => false,
+    }
+}
+
+/// An alarm warms up once, when it is created: one that has an ARN has been.
+fn warm_up_until(alarm: &Alarm, at: Timestamp) -> Option<Timestamp> {
+    match &alarm.rule {
+        Rule::Metric(rule) if alarm.arn.is_none() => rule
+            .warm_up
+            .map(|warm_up| at + i64::from(warm_up.minutes) * 60),
+        _ => None,
+    }
+}
+
+/// How reasons speak of a metric alarm.
+pub(super) fn wording(alarm: &MetricAlarm) -> Wording<'_> {
+    Wording {
+        comparison: &alarm.comparison,
+        terms: super::judge::terms(alarm),
+        tells_minimum: alarm.datapoints_to_alarm.is_some(),
+        noun: "datapoints",
+    }
+}
+
+pub(super) fn frame(alarm: &MetricAlarm, at: Timestamp) -> Frame {
+    let stat = alarm.stat().filter(|_| alarm.threshold().is_some());
+    Frame {
+        query_date: at,
+        unit: stat.and_then(|stat| stat.unit),
+        statistic: stat.map(|stat| stat.statistic.name().to_owned()),
+        period: alarm.period,
+        threshold: alarm.threshold(),
+        n: alarm.evaluation_periods as usize,
+    }
+}
