@@ -282,6 +282,9 @@ impl StatFeed {
     }
 
     fn place(&self, end: Timestamp) -> usize {
+        if self.phases.len() == 1 {
+            return 0;
+        }
         let phases = i64::try_from(self.phases.len()).unwrap_or(i64::MAX);
         let phase = (end.seconds() / self.phase_seconds).rem_euclid(phases);
         usize::try_from(phase).unwrap_or(0)

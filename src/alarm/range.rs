@@ -19,8 +19,8 @@ pub struct Point {
     pub band: Option<Band>,
 }
 
-/// The datapoints of the longest plausible evaluation range, counted as they come and go, so that judging them costs the same
-/// however many there are. Ages are in periods, the newest period being 1.
+/// The datapoints of the longest plausible evaluation range. Each one knows how many there were up to it, so that judging them
+/// costs nearly the same however many there are. Ages are in periods, the newest period being 1.
 #[derive(Debug, Default)]
 pub(super) struct EvaluationRange {
     /// Newest first.
@@ -29,12 +29,9 @@ pub(super) struct EvaluationRange {
     bands: VecDeque<Option<Band>>,
     /// The most periods looked at.
     length: usize,
-    existing: usize,
-    breaching: usize,
-    /// How many lie so near the threshold that an approximation decides.
-    near: usize,
-    /// The age of the oldest existing datapoint; 0 if there is none.
-    oldest: usize,
+    /// Up to the newest period, and up to the newest one that has left the range.
+    counted: Counts,
+    gone: Counts,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +42,17 @@ struct Slot {
     sample_count: f64,
     breaching: bool,
     near: bool,
+    /// Up to this period, with it.
+    counted: Counts,
+}
+
+/// How many datapoints there were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    existing: usize,
+    breaching: usize,
+    /// How many lie so near the threshold that an approximation decides.
+    near: usize,
 }
 
 impl Slot {
@@ -69,7 +77,7 @@ impl EvaluationRange {
     pub(super) fn clear(&mut self) {
         self.slots.clear();
         self.bands.clear();
-        (self.existing, self.breaching, self.near, self.oldest) = (0, 0, 0, 0);
+        (self.counted, self.gone) = (Counts::default(), Counts::default());
     }
 
     /// Adds the newest period, by which every other one ages. A value whose band is missing is missing, too. `tolerance` is
@@ -83,82 +91,52 @@ impl EvaluationRange {
             .filter(|_| breaching.is_some())
             .unwrap_or(f64::NAN);
         let near = breaching.is_some() && is_near(comparison, value, tolerance);
-        let slot = Slot {
+        self.counted.existing += usize::from(!value.is_nan());
+        self.counted.breaching += usize::from(breaching == Some(true));
+        self.counted.near += usize::from(near);
+        if self.slots.len() == self.length
+            && let Some(slot) = self.slots.pop_back()
+        {
+            self.bands.truncate(self.slots.len());
+            self.gone = slot.counted;
+        }
+        self.slots.push_front(Slot {
             start: point.start,
             value,
             sample_count: point.sample_count,
             breaching: breaching.unwrap_or(false),
             near,
-        };
-        if self.slots.len() == self.length {
-            self.pop();
-        }
-        self.slots.push_front(slot);
+            counted: self.counted,
+        });
         if matches!(comparison, Comparison::Band { .. }) {
             self.bands.push_front(point.band);
         }
-        self.count(slot);
     }
 
-    fn count(&mut self, slot: Slot) {
-        let exists = slot.breaching().is_some();
-        self.existing += usize::from(exists);
-        self.breaching += usize::from(slot.breaching);
-        self.near += usize::from(slot.near);
-        self.oldest = match self.oldest {
-            0 => usize::from(exists),
-            oldest => oldest + 1,
-        };
-    }
-
-    fn pop(&mut self) {
-        let Some(slot) = self.slots.pop_back() else {
-            return;
-        };
-        self.bands.truncate(self.slots.len());
-        self.existing -= usize::from(slot.breaching().is_some());
-        self.breaching -= usize::from(slot.breaching);
-        self.near -= usize::from(slot.near);
-        if self.oldest > self.slots.len() {
-            self.oldest = self.oldest_within(self.slots.len());
+    /// Counts the `range` newest periods.
+    fn newest(&self, range: usize) -> Counts {
+        let before = self.slots.get(range).map_or(self.gone, |slot| slot.counted);
+        Counts {
+            existing: self.counted.existing - before.existing,
+            breaching: self.counted.breaching - before.breaching,
+            near: self.counted.near - before.near,
         }
     }
 
-    /// The age of the oldest existing datapoint of the `range` newest periods; 0 if there is none.
-    fn oldest_within(&self, range: usize) -> usize {
-        let exists = |age: &usize| self.slots[age - 1].breaching().is_some();
-        (1..=range.min(self.slots.len()))
-            .rev()
-            .find(exists)
-            .unwrap_or(0)
-    }
-
-    /// Counts what an alarm with N looks at in the `range` newest periods. The work is in what lies beyond the range and
-    /// beyond the newest N existing datapoints, which is a handful however large N is.
+    /// Counts what an alarm with N looks at in the `range` newest periods.
     pub(super) fn tally(&self, range: usize, n: usize) -> Tally {
-        let beyond = self.slots.iter().skip(range);
-        let (mut existing, mut breaching) = (self.existing, self.breaching);
-        for slot in beyond {
-            existing -= usize::from(slot.breaching().is_some());
-            breaching -= usize::from(slot.breaching);
-        }
-        let mut oldest = if self.oldest <= range {
-            self.oldest
-        } else {
-            self.oldest_within(range)
-        };
-        while let Some(slot) = oldest.checked_sub(1).and_then(|k| self.slots.get(k)) {
-            let exists = slot.breaching().is_some();
-            if exists && existing <= n {
-                break;
+        let used = self.newest(range).existing.min(n);
+        let oldest = match self.newest(used).existing == used {
+            true => used,
+            false => {
+                let unused = self.counted.existing - used;
+                self.slots
+                    .partition_point(|slot| slot.counted.existing > unused)
             }
-            existing -= usize::from(exists);
-            breaching -= usize::from(slot.breaching);
-            oldest -= 1;
-        }
+        };
         Tally {
-            used: existing,
-            breaching,
+            used,
+            breaching: self.newest(oldest).breaching,
             oldest,
         }
     }
@@ -170,7 +148,7 @@ impl EvaluationRange {
     }
 
     pub(super) fn has_near(&self) -> bool {
-        self.near > 0
+        self.newest(self.slots.len()).near > 0
     }
 
     /// Whether a datapoint exists among the periods of these ages.

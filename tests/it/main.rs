@@ -9,6 +9,7 @@
 
 mod alarms;
 mod cli;
+mod conformance;
 mod e2e;
 mod examples;
 mod faults;

@@ -13,6 +13,7 @@ use super::super::history::{HistoryEvent, StateSnapshot};
 use super::super::judge::Judged;
 use super::super::reason::{Wording, of_contributors, of_returned};
 use super::super::reason_data::QueryResultsData;
+use super::super::schedule::Ranges;
 use super::super::tracked::{Kind, QueryState, Tracked, frame, wording};
 use super::super::{
     Certainty, Comparison, EvaluationState, LogAlarm, MetricAlarm, Point, PromQlAlarm, ReasonData,
@@ -46,7 +47,9 @@ impl Evaluator {
             return false;
         };
         let found = match &alarm.rule {
-            Rule::Metric(alarm) => on_insights(queries, alarm, answer, at),
+            Rule::Metric(alarm) => {
+                on_insights(queries, alarm, self.options.evaluation_range, answer, at)
+            }
             Rule::PromQl(alarm) => on_promql(queries, alarm, answer, at),
             Rule::Log(alarm) => on_log(queries, alarm, answer, at),
             Rule::Composite(_) => return false,
@@ -122,10 +125,11 @@ fn on_promql(
 fn on_insights(
     queries: &mut QueryState,
     alarm: &MetricAlarm,
+    range: Option<u32>,
     answer: &Answer,
     at: Timestamp,
 ) -> Found {
-    let range = super::super::evaluation_range(alarm.period, alarm.evaluation_periods) as usize;
+    let range = Ranges::of(alarm, range).assumed;
     let wording = wording(alarm);
     queries.points.clear();
     if let Some(points) = single(answer) {
