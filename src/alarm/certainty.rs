@@ -122,15 +122,15 @@ impl Ground<'_> {
         let Ranges {
             shortest, longest, ..
         } = self.ranges;
-        let decided = |range| decide(self.range.tally(range, self.terms.n), self.terms);
         // With N datapoints in the shortest range all are alike.
-        if shortest == longest || decided(shortest).basis.filled == 0 {
+        if shortest == longest || self.range.existing(shortest) >= self.terms.n {
             return None;
         }
         // They also are when they differ only in what is missing.
         if !self.range.exists_between(shortest + 1, longest) {
             return None;
         }
+        let decided = |range| decide(self.range.tally(range, self.terms.n), self.terms);
         let differs = |range: &usize| decided(*range).verdict.state(self.previous) != state;
         let others = (shortest..=longest).filter(differs);
         let others: Vec<u32> = others

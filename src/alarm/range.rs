@@ -123,10 +123,15 @@ impl EvaluationRange {
         }
     }
 
+    /// How many of the `range` newest periods have a datapoint.
+    pub(super) fn existing(&self, range: usize) -> usize {
+        self.newest(range).existing
+    }
+
     /// Counts what an alarm with N looks at in the `range` newest periods.
     pub(super) fn tally(&self, range: usize, n: usize) -> Tally {
-        let used = self.newest(range).existing.min(n);
-        let oldest = match self.newest(used).existing == used {
+        let used = self.existing(range).min(n);
+        let oldest = match self.existing(used) == used {
             true => used,
             false => {
                 let unused = self.counted.existing - used;

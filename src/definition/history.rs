@@ -1,6 +1,7 @@
 //! History items as DescribeAlarmHistory shows them (SPEC section 6.5).
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::alarm::{Alarm, HistoryEvent, HistoryItem, Rule, StateSnapshot};
 
@@ -34,11 +35,12 @@ struct StateUpdate<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "named as CloudWatch names them")]
 struct State<'a> {
     state_value: &'static str,
     state_reason: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state_reason_data: Option<serde_json::Value>,
+    state_reason_data: Option<Box<RawValue>>,
 }
 
 #[derive(Serialize)]
@@ -61,7 +63,7 @@ pub fn history_item(alarm: &Alarm, item: &HistoryItem) -> HistoryJson {
             Rule::Log(_) => "LogAlarm",
             Rule::Metric(_) | Rule::PromQl(_) => "MetricAlarm",
         },
-        timestamp: item.at.in_reason_data(),
+        timestamp: item.at.in_history(),
         history_item_type: item.event.kind(),
         history_summary: item.event.summary(&alarm.name),
         history_data: data(&item.event),
@@ -99,15 +101,74 @@ fn state_update(old: &StateSnapshot, new: &StateSnapshot, with_data: bool) -> St
 
 fn state(snapshot: &StateSnapshot, with_data: bool) -> State<'_> {
     let data = snapshot.reason_data.as_ref().filter(|_| with_data);
-    let value =
-        |text: String| serde_json::from_str(&text).unwrap_or(serde_json::Value::String(text));
     State {
         state_value: snapshot.state.name(),
         state_reason: &snapshot.reason,
-        state_reason_data: data.map(|data| value(reason_data(data))),
+        state_reason_data: data.and_then(|data| raw(reason_data(data))),
     }
+}
+
+/// The text as it is, if it is JSON; as a string, if it is not.
+fn raw(text: String) -> Option<Box<RawValue>> {
+    let as_string = serde_json::to_string(&text);
+    let json = RawValue::from_string(text).or_else(|_| RawValue::from_string(as_string?));
+    json.ok()
 }
 
 fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("strings and numbers are always JSON")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::alarm::{ReasonData, StateValue};
+    use crate::metric::Timestamp;
+    use std::sync::Arc;
+
+    fn item(reason_data: &str) -> HistoryJson {
+        let snapshot = |state, reason_data: Option<&str>| StateSnapshot {
+            state,
+            reason: "r".into(),
+            reason_data: reason_data.map(|data| Arc::new(ReasonData::Given(data.into()))),
+        };
+        let event = HistoryEvent::StateUpdate {
+            old: snapshot(StateValue::InsufficientData, None),
+            new: snapshot(StateValue::Alarm, Some(reason_data)),
+        };
+        let alarm = crate::definition::parse("a", crate::definition::BUILT_IN)
+            .alarms
+            .remove(0);
+        let at = Timestamp::from_milliseconds(1_500);
+        history_item(&alarm.alarm, &HistoryItem { at, event })
+    }
+
+    /// Recorded from CloudWatch (SPEC section 6.5).
+    #[test]
+    fn a_state_update_reads_as_recorded() {
+        let item = item(r#"{"version":"1.0"}"#);
+        assert_eq!(
+            serde_json::to_string(&item).unwrap(),
+            r#"{"AlarmName":"cpu-high","AlarmType":"MetricAlarm","Timestamp":"1970-01-01T00:00:01.500Z","HistoryItemType":"StateUpdate","HistorySummary":"Alarm updated from INSUFFICIENT_DATA to ALARM","HistoryData":"{\"version\":\"1.0\",\"oldState\":{\"stateValue\":\"INSUFFICIENT_DATA\",\"stateReason\":\"r\"},\"newState\":{\"stateValue\":\"ALARM\",\"stateReason\":\"r\",\"stateReasonData\":{\"version\":\"1.0\"}}}"}"#
+        );
+    }
+
+    #[test]
+    fn reason_data_that_does_not_fit_is_left_out() {
+        assert!(
+            item(&"7".repeat(3_900))
+                .history_data
+                .contains("stateReasonData")
+        );
+        assert!(
+            !item(&"7".repeat(4_090))
+                .history_data
+                .contains("stateReasonData")
+        );
+        assert!(
+            item("no JSON")
+                .history_data
+                .contains(r#""stateReasonData":"no JSON""#)
+        );
+    }
 }

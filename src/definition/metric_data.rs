@@ -99,7 +99,7 @@ impl Datum<'_> {
             None => Some(Unit::NONE),
         };
         let resolution = match node.get("StorageResolution") {
-            Some(resolution) => self.resolution(resolution, report),
+            Some(resolution) => storage_resolution(resolution, report),
             None => Some(Resolution::Standard),
         };
         let at = match node.get("Timestamp") {
@@ -114,20 +114,6 @@ impl Datum<'_> {
             at: at?,
             content: content?,
         })
-    }
-
-    fn resolution(&self, node: &Node, report: &mut Report) -> Option<Resolution> {
-        match report.integer("StorageResolution", node, 1..=60)? {
-            1 => Some(Resolution::High),
-            60 => Some(Resolution::Standard),
-            other => {
-                report.add(
-                    node.position,
-                    format!("`StorageResolution` is {other}, but must be 1 or 60"),
-                );
-                None
-            }
-        }
     }
 
     fn content(&self, report: &mut Report) -> Option<Content> {
@@ -190,6 +176,20 @@ impl Datum<'_> {
             return None;
         }
         Some(Content::Values(values.into_iter().zip(counts).collect()))
+    }
+}
+
+fn storage_resolution(node: &Node, report: &mut Report) -> Option<Resolution> {
+    match report.integer("StorageResolution", node, 1..=60)? {
+        1 => Some(Resolution::High),
+        60 => Some(Resolution::Standard),
+        other => {
+            report.add(
+                node.position,
+                format!("`StorageResolution` is {other}, but must be 1 or 60"),
+            );
+            None
+        }
     }
 }
 

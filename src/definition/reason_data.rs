@@ -7,6 +7,7 @@ use crate::metric::{Timestamp, Unit};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "named as CloudWatch names them")]
 struct Datapoints<'a> {
     version: &'static str,
     query_date: String,
@@ -57,6 +58,7 @@ struct TriggeringState {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_field_names, reason = "named as CloudWatch names them")]
 struct QueryResults {
     threshold: f64,
     query_results_to_evaluate: usize,

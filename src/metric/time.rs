@@ -79,6 +79,11 @@ impl Timestamp {
         self.utc().strftime("%A %d %B, %Y %H:%M:%S UTC").to_string()
     }
 
+    /// As the history of an alarm has them: `2014-04-09T18:59:06.442Z`.
+    pub fn in_history(self) -> String {
+        self.utc().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+    }
+
     /// As dates stand in state reason data: `2019-10-02T17:04:40.985+0000` (SPEC section 6.4).
     pub fn in_reason_data(self) -> String {
         self.utc()

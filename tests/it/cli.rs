@@ -47,7 +47,7 @@ fn every_mistake_in_every_file_is_told_and_nothing_is_started() {
         ],
         expect![[r#"
             error: a.json:1:70: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`
-            error: a.json:1:88: alarm `a`: Period must be 10, 20, 30 or a multiple of 60, but is 61
+            error: a.json:1:88: alarm `a`: Period must be 10, 20, 30 or a multiple of 60
             error: b.json:1:1: unclosed bracket '{' at line 1, column 1
             error: c.toml:1:31: `alarms`: `none.json` cannot be read: No such file or directory (os error 2)
             error: c.toml:1:44: `alarms`: no file matches `x*.json`
@@ -284,7 +284,7 @@ fn the_start_says_what_will_be_done() {
     expect![[r#"
         INFO cwbridge started version="0.1.0" metrics=http://127.0.0.1:PORT/metrics
         WARN alarm is not mirrored alarm="a" reason="this host has no metric `n m`"
-        WARN alarm is not mirrored alarm="b" reason="extended statistics are not judged yet"
+        WARN alarm is not mirrored alarm="b" reason="this host has no metric `n m`"
         INFO judging alarms mirrored=0 not_mirrored=2 first=[]
         INFO will publish to CloudWatch metrics=1 first=["CWBridge CPUUtilization {host=web-1}"] region="eu-west-1" endpoint="http://127.0.0.1:ENDPOINT" every=1m cost=about $0.74 a month (1 metric, 43800 requests)
         WARN nothing can be published; datapoints are held held=0 at_most=4096 error="there are no credentials: the credential provider was not enabled: no credentials found in chain. Attempted: Environment: the credential provider was not enabled: environment variable not set; Profile: the credential provider was not enabled; WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set; EcsContainer: the credential provider was not enabled: ECS provider not configured; Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`""#]].assert_eq(&said);

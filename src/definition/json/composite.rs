@@ -16,10 +16,14 @@ const MEMBERS: [&str; 4] = [
 pub(super) fn composite(reader: &mut Reader<'_>) -> Option<CompositeAlarm> {
     reader.unknown_members("PutCompositeAlarm", &MEMBERS);
     let rule = reader.required("AlarmRule", alarm_rule);
+    let has_suppressor = reader.has("ActionsSuppressor");
     let suppressor = suppressor(reader);
     Some(CompositeAlarm {
         rule: rule?,
-        suppressor: suppressor?,
+        suppressor: match has_suppressor {
+            true => Some(suppressor?),
+            false => None,
+        },
     })
 }
 
@@ -40,8 +44,8 @@ fn alarm_rule(report: &mut Report, what: &str, node: &Node) -> Option<AlarmRule>
     rule.ok()
 }
 
-/// The suppressor, if there is one; all its members are needed then, and none without it.
-fn suppressor(reader: &mut Reader<'_>) -> Option<Option<Suppressor>> {
+/// The suppressor; all its members are needed, and none without it.
+fn suppressor(reader: &mut Reader<'_>) -> Option<Suppressor> {
     let periods = [
         "ActionsSuppressorWaitPeriod",
         "ActionsSuppressorExtensionPeriod",
@@ -52,7 +56,7 @@ fn suppressor(reader: &mut Reader<'_>) -> Option<Option<Suppressor>> {
                 reader.refuse(member, format!("{member} requires an ActionSuppressor"));
             }
         }
-        return Some(None);
+        return None;
     }
     let alarm = reader.optional("ActionsSuppressor", Report::string);
     let [wait_period, extension_period] = periods.map(|member| {
@@ -63,9 +67,9 @@ fn suppressor(reader: &mut Reader<'_>) -> Option<Option<Suppressor>> {
             report.integer(what, node, 0..=u32::MAX - 1)
         })
     });
-    Some(Some(Suppressor {
+    Some(Suppressor {
         alarm: alarm?,
         wait_period: i64::from(wait_period?),
         extension_period: i64::from(extension_period?),
-    }))
+    })
 }

@@ -1,6 +1,6 @@
 //! Composite alarms over children whose states are set.
 
-use cwbridge::alarm::{Alarm, Events, Options, ReasonData, StateValue, alarm_name};
+use cwbridge::alarm::{Alarm, Events, Options, ReasonData, Rule, StateValue, alarm_name};
 use cwbridge::metric::{Reading, Timestamp};
 use cwbridge::pipeline::Pipeline;
 use serde_json::{Value, json};
@@ -212,68 +212,26 @@ const SETTLING: i64 = 86_400;
 
 pub(super) fn suppression(case: &Case) -> Differences {
     let composite = case.alarm();
-    let cwbridge::alarm::Rule::Composite(rule) = &composite.rule else {
+    let Rule::Composite(rule) = &composite.rule else {
         panic!("not composite")
     };
-    let child = rule.rule.children()[0].name().to_owned();
-    let suppressor = alarm_name(&rule.suppressor.as_ref().unwrap().alarm).to_owned();
-    let base = time(START);
-    let initial = |who: &str| {
-        case.get("initial")[who]
-            .as_str()
-            .map_or(StateValue::Ok, state)
-    };
-    let quiet = vec![
-        (child.clone(), initial("composite")),
-        (suppressor.clone(), StateValue::Ok),
-    ];
-    let mut world = World::new(case, &quiet, base - SETTLING);
-    world.look(base - SETTLING);
-    world.look(base - SETTLING / 2);
-    world.set(&suppressor, initial("suppressor"), base - SETTLING / 2);
-    world.look(base - 1);
+    let suppressor = rule.suppressor.as_ref().unwrap();
+    let mut stage = Stage::new(
+        case,
+        rule.rule.children()[0].name(),
+        alarm_name(&suppressor.alarm),
+    );
     let last = case
         .list("events")
         .iter()
         .filter_map(|event| event["t"].as_i64())
-        .max()
-        .unwrap_or(0);
-    let settled = rule
-        .suppressor
-        .as_ref()
-        .map_or(0, |it| it.wait_period + it.extension_period);
-    let (mut actions, mut withheld) = (Vec::new(), Vec::new());
-    for t in 0..=last + settled + 2 {
-        let at = base + t;
-        let mut events = Events::default();
-        let mut add = |mut new: Events| events.actions.append(&mut new.actions);
-        for event in case
-            .list("events")
-            .iter()
-            .filter(|event| event["t"].as_i64() == Some(t))
-        {
-            for (who, name) in [("suppressor", &suppressor), ("composite", &child)] {
-                if let Some(to) = event[who].as_str() {
-                    add(world.set(name, state(to), at));
-                }
-            }
-        }
-        add(world.look(at));
-        let own = events
-            .actions
-            .iter()
-            .filter(|run| run.alarm.name == composite.name);
-        actions.extend(own.map(|run| json!({"t": run.at - base, "state": run.state.name()})));
-        note(
-            &mut withheld,
-            world
-                .status()
-                .suppressed_by
-                .map(|(by, since)| (by.name(), since - base)),
-            t,
-        );
+        .max();
+    let settled = suppressor.wait_period + suppressor.extension_period;
+    for t in 0..=last.unwrap_or(0) + settled + 2 {
+        stage.second(case, t);
     }
-    let withheld: Vec<Value> = withheld
+    let withheld: Vec<Value> = stage
+        .withheld
         .into_iter()
         .map(|Withheld { value, from, to }| json!({"from": from, "to": to, "value": value}))
         .collect();
@@ -281,7 +239,7 @@ pub(super) fn suppression(case: &Case) -> Differences {
     differences.extend(same(
         "actions",
         case.get("expected_action_times"),
-        &actions.into(),
+        &stage.actions.into(),
     ));
     if case.has("expected_suppressed_by") {
         differences.extend(same(
@@ -291,6 +249,74 @@ pub(super) fn suppression(case: &Case) -> Differences {
         ));
     }
     differences
+}
+
+/// A composite alarm that follows one child, and its suppressor, second by second.
+struct Stage {
+    world: World,
+    child: String,
+    suppressor: String,
+    base: Timestamp,
+    actions: Vec<Value>,
+    withheld: Vec<Withheld>,
+}
+
+impl Stage {
+    fn new(case: &Case, child: &str, suppressor: &str) -> Self {
+        let base = time(START);
+        let initial = |who: &str| {
+            case.get("initial")[who]
+                .as_str()
+                .map_or(StateValue::Ok, state)
+        };
+        let quiet = [
+            (child.to_owned(), initial("composite")),
+            (suppressor.to_owned(), StateValue::Ok),
+        ];
+        let mut world = World::new(case, &quiet, base - SETTLING);
+        world.look(base - SETTLING);
+        world.look(base - SETTLING / 2);
+        world.set(suppressor, initial("suppressor"), base - SETTLING / 2);
+        world.look(base - 1);
+        Self {
+            world,
+            child: child.to_owned(),
+            suppressor: suppressor.to_owned(),
+            base,
+            actions: Vec::new(),
+            withheld: Vec::new(),
+        }
+    }
+
+    /// Carries out the events of the second `t`, and notes what followed.
+    fn second(&mut self, case: &Case, t: i64) {
+        let at = self.base + t;
+        let mut runs = Vec::new();
+        for event in case
+            .list("events")
+            .iter()
+            .filter(|event| event["t"].as_i64() == Some(t))
+        {
+            for (who, name) in [("suppressor", &self.suppressor), ("composite", &self.child)] {
+                if let Some(to) = event[who].as_str() {
+                    runs.append(&mut self.world.set(name, state(to), at).actions);
+                }
+            }
+        }
+        runs.append(&mut self.world.look(at).actions);
+        let own = runs
+            .iter()
+            .filter(|run| run.alarm.name == self.world.composite.name);
+        let base = self.base;
+        self.actions
+            .extend(own.map(|run| json!({"t": run.at - base, "state": run.state.name()})));
+        let now = self.world.status().suppressed_by;
+        note(
+            &mut self.withheld,
+            now.map(|(by, since)| (by.name(), since - base)),
+            t,
+        );
+    }
 }
 
 /// What withheld the actions, from one second to another.

@@ -345,65 +345,25 @@ pub(super) fn promql(case: &Case) -> Differences {
 /// Metrics Insights with several series. States that contributors had before are brought about by datapoints.
 pub(super) fn insights(case: &Case) -> Differences {
     let alarm = case.alarm();
-    let Rule::Metric(rule) = &alarm.rule else {
-        panic!("not on a metric")
-    };
     let at = time(NOON);
     let mut pipeline = new_pipeline(&alarm, None, range(case), at);
-    let value = |state: &Value| match (&rule.comparison, state.as_str() == Some("ALARM")) {
-        (
-            Comparison::Threshold {
-                operator,
-                threshold,
-            },
-            breaching,
-        ) => {
-            let values = [threshold - 1.0, threshold + 1.0];
-            values
-                .into_iter()
-                .find(|value| operator.is_breaching(*value, *threshold) == breaching)
-        }
-        (Comparison::Band { .. }, _) => None,
-    };
-    let before: BTreeMap<String, Vec<Point>> = case
-        .get("previous_contributors")
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, state)| {
-            (
-                name.clone(),
-                vec![point(at - 120, value(state)); rule.evaluation_periods as usize],
-            )
-        })
-        .collect();
+    let before = contributors_before(case, &alarm, at - 120);
     if !before.is_empty() {
-        pipeline
-            .answer(&alarm.name, &Answer { series: before }, at - 60)
-            .unwrap();
+        let answer = Answer { series: before };
+        pipeline.answer(&alarm.name, &answer, at - 60).unwrap();
     }
     if let Some(previous) = case.previous_states()[0] {
         pipeline
             .set_state(&alarm.name, previous, "before", None, at - 60)
             .unwrap();
     }
-    let series = case
-        .get("series")
-        .as_object()
-        .into_iter()
-        .flatten()
-        .map(|(name, values)| {
-            let values = numbers(values);
-            let starts = starts(&alarm, at, values.len());
-            (
-                name.clone(),
-                starts
-                    .into_iter()
-                    .zip(values)
-                    .map(|(start, value)| point(start, value))
-                    .collect(),
-            )
-        });
+    let given = case.get("series").as_object().into_iter().flatten();
+    let series = given.map(|(name, values)| {
+        let values = numbers(values);
+        let starts = starts(&alarm, at, values.len()).into_iter();
+        let points = starts.zip(values).map(|(start, value)| point(start, value));
+        (name.clone(), points.collect())
+    });
     let answer = Answer {
         series: series.collect(),
     };
@@ -412,20 +372,47 @@ pub(super) fn insights(case: &Case) -> Differences {
     let mut differences = states(case, &status, None);
     differences.extend(contributors(case.get("expected_contributors"), &status));
     differences.extend(reasons(case, &status));
-    for (name, expected) in case
-        .get("expected_contributor_reason")
-        .as_object()
-        .into_iter()
-        .flatten()
-    {
-        let got = vanished_or_known(&status, name);
-        differences.extend(same(
-            &format!("reason of {name}"),
-            &expected.as_str().unwrap(),
-            &got.1.as_str(),
-        ));
+    let expected = case.get("expected_contributor_reason").as_object();
+    for (name, expected) in expected.into_iter().flatten() {
+        let got = vanished_or_known(&status, name).1;
+        let what = format!("reason of {name}");
+        differences.extend(same(&what, &expected.as_str().unwrap(), &got.as_str()));
     }
     differences
+}
+
+/// Datapoints that put every contributor into the state it had before.
+fn contributors_before(
+    case: &Case,
+    alarm: &Alarm,
+    start: Timestamp,
+) -> BTreeMap<String, Vec<Point>> {
+    let Rule::Metric(rule) = &alarm.rule else {
+        panic!("not on a metric")
+    };
+    let value = |breaching: bool| match &rule.comparison {
+        Comparison::Threshold {
+            operator,
+            threshold,
+        } => {
+            let values = [threshold - 1.0, threshold + 1.0];
+            let fits = |value: &f64| operator.is_breaching(*value, *threshold) == breaching;
+            values.into_iter().find(fits)
+        }
+        Comparison::Band { .. } => None,
+    };
+    let before = case.get("previous_contributors").as_object();
+    let point = |state: &Value| point(start, value(state.as_str() == Some("ALARM")));
+    before
+        .into_iter()
+        .flatten()
+        .map(|(name, state)| {
+            (
+                name.clone(),
+                vec![point(state); rule.evaluation_periods as usize],
+            )
+        })
+        .collect()
 }
 
 fn contributors(expected: &Value, status: &Status) -> Differences {
