@@ -75,6 +75,7 @@ impl Drive {
         judge.pipeline.set_alarms(prepared.alarms, first.at);
         judge.pipeline.set_mute_rules(prepared.mute_rules, first.at);
         judge.statuses = judge.pipeline.statuses().into();
+        tell_unforeseen(&judge.statuses);
         judge.step(first);
         for look in waiting {
             judge.step(look);
@@ -141,7 +142,9 @@ impl Judge {
         }
         self.publish(datapoints);
         if evaluated > 0 {
-            self.statuses = self.pipeline.statuses().into();
+            let statuses: Arc<[Arc<Status>]> = self.pipeline.statuses().into();
+            tell_mirroring(&self.statuses, &statuses);
+            self.statuses = statuses;
         }
         self.drive.show(look, Some(Arc::clone(&self.statuses)));
     }
@@ -191,6 +194,27 @@ fn log(
             warn!(alarm, %from, %to, %at, certainty, reason, "alarm changed state");
         }
         _ => info!(alarm, %from, %to, %at, certainty, reason, "alarm changed state"),
+    }
+}
+
+/// Alarms that cannot be judged for what others are, which was not known when they were announced.
+fn tell_unforeseen(statuses: &[Arc<Status>]) {
+    for status in statuses {
+        if let (None, Some(reason)) = (status.alarm.not_mirrored(), &status.not_mirrored) {
+            warn!(alarm = status.alarm.name, reason, "alarm is not mirrored");
+        }
+    }
+}
+
+/// Alarms that came to be judged, or to be judged no longer. The lists hold the same alarms in the same order.
+fn tell_mirroring(before: &[Arc<Status>], now: &[Arc<Status>]) {
+    for (before, now) in before.iter().zip(now) {
+        let alarm = &now.alarm.name;
+        match (&before.not_mirrored, &now.not_mirrored) {
+            (None, Some(reason)) => warn!(alarm, reason, "alarm is no longer mirrored"),
+            (Some(_), None) => info!(alarm, "alarm is mirrored"),
+            _ => {}
+        }
     }
 }
 

@@ -155,7 +155,7 @@ impl Evaluator {
         if self.next_due.is_none_or(|due| due > now) {
             return 0;
         }
-        let mut evaluated = 0;
+        let mut evaluated = self.evaluate_new_composites(now, events);
         for place in 0..self.alarms.len() {
             let tracked = &mut self.alarms[place];
             let is_due = tracked.due.is_some_and(|due| due <= now);
@@ -164,12 +164,15 @@ impl Evaluator {
             }
             evaluated += 1;
             tracked.schedule_after(now, &self.options);
-            match tracked.judge(store, now, watched_since) {
+            let was_mirrored = tracked.not_mirrored.is_none();
+            let transition = tracked.judge(store, now, watched_since);
+            let turned = was_mirrored != tracked.not_mirrored.is_none();
+            match transition {
                 Some(transition) => self.changed(place, transition, events),
+                None if turned => self.turned(place, now, events),
                 None => self.repeat_actions(place, now, events),
             }
         }
-        evaluated += self.evaluate_new_composites(now, events);
         self.release_actions(now, events);
         self.find_next_due();
         evaluated
@@ -182,7 +185,8 @@ impl Evaluator {
             let (Rule::Metric(alarm), Some(due)) = (&tracked.alarm.rule, tracked.due) else {
                 continue;
             };
-            if due > quiet_since + tracked.reach() + Resolution::Basic.seconds() {
+            let quiet = quiet_since + tracked.reach() + Resolution::Basic.seconds();
+            if due > quiet && !tracked.warms_up() {
                 let end = window_end(alarm, now);
                 tracked.due = Some(due.max(self.options.first(end, 1)));
             }
@@ -221,10 +225,36 @@ impl Evaluator {
     pub(super) fn changed(&mut self, place: usize, transition: Transition, events: &mut Events) {
         let mut pending = Pending::default();
         self.take(place, transition, &mut pending, events);
+        self.follow(pending, events);
+    }
+
+    /// An alarm came to be judged, or to be judged no longer: whatever follows it may be known now, or unknown.
+    pub(super) fn turned(&mut self, place: usize, at: Timestamp, events: &mut Events) {
+        let mut pending = Pending::default();
+        let from = self.alarms[place].state;
+        self.await_parents(Changed { place, from, at }, &mut pending);
+        self.follow(pending, events);
+    }
+
+    /// Judges composite alarms, children before parents, until none is left to be judged.
+    fn follow(&mut self, mut pending: Pending, events: &mut Events) {
         while let Some((rank, children)) = pending.0.pop_first() {
             let parent = self.graph.order[rank];
-            if let Some(transition) = self.follow_children(parent, &children) {
-                self.take(parent, transition, &mut pending, events);
+            let was_mirrored = self.alarms[parent].not_mirrored.is_none();
+            let transition = self.follow_children(parent, &children);
+            let tracked = &self.alarms[parent];
+            let turned = was_mirrored != tracked.not_mirrored.is_none();
+            match (transition, children.last()) {
+                (Some(transition), _) => self.take(parent, transition, &mut pending, events),
+                (None, Some(last)) if turned => {
+                    let changed = Changed {
+                        place: parent,
+                        from: tracked.state,
+                        at: last.at,
+                    };
+                    self.await_parents(changed, &mut pending);
+                }
+                (None, _) => {}
             }
         }
     }
@@ -243,13 +273,15 @@ impl Evaluator {
         if from == StateValue::Alarm || to == StateValue::Alarm {
             self.tell_suppressed(place, to == StateValue::Alarm, at);
         }
-        for parent in &self.graph.parents[place] {
+        self.await_parents(Changed { place, from, at }, pending);
+    }
+
+    /// The composite alarms that follow an alarm are to be judged; not those that are new and will be all the same.
+    fn await_parents(&self, changed: Changed, pending: &mut Pending) {
+        let parents = self.graph.parents[changed.place].iter();
+        for parent in parents.filter(|parent| self.alarms[**parent].due.is_none()) {
             if let Some(rank) = self.graph.rank[*parent] {
-                pending
-                    .0
-                    .entry(rank)
-                    .or_default()
-                    .push(Changed { place, from, at });
+                pending.0.entry(rank).or_default().push(changed);
             }
         }
     }

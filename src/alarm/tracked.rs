@@ -175,6 +175,10 @@ impl Tracked {
         false
     }
 
+    pub(super) fn warms_up(&self) -> bool {
+        self.warm_up_until.is_some()
+    }
+
     fn enough_data_at(&self, store: &DatapointStore) -> Option<Timestamp> {
         let (Rule::Metric(alarm), Kind::Metric(judge)) = (&self.alarm.rule, &self.kind) else {
             return None;

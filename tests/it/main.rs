@@ -17,5 +17,6 @@ mod conformance;
 mod e2e;
 mod examples;
 mod faults;
+mod judging;
 mod tidy;
 mod world;

@@ -54,7 +54,7 @@ impl Evaluator {
             Rule::Log(alarm) => on_log(queries, alarm, answer, at),
             Rule::Composite(_) => return false,
         };
-        tracked.not_mirrored = None;
+        let turned = tracked.not_mirrored.take().is_some();
         let partial = answer.series.len() > CONTRIBUTORS_MAX;
         tracked.evaluation_state = partial.then_some(EvaluationState::PartialData);
         remember(tracked, found.changed, at);
@@ -64,10 +64,12 @@ impl Evaluator {
             decision: found.decision,
             certainty: found.certainty,
         };
-        if let Some(transition) = tracked.found(judged, found.reason) {
-            self.changed(place, transition, events);
-            self.release_actions(at, events);
+        match tracked.found(judged, found.reason) {
+            Some(transition) => self.changed(place, transition, events),
+            None if turned => self.turned(place, at, events),
+            None => {}
         }
+        self.release_actions(at, events);
         if let Kind::Queries(queries) = &mut self.alarms[place].kind {
             queries.contributors.forget_vanished();
         }

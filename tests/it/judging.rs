@@ -1,0 +1,703 @@
+//! Every kind of alarm, judged over time: definitions and values in, transitions and actions out.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use cwbridge::alarm::{Account, Answer, Events, MuteRule, Point, Rule, Status, band_metrics};
+use cwbridge::definition::parse_in;
+use cwbridge::metric::{Content, Metric, Reading, Resolution, Sample, Timestamp, Unit};
+use cwbridge::pipeline::Pipeline;
+use expect_test::{Expect, expect};
+
+/// Midnight before a Monday.
+const START: i64 = 1_767_571_200;
+
+/// Alarms on one pipeline, and what they have done so far.
+struct Play {
+    pipeline: Pipeline,
+    start: Timestamp,
+    written: String,
+}
+
+impl Play {
+    /// The alarms are created at `start`. What was before is known to have been nothing.
+    fn at(start: i64, alarms: &[&str]) -> Self {
+        let mut pipeline = Pipeline::default();
+        let start = Timestamp::from_seconds(start);
+        pipeline.advance(&Reading {
+            at: start - 15 * 86_400,
+            samples: vec![],
+        });
+        let parsed = parse_in(
+            "alarms.json",
+            &format!("[{}]", alarms.join(",")),
+            &Account::default(),
+        );
+        assert_eq!(parsed.findings, []);
+        pipeline.set_alarms(
+            parsed
+                .alarms
+                .into_iter()
+                .map(|definition| definition.alarm)
+                .collect(),
+            start,
+        );
+        pipeline.set_mute_rules(parsed.mute_rules, start);
+        Self {
+            pipeline,
+            start,
+            written: String::new(),
+        }
+    }
+
+    fn new(alarms: &[&str]) -> Self {
+        Self::at(START, alarms)
+    }
+
+    /// One value of the metric `n NAME` every `every` seconds from `from` seconds on, `_` for none; the last one is complete
+    /// at the end.
+    fn values(&mut self, name: &str, from: i64, every: i64, values: &str) -> &mut Self {
+        let metric = Arc::new(Metric::new("n", name, vec![]));
+        let values: Vec<&str> = values.split(' ').collect();
+        for (i, value) in values.iter().enumerate() {
+            let at = self.start + from + i as i64 * every;
+            let samples = value
+                .parse()
+                .map(|value| sample(&metric, at, value))
+                .into_iter();
+            self.look(Reading {
+                at,
+                samples: samples.collect(),
+            });
+        }
+        self.until(from + values.len() as i64 * every)
+    }
+
+    fn until(&mut self, seconds: i64) -> &mut Self {
+        self.look(Reading {
+            at: self.start + seconds,
+            samples: vec![],
+        });
+        self
+    }
+
+    fn look(&mut self, reading: Reading) {
+        let events = self.pipeline.advance(&reading).events;
+        self.write(&events);
+    }
+
+    fn write(&mut self, events: &Events) {
+        for transition in &events.transitions {
+            let (minute, alarm) = ((transition.at - self.start) / 60, &transition.alarm.name);
+            let (from, to, certainty) =
+                (transition.from, transition.to, transition.certainty.name());
+            writeln!(
+                self.written,
+                "{minute}m {alarm} {from} -> {to} ({certainty})"
+            )
+            .unwrap();
+        }
+        for run in &events.actions {
+            let (minute, alarm) = ((run.at - self.start) / 60, &run.alarm.name);
+            if !run.alarm.actions.of(run.state).is_empty() {
+                writeln!(
+                    self.written,
+                    "{minute}m {alarm} runs {} actions ({:?})",
+                    run.state, run.occasion
+                )
+                .unwrap();
+            }
+        }
+    }
+
+    #[track_caller]
+    fn check(&self, expected: Expect) {
+        expected.assert_eq(&self.written);
+    }
+
+    fn status(&self, name: &str) -> Status {
+        self.pipeline.status(name).unwrap()
+    }
+}
+
+fn sample(metric: &Arc<Metric>, at: Timestamp, value: f64) -> Sample {
+    Sample {
+        metric: Arc::clone(metric),
+        unit: Unit::NONE,
+        resolution: Resolution::Standard,
+        at,
+        content: Content::Value(value),
+    }
+}
+
+/// Average of a minute above 50, once, missing data not breaching; and whatever else is given.
+fn above_50(name: &str, metric: &str, others: &str) -> String {
+    format!(
+        r#"{{"AlarmName": "{name}", "Namespace": "n", "MetricName": "{metric}", "Statistic": "Average", "Period": 60, "EvaluationPeriods": 1,
+             "TreatMissingData": "notBreaching", "ComparisonOperator": "GreaterThanThreshold", "Threshold": 50{others}}}"#
+    )
+}
+
+fn composite(name: &str, rule: &str, others: &str) -> String {
+    format!(r#"{{"AlarmName": "{name}", "AlarmRule": "{rule}"{others}}}"#)
+}
+
+const SNS: &str = "arn:aws:sns:us-east-1:1:t";
+
+fn actions() -> String {
+    format!(r#", "AlarmActions": ["{SNS}"], "OKActions": ["{SNS}"]"#)
+}
+
+#[test]
+fn a_composite_alarm_changes_with_its_child() {
+    let mut play = Play::new(&[
+        &composite("both", "ALARM(a) AND ALARM(b)", ""),
+        &above_50("a", "x", ""),
+        &above_50("b", "y", ""),
+    ]);
+    play.values("x", 0, 60, "10 90 90")
+        .values("y", 180, 60, "90 90")
+        .values("x", 300, 60, "10");
+    play.check(expect![[r#"
+        0m both INSUFFICIENT_DATA -> OK (history incomplete)
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        1m b INSUFFICIENT_DATA -> OK (determined)
+        2m a OK -> ALARM (determined)
+        4m b OK -> ALARM (determined)
+        4m both OK -> ALARM (determined)
+        6m a ALARM -> OK (determined)
+        6m both ALARM -> OK (determined)
+    "#]]);
+    expect![
+        "arn:aws:cloudwatch:::alarm:a transitioned to OK at Monday 05 January, 2026 00:06:00 UTC"
+    ]
+    .assert_eq(&play.status("both").reason);
+}
+
+/// What follows the same alarm on two ways is judged after both.
+#[test]
+fn children_are_judged_before_their_parents_in_whatever_order_they_are_defined() {
+    let alarms = [
+        composite("never", "ALARM(left) AND NOT ALARM(right)", ""),
+        composite("right", "ALARM(left)", ""),
+        composite("left", "ALARM(a)", ""),
+        above_50("a", "x", ""),
+    ];
+    let alarms: Vec<&str> = alarms.iter().map(String::as_str).collect();
+    let mut play = Play::new(&alarms);
+    play.values("x", 0, 60, "10 90 10");
+    play.check(expect![[r#"
+        0m left INSUFFICIENT_DATA -> OK (history incomplete)
+        0m right INSUFFICIENT_DATA -> OK (history incomplete)
+        0m never INSUFFICIENT_DATA -> OK (history incomplete)
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        2m a OK -> ALARM (determined)
+        2m left OK -> ALARM (determined)
+        2m right OK -> ALARM (determined)
+        3m a ALARM -> OK (determined)
+        3m left ALARM -> OK (determined)
+        3m right ALARM -> OK (determined)
+    "#]]);
+}
+
+#[test]
+fn alarms_that_follow_themselves_are_not_judged_and_what_does_not_need_them_is() {
+    let alarms = [
+        composite("one", "ALARM(two) OR ALARM(a)", ""),
+        composite("two", "NOT ALARM(one)", ""),
+        composite("either", "ALARM(one) OR ALARM(a)", ""),
+        above_50("a", "x", ""),
+    ];
+    let alarms: Vec<&str> = alarms.iter().map(String::as_str).collect();
+    let mut play = Play::new(&alarms);
+    play.values("x", 0, 60, "10 90 10");
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        2m a OK -> ALARM (determined)
+        2m either INSUFFICIENT_DATA -> ALARM (history incomplete)
+        3m a ALARM -> OK (determined)
+    "#]]);
+    let reasons: Vec<String> = play
+        .pipeline
+        .statuses()
+        .iter()
+        .filter_map(|status| status.not_mirrored.clone())
+        .collect();
+    expect![[r#"
+        [
+            "its alarm rule follows itself: `one` → `two` → `one`",
+            "its alarm rule follows itself: `one` → `two` → `one`",
+            "it depends on alarm `one`, which is not judged here",
+        ]
+    "#]]
+    .assert_debug_eq(&reasons);
+}
+
+#[test]
+fn a_child_that_is_not_here_leaves_open_what_depends_on_it() {
+    let mut play = Play::new(&[
+        &composite("c", "ALARM(a) OR ALARM(elsewhere)", ""),
+        &above_50("a", "x", ""),
+    ]);
+    play.values("x", 0, 60, "10");
+    let why = play.status("c").not_mirrored;
+    expect![[r#"
+        Some(
+            "it depends on alarm `elsewhere`, which is not judged here",
+        )
+    "#]]
+    .assert_debug_eq(&why);
+    play.values("x", 60, 60, "90");
+    assert_eq!(play.status("c").not_mirrored, None);
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        2m a OK -> ALARM (determined)
+        2m c INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+}
+
+/// A metric that comes in two units can no longer be judged, and neither can what follows the alarm.
+#[test]
+fn what_follows_an_alarm_that_is_no_longer_judged_is_not_judged_either() {
+    let mut play = Play::new(&[
+        &above_50("a", "x", ""),
+        &composite("c", "ALARM(a)", ""),
+        &composite("d", "NOT ALARM(c)", ""),
+    ]);
+    play.values("x", 0, 60, "90 90");
+    let metric = Arc::new(Metric::new("n", "x", vec![]));
+    let at = play.start + 120;
+    let percent = Sample {
+        unit: Unit::PERCENT,
+        ..sample(&metric, at, 1.0)
+    };
+    play.look(Reading {
+        at,
+        samples: vec![percent],
+    });
+    play.until(180);
+    let why = |play: &Play, name: &str| play.status(name).not_mirrored;
+    expect![[r#"
+        [
+            Some(
+                "`n x` has samples in several units (`None`, `Percent`) and the alarm sets no `Unit`",
+            ),
+            Some(
+                "it depends on alarm `a`, which is not judged here",
+            ),
+            Some(
+                "it depends on alarm `c`, which is not judged here",
+            ),
+        ]
+    "#]].assert_debug_eq(&["a", "c", "d"].map(|name| why(&play, name)));
+    play.until(3_600);
+    assert_eq!(
+        ["a", "c", "d"].map(|name| why(&play, name)),
+        [None, None, None]
+    );
+}
+
+#[test]
+fn a_replaced_rule_is_judged_at_once() {
+    let alarms = [composite("c", "FALSE", ""), above_50("a", "x", "")];
+    let mut play = Play::new(&[&alarms[0], &alarms[1]]);
+    play.values("x", 0, 60, "90");
+    let parsed = parse_in(
+        "a",
+        &format!("[{},{}]", composite("c", "ALARM(a)", ""), alarms[1]),
+        &Account::default(),
+    );
+    let at = play.start + 90;
+    play.pipeline.set_alarms(
+        parsed
+            .alarms
+            .into_iter()
+            .map(|definition| definition.alarm)
+            .collect(),
+        at,
+    );
+    play.until(91);
+    play.check(expect![[r#"
+        0m c INSUFFICIENT_DATA -> OK (determined)
+        1m a INSUFFICIENT_DATA -> ALARM (determined)
+        1m c OK -> ALARM (determined)
+    "#]]);
+    expect!["arn:aws:cloudwatch:::alarm:c was updated and its alarm rule evaluates to ALARM"]
+        .assert_eq(&play.status("c").reason);
+}
+
+fn mute_rule(expression: &str, duration: &str) -> String {
+    format!(
+        r#"{{"Name": "r", "MuteTargets": {{"AlarmNames": ["a"]}}, "Rule": {{"Schedule": {{"Expression": "{expression}", "Duration": "{duration}"}}}}}}"#
+    )
+}
+
+/// Muted from 00:02 to 00:06: the state changes, what it would do is done at the end if the state is still that one.
+#[test]
+fn a_mute_rule_withholds_actions_until_its_window_ends() {
+    let alarms = [
+        above_50("a", "x", &actions()),
+        above_50("b", "x", &actions()),
+        mute_rule("cron(2 0 * * *)", "PT4M"),
+    ];
+    let mut play = Play::new(&[&alarms[0], &alarms[1], &alarms[2]]);
+    play.values("x", 0, 60, "10 90 90");
+    assert_eq!(play.status("a").muted_until, Some(play.start + 360));
+    play.values("x", 180, 60, "90 90 90 10");
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        1m b INSUFFICIENT_DATA -> OK (determined)
+        1m a runs OK actions (StateChange)
+        1m b runs OK actions (StateChange)
+        2m a OK -> ALARM (determined)
+        2m b OK -> ALARM (determined)
+        2m b runs ALARM actions (StateChange)
+        6m a runs ALARM actions (MuteWindowEnd)
+        7m a ALARM -> OK (determined)
+        7m b ALARM -> OK (determined)
+        7m a runs OK actions (StateChange)
+        7m b runs OK actions (StateChange)
+    "#]]);
+}
+
+#[test]
+fn at_the_end_of_a_mute_window_the_state_of_then_acts() {
+    let alarms = [
+        above_50("a", "x", &actions()),
+        mute_rule("at(2026-01-05T00:02)", "PT2M"),
+    ];
+    let mut play = Play::new(&[&alarms[0], &alarms[1]]);
+    play.values("x", 0, 60, "10 90 10 10 90 90");
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        1m a runs OK actions (StateChange)
+        2m a OK -> ALARM (determined)
+        3m a ALARM -> OK (determined)
+        4m a runs OK actions (MuteWindowEnd)
+        5m a OK -> ALARM (determined)
+        5m a runs ALARM actions (StateChange)
+    "#]]);
+}
+
+#[test]
+fn without_its_mute_rule_an_alarm_acts_at_once() {
+    let alarms = [
+        above_50("a", "x", &actions()),
+        mute_rule("cron(* * * * *)", "P1D"),
+    ];
+    let mut play = Play::new(&[&alarms[0], &alarms[1]]);
+    play.values("x", 0, 60, "90");
+    let none: Vec<MuteRule> = vec![];
+    let at = play.start + 70;
+    play.pipeline.set_mute_rules(none, at);
+    play.until(71);
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> ALARM (determined)
+        1m a runs ALARM actions (MuteWindowEnd)
+    "#]]);
+}
+
+#[test]
+fn switched_off_actions_are_never_caught_up_on() {
+    let off = format!("{}, \"ActionsEnabled\": false", actions());
+    let mut play = Play::new(&[&above_50("a", "x", &off)]);
+    play.values("x", 0, 60, "90 90 10");
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> ALARM (determined)
+        3m a ALARM -> OK (determined)
+    "#]]);
+}
+
+#[test]
+fn auto_scaling_is_told_every_minute_while_the_state_lasts() {
+    let scale = r#", "AlarmActions": ["arn:aws:autoscaling:us-east-1:1:scalingPolicy:i:autoScalingGroupName/g:policyName/p"]"#;
+    let mut play = Play::new(&[&above_50("a", "x", scale)]);
+    play.values("x", 0, 60, "10 90 90 90 10");
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        2m a OK -> ALARM (determined)
+        2m a runs ALARM actions (StateChange)
+        3m a runs ALARM actions (Repeat)
+        4m a runs ALARM actions (Repeat)
+        5m a ALARM -> OK (determined)
+    "#]]);
+}
+
+/// The day of the spring change has 23 hours in Berlin, and is judged when it is over there.
+#[test]
+fn a_day_on_the_wall_clock_ends_at_midnight_there() {
+    let others = r#", "EvaluationWindow": {"WallClockWindow": {"Timezone": "Europe/Berlin"}}"#;
+    let alarm = above_50("a", "x", others)
+        .replace("\"Period\": 60", "\"Period\": 86400")
+        .replace("Average", "Sum");
+    // Saturday 2026-03-28, 23:00 UTC is Sunday's beginning.
+    let mut play = Play::at(1_774_738_800, &[&alarm]);
+    let hours = ["1"; 30].join(" ");
+    play.values("x", 0, 3_600, &hours);
+    let evaluation = play.status("a").evaluation.unwrap();
+    assert_eq!(
+        evaluation.points[0].value,
+        Some(23.0),
+        "one value in each of 23 hours"
+    );
+    assert_eq!(
+        evaluation.points.len(),
+        1,
+        "no more than N periods are looked at"
+    );
+    assert_eq!(evaluation.end, play.start + 23 * 3_600);
+}
+
+#[test]
+fn an_alarm_over_more_than_a_day_is_judged_at_full_hours() {
+    let alarm = above_50("a", "x", "").replace(
+        "\"Period\": 60, \"EvaluationPeriods\": 1",
+        "\"Period\": 3600, \"EvaluationPeriods\": 25, \"DatapointsToAlarm\": 1",
+    );
+    let mut play = Play::new(&[&alarm]);
+    play.values("x", 1_800, 60, "90");
+    assert_eq!(play.status("a").evaluation, None);
+    play.until(3 * 3_600);
+    play.check(expect![[r#"
+        60m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+}
+
+#[test]
+fn a_new_alarm_warms_up_until_it_has_seen_enough() {
+    let with = |others: &str| {
+        let warm_up =
+            format!(r#", "WarmUpConfiguration": {{"WarmUpPeriodDurationInMinutes": 60{others}}}"#);
+        above_50("a", "x", &warm_up).replace("\"EvaluationPeriods\": 1", "\"EvaluationPeriods\": 3")
+    };
+    let values = ["90"; 70].join(" ");
+    let mut early = Play::new(&[&with("")]);
+    early.values("x", 240, 60, &values);
+    early.check(expect![[r#"
+        7m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+    let mut late = Play::new(&[&with(
+        r#", "OnlyStartEvaluatingAfterWarmUpPeriodEnds": true"#,
+    )]);
+    late.values("x", 240, 60, &values);
+    late.check(expect![[r#"
+        60m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+    let mut silent = Play::new(&[&with("")]);
+    silent.until(3_700);
+    silent.check(expect![[r#"
+        60m a INSUFFICIENT_DATA -> OK (determined)
+    "#]]);
+}
+
+const BAND: &str = r#"{"AlarmName": "a", "EvaluationPeriods": 1, "ThresholdMetricId": "ad1", "ComparisonOperator": "LessThanLowerOrGreaterThanUpperThreshold", "Metrics": [
+    {"Id": "m1", "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "x"}, "Period": 60, "Stat": "Average"}},
+    {"Id": "ad1", "Expression": "ANOMALY_DETECTION_BAND(m1, 2)"}]}"#;
+
+#[test]
+fn an_alarm_on_a_band_is_judged_when_the_band_is_supplied() {
+    let mut play = Play::new(&[BAND]);
+    play.values("x", 0, 60, "10 90");
+    expect![[r#"
+        Some(
+            "anomaly detection needs a model that only CloudWatch has",
+        )
+    "#]]
+    .assert_debug_eq(&play.status("a").not_mirrored);
+    let bounds = band_metrics("a").map(Arc::new);
+    for (minute, (lower, upper)) in [(5.0, 20.0), (5.0, 20.0), (95.0, 99.0)]
+        .into_iter()
+        .enumerate()
+    {
+        let at = play.start + 120 + minute as i64 * 60;
+        let metric = Arc::new(Metric::new("n", "x", vec![]));
+        let samples = vec![
+            sample(&metric, at, 90.0 - 80.0 * f64::from(minute == 0)),
+            sample(&bounds[0], at, lower),
+            sample(&bounds[1], at, upper),
+        ];
+        play.look(Reading { at, samples });
+    }
+    play.until(300);
+    play.check(expect![[r#"
+        3m a INSUFFICIENT_DATA -> OK (determined)
+        4m a OK -> ALARM (determined)
+    "#]]);
+    expect!["Thresholds Crossed: 1 datapoint [90.0 (05/01/26 00:03:00)] was less than the lower thresholds [5.0] or greater than the upper thresholds [20.0]."].assert_eq(&play.status("a").reason);
+}
+
+#[test]
+fn metric_math_is_judged_like_a_metric() {
+    let rate = r#"{"AlarmName": "a", "EvaluationPeriods": 2, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 50, "TreatMissingData": "notBreaching", "Metrics": [
+        {"Id": "e", "ReturnData": false, "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "errors"}, "Period": 60, "Stat": "Sum"}},
+        {"Id": "r", "ReturnData": false, "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "requests"}, "Period": 60, "Stat": "Sum"}},
+        {"Id": "rate", "Expression": "100 * e / r"}]}"#;
+    let mut play = Play::new(&[rate]);
+    let errors = Arc::new(Metric::new("n", "errors", vec![]));
+    let requests = Arc::new(Metric::new("n", "requests", vec![]));
+    for (minute, (e, r)) in [(1.0, 10.0), (9.0, 10.0), (9.0, 10.0), (1.0, 10.0)]
+        .into_iter()
+        .enumerate()
+    {
+        let at = play.start + minute as i64 * 60;
+        play.look(Reading {
+            at,
+            samples: vec![sample(&errors, at, e), sample(&requests, at, r)],
+        });
+    }
+    play.until(240);
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        3m a OK -> ALARM (determined)
+        4m a ALARM -> OK (determined)
+    "#]]);
+    let evaluation = play.status("a").evaluation.unwrap();
+    assert_eq!(evaluation.points[1].value, Some(90.0));
+}
+
+/// CloudWatch computes percentiles approximately: near the threshold the verdict is not certain.
+#[test]
+fn a_percentile_near_the_threshold_is_not_certain() {
+    let p50 = above_50("a", "x", "").replace(
+        "\"Statistic\": \"Average\"",
+        "\"ExtendedStatistic\": \"p50\"",
+    );
+    let mut play = Play::new(&[&p50]);
+    play.values("x", 0, 60, "10 52 10 90");
+    play.check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        2m a OK -> ALARM (near the threshold of an approximate statistic)
+        3m a ALARM -> OK (determined)
+        4m a OK -> ALARM (determined)
+    "#]]);
+}
+
+#[test]
+fn too_few_samples_for_a_percentile_keep_the_state() {
+    let low = above_50(
+        "a",
+        "x",
+        ", \"EvaluateLowSampleCountPercentile\": \"ignore\"",
+    )
+    .replace(
+        "\"Statistic\": \"Average\"",
+        "\"ExtendedStatistic\": \"p50\"",
+    );
+    let mut play = Play::new(&[&low]);
+    play.values("x", 0, 60, "90");
+    let metric = Arc::new(Metric::new("n", "x", vec![]));
+    let at = play.start + 60;
+    let twenty = Sample {
+        content: Content::Values(vec![(90.0, 20.0)]),
+        ..sample(&metric, at, 0.0)
+    };
+    play.look(Reading {
+        at,
+        samples: vec![twenty],
+    });
+    play.until(120);
+    play.values("x", 120, 60, "10");
+    play.check(expect![[r#"
+        2m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+}
+
+/// AWS's documents contradict each other on whether DynamoDB's missing data can be treated otherwise than ignored.
+#[test]
+fn another_treatment_of_dynamo_db_is_undetermined() {
+    let ignored = above_50("a", "x", "")
+        .replace("\"Namespace\": \"n\"", "\"Namespace\": \"AWS/DynamoDB\"")
+        .replace("\"TreatMissingData\": \"notBreaching\",", "");
+    let treated =
+        above_50("b", "x", "").replace("\"Namespace\": \"n\"", "\"Namespace\": \"AWS/DynamoDB\"");
+    let mut play = Play::new(&[&ignored, &treated]);
+    play.until(60);
+    play.check(expect![[r#"
+        1m b INSUFFICIENT_DATA -> OK (undetermined by AWS's documents)
+    "#]]);
+}
+
+/// CloudWatch keeps datapoints of ten seconds for three hours.
+#[test]
+fn ten_second_datapoints_are_seen_for_three_hours() {
+    let ten = above_50("a", "x", "").replace(
+        "\"Period\": 60, \"EvaluationPeriods\": 1",
+        "\"Period\": 10, \"EvaluationPeriods\": 2160, \"DatapointsToAlarm\": 1",
+    );
+    let mut play = Play::new(&[&ten]);
+    let metric = Arc::new(Metric::new("n", "x", vec![]));
+    let high = Sample {
+        resolution: Resolution::High,
+        ..sample(&metric, play.start, 90.0)
+    };
+    play.look(Reading {
+        at: play.start,
+        samples: vec![high],
+    });
+    play.until(4 * 3_600);
+    play.check(expect![[r#"
+        0m a INSUFFICIENT_DATA -> ALARM (undetermined by AWS's documents)
+        180m a ALARM -> OK (undetermined by AWS's documents)
+    "#]]);
+}
+
+/// Whether a contributor changes at the very end of its pending period is undocumented.
+#[test]
+fn a_promql_alarm_on_the_boundary_is_undetermined() {
+    let alarm = r#"{"AlarmName": "a", "EvaluationInterval": 60, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0", "PendingPeriod": 120, "RecoveryPeriod": 60}}}"#;
+    let mut play = Play::new(&[alarm]);
+    for (at, returned) in [(0, "h1"), (120, "h1"), (180, ""), (300, "")] {
+        let series = returned
+            .split_whitespace()
+            .map(|name| (name.to_owned(), vec![]));
+        let answer = Answer {
+            series: series.collect(),
+        };
+        let events = play.pipeline.answer("a", &answer, play.start + at).unwrap();
+        play.write(&events);
+    }
+    play.check(expect![[r#"
+        2m a OK -> ALARM (undetermined by AWS's documents)
+        5m a ALARM -> OK (determined)
+    "#]]);
+    assert_eq!(
+        play.status("a").contributors.len(),
+        0,
+        "what is over is forgotten"
+    );
+}
+
+#[test]
+fn a_log_alarm_goes_by_the_results_there_are() {
+    let alarm = |treatment: &str| {
+        format!(
+            r#"{{"AlarmName": "a", "QueryResultsToEvaluate": 3, "QueryResultsToAlarm": 2, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "{treatment}",
+                "ScheduledQueryConfiguration": {{"QueryString": "fields @message", "AggregationExpression": "count(*)", "ScheduleConfiguration": {{"ScheduleExpression": "rate(5 minutes)"}}}}}}"#
+        )
+    };
+    let mut play = Play::new(&[&alarm("ignore")]);
+    for (i, value) in [Some(5.0), None, Some(5.0), Some(0.0), Some(0.0)]
+        .into_iter()
+        .enumerate()
+    {
+        let start = play.start + 300 * i as i64;
+        let point = Point {
+            start,
+            value,
+            sample_count: 1.0,
+            band: None,
+        };
+        let answer = Answer {
+            series: [(String::new(), vec![point])].into(),
+        };
+        let events = play.pipeline.answer("a", &answer, start).unwrap();
+        play.write(&events);
+    }
+    play.check(expect![[r#"
+        0m a INSUFFICIENT_DATA -> OK (determined)
+        10m a OK -> ALARM (determined)
+        15m a ALARM -> OK (determined)
+    "#]]);
+    expect!["Threshold Crossed: 1 out of the last 3 query results [0.0 (05/01/26 00:15:00)] was not greater than the threshold (1.0) (minimum 2 datapoints for ALARM -> OK transition)."].assert_eq(&play.status("a").reason);
+    assert!(matches!(play.status("a").alarm.rule, Rule::Log(_)));
+}
