@@ -9,7 +9,7 @@
 //!                                                   │ store: samples → datapoints     │
 //!                                                   │ evaluator: datapoints → states  ├─ datapoints  ─publish─▶ CloudWatch
 //!                                                                                     ├─ snapshot    ─serve───▶ Prometheus
-//!                                                                                     └─ transitions ─────────▶ log
+//!                                                                                     └─ events      ─────────▶ log
 //! ```
 //!
 //! A [`Look`](host::Look) is what was seen of the host, a [`Reading`](metric::Reading) what that says about metrics.
@@ -17,10 +17,33 @@
 //! slots that have ended, judge every alarm that is due. It does no I/O, reads no clock and takes no lock, and there is no
 //! second evaluator anywhere.
 //!
+//! # The evaluator as a library
+//!
+//! The core needs no daemon around it: another program judges CloudWatch's alarms over samples of its own.
+//!
+//! ```
+//! use cwbridge::metric::{Content, Reading, Resolution, Sample, Timestamp, Unit};
+//! use cwbridge::{alarm::Rule, definition, pipeline::Pipeline};
+//!
+//! let alarm = definition::parse("alarms.json", definition::BUILT_IN).alarms.remove(0).alarm;
+//! let Rule::Metric(rule) = &alarm.rule else { unreachable!("it is on a metric") };
+//! let metric = rule.stats()[0].metric.clone();
+//! let mut pipeline = Pipeline::default();
+//! pipeline.set_alarms(vec![alarm], Timestamp::from_seconds(0));
+//! for minute in 0..4 {
+//!     let (at, content) = (Timestamp::from_seconds(60 * minute), Content::Value(90.0));
+//!     let sample = Sample { metric: metric.clone(), unit: Unit::PERCENT, resolution: Resolution::Standard, at, content };
+//!     for transition in pipeline.advance(&Reading { at, samples: vec![sample] }).events.transitions {
+//!         println!("{} is in {}: {}", transition.alarm.name, transition.to, transition.reason);
+//!     }
+//! }
+//! assert_eq!(pipeline.statuses()[0].state.name(), "ALARM");
+//! ```
+//!
 //! # The map
 //!
-//! Core, values and functions over them: [`metric`] is the vocabulary, [`store`] gathers samples into datapoints, [`alarm`]
-//! judges them, [`pipeline`] is both as one step.
+//! Core, values and functions over them: [`metric`] is the vocabulary, [`store`] gathers samples into datapoints, [`math`] is
+//! metric math, [`alarm`] judges, [`pipeline`] is all of it as one step; [`order`] sorts what needs each other.
 //!
 //! Text, functions of strings: [`finding`] says what is wrong and where, [`tree`] parses TOML and JSON so that every value
 //! knows its place, [`definition`] reads and writes alarms as AWS tools do, [`config`] reads the configuration, [`cost`]

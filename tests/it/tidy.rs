@@ -162,7 +162,7 @@ fn the_core_names_no_other_crate() {
 
 #[test]
 fn the_core_does_no_io_and_derives_no_format() {
-    let core = ["metric", "store", "alarm", "pipeline"];
+    let core = ["metric", "store", "order", "math", "alarm", "pipeline"];
     let words = [
         "std::fs",
         "std::net",
