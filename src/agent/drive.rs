@@ -75,7 +75,6 @@ impl Drive {
         judge.pipeline.set_alarms(prepared.alarms, first.at);
         judge.pipeline.set_mute_rules(prepared.mute_rules, first.at);
         judge.statuses = judge.pipeline.statuses().into();
-        tell_unforeseen(&judge.statuses);
         judge.step(first);
         for look in waiting {
             judge.step(look);
@@ -194,15 +193,6 @@ fn log(
             warn!(alarm, %from, %to, %at, certainty, reason, "alarm changed state");
         }
         _ => info!(alarm, %from, %to, %at, certainty, reason, "alarm changed state"),
-    }
-}
-
-/// Alarms that cannot be judged for what others are, which was not known when they were announced.
-fn tell_unforeseen(statuses: &[Arc<Status>]) {
-    for status in statuses {
-        if let (None, Some(reason)) = (status.alarm.not_mirrored(), &status.not_mirrored) {
-            warn!(alarm = status.alarm.name, reason, "alarm is not mirrored");
-        }
     }
 }
 

@@ -158,9 +158,12 @@ fn announce(sources: &Sources, alarms: &[Alarm]) {
         warn!("{warning}");
     }
     let (mut mirrored, mut not_mirrored) = (Vec::new(), 0);
-    for alarm in alarms {
-        let name = alarm.name.as_str();
-        match alarm.not_mirrored() {
+    let mut pipeline = Pipeline::default();
+    pipeline.set_alarms(alarms.to_vec(), clock::now());
+    let statuses = pipeline.statuses();
+    for status in &statuses {
+        let name = status.alarm.name.as_str();
+        match &status.not_mirrored {
             None => mirrored.push(name),
             Some(reason) => {
                 not_mirrored += 1;

@@ -214,7 +214,7 @@ fn alarms_that_follow_themselves_are_not_judged_and_what_does_not_need_them_is()
     play.check(expect![[r#"
         1m a INSUFFICIENT_DATA -> OK (determined)
         2m a OK -> ALARM (determined)
-        2m either INSUFFICIENT_DATA -> ALARM (history incomplete)
+        2m either INSUFFICIENT_DATA -> ALARM (determined)
         3m a ALARM -> OK (determined)
     "#]]);
     let reasons: Vec<String> = play

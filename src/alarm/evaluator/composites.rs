@@ -153,7 +153,7 @@ impl Evaluator {
         places.into_iter().map(|place| &self.alarms[place])
     }
 
-    /// No more certain than the least certain child.
+    /// No more certain than the least certain child; one that is not judged here has no part in what is known.
     fn certainty_of(&self, place: usize) -> Certainty {
         let doubt = self.rule(place).and_then(AlarmRule::uncertain);
         let own = match doubt {
@@ -161,6 +161,7 @@ impl Evaluator {
             None => Certainty::Determined,
         };
         self.children(place)
+            .filter(|child| child.not_mirrored.is_none())
             .fold(own, |certainty, child| certainty.and(&child.certainty()))
     }
 }
