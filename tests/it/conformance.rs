@@ -35,6 +35,8 @@ fn run(case: &Case) -> Differences {
         ("metric-alarm", "mute rule window") => timeline::mute_window(case),
         ("metric-alarm", "low-sample percentile") => metric::low_sample(case),
         ("metric-alarm", "PromQL") => metric::promql(case),
+        ("metric-alarm", "state reason") if case.has("series") => metric::insights(case),
+        ("metric-alarm", "state reason") if case.has("evaluations") => metric::promql(case),
         ("metric-alarm", "Metrics Insights missing data") => metric::insights(case),
         ("metric-alarm", "sliding window" | "multi-day alarm schedule") => timeline::windows(case),
         ("metric-alarm", "wall clock window") if case.has("expected_window") => {

@@ -52,6 +52,12 @@ const OF_ONE_METRIC: [&str; 7] = [
 
 pub(super) fn metric_alarm(reader: &mut Reader<'_>) -> Option<MetricAlarm> {
     reader.unknown_members("PutMetricAlarm", &MEMBERS);
+    if reader.has("EvaluationInterval") {
+        reader.refuse(
+            "EvaluationInterval",
+            "`EvaluationInterval` goes with `EvaluationCriteria`, which is missing",
+        );
+    }
     let evaluation_periods = reader.required("EvaluationPeriods", at_least_one);
     let datapoints_to_alarm = reader.optional("DatapointsToAlarm", at_least_one);
     if let (Some(m), Some(n)) = (datapoints_to_alarm, evaluation_periods)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::alarm::{Comparison, MathSource, MetricDataQuery, MetricStat, QueryContent, Source};
 use crate::finding::{Position, Report};
-use crate::math::QueryError;
+use crate::math::{ErrorKind, QueryError};
 use crate::metric::{Metric, Period, Statistic};
 use crate::tree::{Node, Value};
 
@@ -56,7 +56,7 @@ pub(super) fn source(
     };
     for error in errors {
         let place = place(reader.node, &nodes, &error);
-        reader.report.add(place, error.to_string());
+        reader.report.add(place, message(&error));
     }
     None
 }
@@ -255,6 +255,16 @@ fn insights(queries: &[MetricDataQuery]) -> Option<Source> {
         }),
         _ => None,
     })
+}
+
+/// CloudWatch's own words where there are such, without more.
+fn message(error: &QueryError) -> String {
+    match error {
+        QueryError::Expression { error, .. } if error.kind == ErrorKind::SearchInAlarm => {
+            error.to_string()
+        }
+        error => error.to_string(),
+    }
 }
 
 /// Where in the file an error in the expressions lies: in an expression that is written without escapes, where it points to.

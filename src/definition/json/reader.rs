@@ -98,6 +98,16 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn actions(&mut self) -> Actions {
+        let tags = self.get("Tags").map_or(0, |tags| match &tags.value {
+            Value::List(tags) => tags.len(),
+            _ => 0,
+        });
+        if tags > TAGS_MAX {
+            self.refuse(
+                "Tags",
+                format!("{tags} tags found, but at most {TAGS_MAX} are allowed"),
+            );
+        }
         let enabled = self.optional("ActionsEnabled", Report::boolean);
         let mut list = |member| self.optional(member, Report::strings).unwrap_or_default();
         Actions {
@@ -120,6 +130,9 @@ impl<'a> Reader<'a> {
         })
     }
 }
+
+/// SPEC section 18.
+const TAGS_MAX: usize = 50;
 
 /// The members that every alarm has.
 const COMMON: [&str; 8] = [

@@ -75,7 +75,7 @@ fn act(
                 .set_state(&set.alarm, set.state, &set.reason, data, at)
                 .unwrap();
         }
-        "PutMetricAlarm" => merge(request, parameters),
+        "PutMetricAlarm" | "PutCompositeAlarm" | "PutLogAlarm" => merge(request, parameters),
         "EnableAlarmActions" => request["ActionsEnabled"] = true.into(),
         "DisableAlarmActions" => request["ActionsEnabled"] = false.into(),
         other => panic!("nothing is known of the call `{other}`"),

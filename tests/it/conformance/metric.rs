@@ -338,7 +338,9 @@ pub(super) fn promql(case: &Case) -> Differences {
         }
         differences.extend(contributors(&evaluation["expected_contributors"], &status));
     }
-    differences.extend(states(case, &pipeline.status(&alarm.name).unwrap(), None));
+    let status = pipeline.status(&alarm.name).unwrap();
+    differences.extend(states(case, &status, None));
+    differences.extend(reasons(case, &status));
     differences
 }
 
@@ -461,19 +463,30 @@ pub(super) fn log(case: &Case) -> Differences {
     }
     let alarm = read(&request);
     let mut differences = Vec::new();
+    // One series without a name, or a name for each of several.
+    let series: Vec<(String, Vec<Option<f64>>)> = match case.get("series").as_object() {
+        Some(series) => series
+            .iter()
+            .map(|(name, values)| (name.clone(), numbers(values)))
+            .collect(),
+        None => vec![(SINGLE.to_owned(), numbers(case.get("datapoints")))],
+    };
+    let count = series.iter().map(|(_, values)| values.len()).max();
     for previous in case.previous_states() {
-        let results = numbers(case.get("datapoints"));
         let stamps = case.list("datapoint_timestamps");
         let at = |i: usize| match stamps.get(i).and_then(Value::as_str) {
             Some(stamp) => time(stamp),
             None => time(NOON) + 300 * i as i64,
         };
         let mut pipeline = new_pipeline(&alarm, previous, None, at(0));
-        for (i, value) in results.iter().enumerate() {
-            let series = BTreeMap::from([(SINGLE.to_owned(), vec![point(at(i), *value)])]);
-            pipeline
-                .answer(&alarm.name, &Answer { series }, at(i))
-                .unwrap();
+        for i in 0..count.unwrap_or(0) {
+            let result = |(name, values): &(String, Vec<Option<f64>>)| {
+                Some((name.clone(), vec![point(at(i), *values.get(i)?)]))
+            };
+            let answer = Answer {
+                series: series.iter().filter_map(result).collect(),
+            };
+            pipeline.answer(&alarm.name, &answer, at(i)).unwrap();
         }
         let status = pipeline.status(&alarm.name).unwrap();
         differences.extend(states(case, &status, previous));

@@ -72,6 +72,9 @@ fn message(finding: &Finding) -> String {
     }
 }
 
+/// What stands for masked account numbers in the cases.
+const ACCOUNT: &str = "111111111111";
+
 /// What is known of the account: its Region, and the alarms in it, be it every one that the rule names.
 fn account(case: &Case) -> Account {
     let existing = &case.get("context")["existing_alarms"];
@@ -82,7 +85,7 @@ fn account(case: &Case) -> Account {
         .filter_map(Value::as_str);
     Account {
         region: case.context("region"),
-        id: case.context("account"),
+        id: case.context("account").or_else(|| Some(ACCOUNT.to_owned())),
         alarms: existing
             .is_array()
             .then(|| names.map(str::to_owned).collect()),
