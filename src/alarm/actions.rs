@@ -11,6 +11,9 @@ use super::{Alarm, StateValue};
 /// Auto Scaling's actions are repeated so often while a state lasts, in seconds (SPEC section 16).
 const REPEAT_INTERVAL: i64 = 60;
 
+/// How long after a mute window its end is still looked at in its place, in seconds.
+const MUTE_CATCH_UP_MAX: i64 = 86_400;
+
 /// The actions of one alarm and state, which CloudWatch runs at this instant.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActionRun {
@@ -74,6 +77,23 @@ impl Gate {
     ) {
         if let Some(muted) = &mut self.muted {
             muted.until = muted_until(alarm, at, mute_rules).unwrap_or(at);
+        }
+    }
+
+    /// The clock was set back to `now`: what was withheld then began now.
+    pub(super) fn clock_set_back(&mut self, alarm: &str, now: Timestamp, mute_rules: &[MuteRule]) {
+        self.suppression.clock_set_back(now);
+        self.mute_rules_changed(alarm, now, mute_rules);
+        self.ran_at = self.ran_at.map(|ran_at| ran_at.min(now));
+    }
+
+    /// The host slept until `now`: of mute windows that came and went by the minute only what is now counts.
+    pub(super) fn skip_silence(&mut self, alarm: &str, now: Timestamp, mute_rules: &[MuteRule]) {
+        if self
+            .muted
+            .is_some_and(|muted| muted.until + MUTE_CATCH_UP_MAX < now)
+        {
+            self.mute_rules_changed(alarm, now, mute_rules);
         }
     }
 

@@ -139,7 +139,9 @@ impl Evaluator {
     /// Starts every schedule anew at `now`, because the clock was set back.
     pub fn restart(&mut self, now: Timestamp) {
         for tracked in &mut self.alarms {
-            tracked.schedule_after(now, &self.options);
+            tracked.clock_set_back(now, &self.options);
+            let Tracked { alarm, gate, .. } = tracked;
+            gate.clock_set_back(&alarm.name, now, &self.mute_rules);
         }
         self.find_next_due();
     }
@@ -182,12 +184,14 @@ impl Evaluator {
     /// datapoint has left an alarm's range every evaluation is like the one before.
     pub fn skip_silence(&mut self, quiet_since: Timestamp, now: Timestamp) {
         for tracked in &mut self.alarms {
+            let Tracked { alarm, gate, .. } = tracked;
+            gate.skip_silence(&alarm.name, now, &self.mute_rules);
             let (Rule::Metric(alarm), Some(due)) = (&tracked.alarm.rule, tracked.due) else {
                 continue;
             };
-            let quiet = quiet_since + tracked.reach() + Resolution::Basic.seconds();
-            if due > quiet && !tracked.warms_up() {
+            if due > quiet_since + tracked.reach() + Resolution::Basic.seconds() {
                 let end = window_end(alarm, now);
+                let end = tracked.warm_up_until().map_or(end, |until| until.min(end));
                 tracked.due = Some(due.max(self.options.first(end, 1)));
             }
         }

@@ -91,6 +91,15 @@ impl Suppression {
         };
     }
 
+    /// The clock was set back to `now`: what withholds the actions began no later.
+    pub(super) fn clock_set_back(&mut self, now: Timestamp) {
+        if let Some(withheld) = &mut self.withheld {
+            let ahead = (withheld.since - now).max(0);
+            withheld.since = withheld.since - ahead;
+            withheld.until = withheld.until.map(|until| until - ahead);
+        }
+    }
+
     /// When what withholds the actions ends by itself.
     pub(super) fn due(&self) -> Option<Timestamp> {
         self.withheld?.until

@@ -175,8 +175,20 @@ impl Tracked {
         false
     }
 
-    pub(super) fn warms_up(&self) -> bool {
-        self.warm_up_until.is_some()
+    /// Until when it warms up at most, if it does.
+    pub(super) fn warm_up_until(&self) -> Option<Timestamp> {
+        self.warm_up_until
+    }
+
+    /// The clock was set back to `now`: nothing can have been created later, and the schedule begins anew.
+    pub(super) fn clock_set_back(&mut self, now: Timestamp, options: &Options) {
+        match self.kind {
+            Kind::Composite { .. } => self.due = self.due.map(|due| due.min(now)),
+            _ => self.schedule_after(now, options),
+        }
+        let ahead = (self.created_at - now).max(0);
+        self.created_at = self.created_at - ahead;
+        self.warm_up_until = self.warm_up_until.map(|until| until - ahead);
     }
 
     fn enough_data_at(&self, store: &DatapointStore) -> Option<Timestamp> {

@@ -202,11 +202,12 @@ impl History {
         now: Timestamp,
     ) -> StatisticSet {
         self.read_until = self.read_until.max(end);
-        let mut set = StatisticSet::EMPTY;
-        for slot in self.slots.range(self.positions(start, end, now)) {
-            set.merge(slot);
-        }
-        set
+        let slots = self.slots.range(self.positions(start, end, now));
+        let merged = slots.copied().reduce(|mut set, slot| {
+            set.merge(&slot);
+            set
+        });
+        merged.unwrap_or(StatisticSet::EMPTY)
     }
 
     /// Appends the samples of a period, ascending within each slot. Returns whether all of them are known.
@@ -231,14 +232,17 @@ impl History {
         true
     }
 
-    /// The start of the first slot with samples that is not before `since`.
+    /// The start of the first slot with samples that reaches beyond `since`.
     pub(super) fn first_since(&self, since: Timestamp) -> Option<Timestamp> {
-        let mut starts = (0..)
-            .map(|position: i64| self.first + position * self.step)
-            .zip(&self.slots);
-        starts
-            .find(|(start, slot)| *start + self.step > since && !slot.is_empty())
-            .map(|(start, _)| start)
+        let reached = (since - self.first).div_euclid(self.step).max(0);
+        let skipped = usize::try_from(reached).unwrap_or(usize::MAX);
+        let position = self
+            .slots
+            .iter()
+            .skip(skipped)
+            .position(|slot| !slot.is_empty())?;
+        let position = i64::try_from(position).unwrap_or(i64::MAX);
+        Some(self.first + (reached + position) * self.step)
     }
 }
 
