@@ -120,6 +120,14 @@ pub enum Rule {
 }
 
 impl Alarm {
+    /// What withholds its actions, if it is a composite alarm that has such.
+    pub fn suppressor(&self) -> Option<&Suppressor> {
+        match &self.rule {
+            Rule::Composite(composite) => composite.suppressor.as_ref(),
+            _ => None,
+        }
+    }
+
     /// Why the alarm cannot be judged from samples on this host: the reason given, or that its rule needs what only
     /// CloudWatch has.
     pub fn not_mirrored(&self) -> Option<String> {

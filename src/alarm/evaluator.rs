@@ -13,7 +13,7 @@ use super::mute::MuteRule;
 use super::schedule::window_end;
 use super::status::{Status, Transition};
 use super::tracked::{Kind, Tracked};
-use super::{Alarm, CompositeAlarm, Options, ReasonData, Rule, StateValue};
+use super::{Alarm, Options, ReasonData, Rule, StateValue};
 
 mod answers;
 mod composites;
@@ -59,6 +59,8 @@ impl Evaluator {
     /// Replaces the alarms. One that was there before keeps its state, and its schedule if it did not change; a new one is
     /// `INSUFFICIENT_DATA` and first judged one evaluation interval after `at`, a composite alarm at `at`.
     pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
+        let cycles_before = self.graph.cycles.iter().flatten().count();
+        let count_before = self.alarms.len();
         let mut before: HashMap<String, Tracked> = self
             .alarms
             .drain(..)
@@ -73,13 +75,29 @@ impl Evaluator {
             });
         self.alarms = tracked.collect();
         self.graph = Graph::new(self.alarms.iter().map(|tracked| &*tracked.alarm));
+        let cycles = self.graph.cycles.iter().flatten().count();
+        let same_alarms = before.is_empty() && self.alarms.len() == count_before;
+        let all_anew = !same_alarms || cycles != cycles_before;
         for (tracked, cycle) in self.alarms.iter_mut().zip(&self.graph.cycles) {
-            if let Some(cycle) = cycle {
-                tracked.not_mirrored = Some(format!("its alarm rule follows itself: {cycle}"));
-                tracked.due = None;
+            match (cycle, &tracked.kind) {
+                (Some(cycle), _) => tracked.follows_itself(cycle),
+                // A rule may come to something else with other children.
+                (None, Kind::Composite { .. }) if all_anew => tracked.due = Some(at),
+                (None, _) => {}
+            }
+        }
+        for place in 0..self.alarms.len() {
+            if !self.is_suppressed(place) {
+                self.tell_suppressor(place, false, at);
             }
         }
         self.find_next_due();
+    }
+
+    /// Whether the suppressor of a composite alarm is in ALARM, as far as it is known here.
+    fn is_suppressed(&self, place: usize) -> bool {
+        let suppressor = self.graph.suppressor[place];
+        suppressor.is_some_and(|suppressor| self.alarms[suppressor].state == StateValue::Alarm)
     }
 
     /// Replaces the rules that mute alarms; what is no longer muted acts at the next evaluation.
@@ -292,17 +310,13 @@ impl Evaluator {
 
     /// The actions of the state that an alarm has entered.
     fn run_actions(&mut self, place: usize, at: Timestamp, events: &mut Events) {
-        let in_alarm = self.graph.suppressor[place]
-            .is_some_and(|suppressor| self.alarms[suppressor].state == StateValue::Alarm);
+        let in_alarm = self.is_suppressed(place);
         let Tracked {
             alarm, gate, state, ..
         } = &mut self.alarms[place];
-        match &alarm.rule {
-            Rule::Composite(CompositeAlarm {
-                suppressor: Some(suppressor),
-                ..
-            }) => gate.suppression.composite_changed(suppressor, in_alarm, at),
-            _ => events.actions.extend(gate.run(
+        match alarm.suppressor() {
+            Some(suppressor) => gate.suppression.composite_changed(suppressor, in_alarm, at),
+            None => events.actions.extend(gate.run(
                 alarm,
                 *state,
                 at,
@@ -312,18 +326,19 @@ impl Evaluator {
         }
     }
 
-    /// An alarm entered or left ALARM that suppresses the actions of others.
+    /// An alarm entered or left ALARM that may suppress the actions of others.
     fn tell_suppressed(&mut self, place: usize, in_alarm: bool, at: Timestamp) {
-        for suppressed in &self.graph.suppresses[place] {
-            let Tracked { alarm, gate, .. } = &mut self.alarms[*suppressed];
-            if let Rule::Composite(CompositeAlarm {
-                suppressor: Some(suppressor),
-                ..
-            }) = &alarm.rule
-            {
-                gate.suppression
-                    .suppressor_changed(suppressor, in_alarm, at);
-            }
+        for suppressed in self.graph.suppresses[place].clone() {
+            self.tell_suppressor(suppressed, in_alarm, at);
+        }
+    }
+
+    /// The suppressor of a composite alarm is in ALARM, or is not.
+    fn tell_suppressor(&mut self, place: usize, in_alarm: bool, at: Timestamp) {
+        let Tracked { alarm, gate, .. } = &mut self.alarms[place];
+        if let Some(suppressor) = alarm.suppressor() {
+            gate.suppression
+                .suppressor_changed(suppressor, in_alarm, at);
         }
     }
 

@@ -82,13 +82,8 @@ impl Graph {
 }
 
 fn suppressor(alarm: &Alarm, places: &HashMap<String, usize>) -> Option<usize> {
-    match &alarm.rule {
-        Rule::Composite(composite) => {
-            let suppressor = composite.suppressor.as_ref()?;
-            places.get(super::alarm_name(&suppressor.alarm)).copied()
-        }
-        _ => None,
-    }
+    let suppressor = alarm.suppressor()?;
+    places.get(super::alarm_name(&suppressor.alarm)).copied()
 }
 
 /// The order in which alarms can be judged, without those in a cycle, and for each of these how it goes round.

@@ -15,6 +15,7 @@ use super::reason::{self, Wording};
 use super::reason_data::Frame;
 use super::schedule::evaluation_interval;
 use super::status::{Evaluation, EvaluationState, Status, Transition};
+use super::suppression::Suppression;
 use super::{
     Alarm, Certainty, MetricAlarm, Options, Point, ReasonData, Rule, StateValue, TriggeringAlarm,
 };
@@ -96,6 +97,9 @@ impl Tracked {
     /// The same alarm with another definition: it keeps its state until it is judged anew (SPEC section 5.7).
     pub(super) fn redefined(mut self, alarm: Alarm, options: &Options, at: Timestamp) -> Self {
         if *self.alarm == alarm {
+            if let Kind::Composite { is_new } = &mut self.kind {
+                *is_new &= self.due.is_some();
+            }
             return self;
         }
         self.not_mirrored = alarm.not_mirrored();
@@ -104,6 +108,9 @@ impl Tracked {
             *is_new = false;
         }
         self.gate.redefined(&alarm);
+        if self.alarm.suppressor() != alarm.suppressor() {
+            self.gate.suppression = Suppression::default();
+        }
         self.judged = None;
         if resets(&self.alarm, &alarm) {
             self.state = StateValue::InsufficientData;
@@ -112,6 +119,12 @@ impl Tracked {
         self.remember(at, HistoryEvent::Updated);
         self.schedule_from(at, options);
         self
+    }
+
+    /// Its alarm rule leads back to itself, on the way given: CloudWatch does not judge it either.
+    pub(super) fn follows_itself(&mut self, way: &str) {
+        self.not_mirrored = Some(format!("its alarm rule follows itself: {way}"));
+        self.due = None;
     }
 
     pub(super) fn arn(&self, options: &Options) -> String {

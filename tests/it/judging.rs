@@ -326,6 +326,86 @@ fn a_replaced_rule_is_judged_at_once() {
         .assert_eq(&play.status("c").reason);
 }
 
+fn replace(play: &mut Play, alarms: &[String], seconds: i64) {
+    let parsed = parse_in("a", &format!("[{}]", alarms.join(",")), &Account::default());
+    assert_eq!(parsed.findings, []);
+    let alarms = parsed.alarms.into_iter().map(|definition| definition.alarm);
+    play.pipeline
+        .set_alarms(alarms.collect(), play.start + seconds);
+    play.until(seconds + 1);
+}
+
+#[test]
+fn a_rule_is_judged_anew_when_there_are_other_children() {
+    let either = composite("c", "NOT ALARM(a) OR ALARM(b)", "");
+    let [a, b] = [above_50("a", "x", ""), above_50("b", "y", "")];
+    let mut play = Play::new(&[&either, &a]);
+    play.values("x", 0, 60, "90");
+    assert!(play.status("c").not_mirrored.is_some());
+    replace(&mut play, &[either.clone(), a.clone(), b], 90);
+    assert_eq!(play.status("c").not_mirrored, None);
+    replace(
+        &mut play,
+        &[
+            composite("c", "ALARM(d)", ""),
+            composite("d", "ALARM(c)", ""),
+        ],
+        100,
+    );
+    assert!(play.status("c").not_mirrored.is_some());
+    replace(
+        &mut play,
+        &[composite("c", "ALARM(d)", ""), composite("d", "TRUE", "")],
+        110,
+    );
+    assert_eq!(play.status("c").not_mirrored, None);
+    play.check(expect![[r#"
+        0m c INSUFFICIENT_DATA -> ALARM (history incomplete)
+        1m a INSUFFICIENT_DATA -> ALARM (determined)
+        1m c ALARM -> OK (history incomplete)
+        1m d INSUFFICIENT_DATA -> ALARM (determined)
+        1m c OK -> ALARM (determined)
+    "#]]);
+}
+
+#[test]
+fn actions_go_on_when_their_suppressor_is_gone() {
+    let c = composite(
+        "c",
+        "ALARM(a)",
+        &format!(
+            r#"{}, "ActionsSuppressor": "s", "ActionsSuppressorWaitPeriod": 60, "ActionsSuppressorExtensionPeriod": 120"#,
+            actions()
+        ),
+    );
+    let alarms = [c, above_50("a", "x", ""), above_50("s", "y", "")];
+    let mut play = Play::new(&[&alarms[0], &alarms[1], &alarms[2]]);
+    play.values("y", 0, 60, "90 90 90")
+        .values("x", 180, 60, "90");
+    expect![[r#"
+        Some(
+            Alarm,
+        )
+    "#]].assert_debug_eq(&play.status("c").suppressed_by.map(|(by, _)| by));
+    replace(&mut play, &alarms[..2], 250);
+    expect![[r#"
+        Some(
+            ExtensionPeriod,
+        )
+    "#]].assert_debug_eq(&play.status("c").suppressed_by.map(|(by, _)| by));
+    play.until(600);
+    play.check(expect![[r#"
+        0m c INSUFFICIENT_DATA -> OK (history incomplete)
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        1m s INSUFFICIENT_DATA -> ALARM (determined)
+        4m a OK -> ALARM (determined)
+        4m c OK -> ALARM (determined)
+        10m a ALARM -> OK (depends on the evaluation range)
+        10m c ALARM -> OK (depends on the evaluation range)
+        6m c runs ALARM actions (StateChange)
+    "#]]);
+}
+
 fn mute_rule(expression: &str, duration: &str) -> String {
     format!(
         r#"{{"Name": "r", "MuteTargets": {{"AlarmNames": ["a"]}}, "Rule": {{"Schedule": {{"Expression": "{expression}", "Duration": "{duration}"}}}}}}"#
