@@ -6,6 +6,8 @@
 
 mod drive;
 mod prepare;
+mod reload;
+mod systemd;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -31,6 +33,8 @@ pub use prepare::dry_run;
 
 /// Looks that wait for the pipeline; the host is not looked at again until there is room.
 const LOOKS_MAX: usize = 4;
+/// Reloads that wait for the one that is under way.
+const RELOADS_MAX: usize = 1;
 /// Readings' worth of datapoints that wait for the publisher while it waits for CloudWatch.
 const DATAPOINTS_MAX: usize = 64;
 /// How long everything may take to end, so that the process is gone within five seconds.
@@ -87,13 +91,20 @@ impl Plan {
     }
 }
 
-/// Runs until `shutdown` resolves. An error means that a task ended that should not have.
-pub async fn run(
+/// Runs until `shutdown` resolves; reads the configuration anew with `reread` whenever `hangups` yields. An error means that a
+/// task ended that should not have.
+pub async fn run<R>(
     plan: Plan,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
+    mut hangups: mpsc::Receiver<()>,
+    reread: R,
+) -> anyhow::Result<()>
+where
+    R: Fn() -> Result<Plan, Vec<String>> + Clone + Send + 'static,
+{
     let stats = Arc::new(Stats::default());
+    stats.reloaded_at.store(clock::now().seconds(), Relaxed);
     let facts = plan.facts();
     let host = Host::new(plan.parts()).context("cannot look at this host")?;
     let (stop, stopped) = oneshot::channel();
@@ -101,27 +112,59 @@ pub async fn run(
     let (datapoints, datapoints_in) = mpsc::channel(DATAPOINTS_MAX);
     let (prepared, prepared_in) = oneshot::channel();
     let (shown, shown_in) = watch::channel(None);
+    let (reloaded, reloaded_in) = mpsc::channel(1);
+    let (here, here_in) = watch::channel(None);
+    let (parts, parts_in) = watch::channel(plan.parts());
+    let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
 
     let mut tasks = JoinSet::new();
-    tasks.spawn(named("collect", collect(host, looks, stopped)));
+    tasks.spawn(named("collect", collect(host, parts_in, looks, stopped)));
     let drive = drive::Drive {
         datapoints,
         shown,
         stats: Arc::clone(&stats),
         facts: Arc::clone(&facts),
     };
-    tasks.spawn(named("drive", drive.run(looks_in, prepared_in)));
+    tasks.spawn(named(
+        "drive",
+        drive.run(looks_in, prepared_in, reloaded_in),
+    ));
     tasks.spawn(named(
         "publish",
-        prepare::publish(plan, facts, prepared, datapoints_in, Arc::clone(&stats)),
+        prepare::publish(
+            plan.clone(),
+            Arc::clone(&facts),
+            prepare::Known { prepared, here },
+            datapoints_in,
+            Arc::clone(&stats),
+        ),
     ));
-    let server = tokio::spawn(http::serve(listener, http::router(shown_in)));
+    let reloader = reload::Reloader {
+        plan,
+        reread,
+        facts,
+        here: here_in,
+        prepared: reloaded,
+        parts,
+        stats: Arc::clone(&stats),
+    };
+    let reloader = tokio::spawn(reloader.run(reloads_in));
+    let router = http::router(shown_in, reloads.clone());
+    let server = tokio::spawn(http::serve(listener, router));
+    let hangups = tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            reload::request(&reloads, "SIGHUP").await;
+        }
+    });
 
     let outcome = tokio::select! {
         () = shutdown => Ok(()),
         Some(ended) = tasks.join_next() => Err(early_end(ended)),
     };
+    systemd::stopping();
     drop(stop);
+    reloader.abort();
+    hangups.abort();
     finish(tasks, &stats).await;
     server.abort();
     outcome
@@ -158,8 +201,16 @@ async fn finish(mut tasks: JoinSet<&'static str>, stats: &Stats) {
     }
 }
 
-async fn collect(mut host: Host, looks: mpsc::Sender<Look>, mut stopped: oneshot::Receiver<()>) {
+async fn collect(
+    mut host: Host,
+    mut parts: watch::Receiver<Parts>,
+    looks: mpsc::Sender<Look>,
+    mut stopped: oneshot::Receiver<()>,
+) {
     loop {
+        if parts.has_changed().unwrap_or(false) {
+            host.set_parts(*parts.borrow_and_update());
+        }
         if looks.send(host.look(clock::now())).await.is_err() {
             return;
         }

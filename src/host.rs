@@ -85,6 +85,12 @@ impl Host {
         })
     }
 
+    /// Looks at other parts from now on.
+    pub fn set_parts(&mut self, parts: Parts) {
+        self.parts = parts;
+        self.slow_due = Timestamp::MIN;
+    }
+
     pub fn look(&mut self, at: Timestamp) -> Look {
         let interval = i64::try_from(self.parts.interval.as_secs()).unwrap_or(i64::MAX);
         // A clock that was set back must not put off the next look for as long.

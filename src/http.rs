@@ -1,7 +1,7 @@
 //! The HTTP server: `/metrics`, health, the alarms as JSON, and a page for people.
 //!
 //! `/metrics` OpenMetrics or text 0.0.4, gzip or not; `/-/healthy` while the process lives; `/-/ready` with what is
-//! wanting; `/api/v1/alarms` and `/api/v1/alarms/{name}`; `/` with links to them.
+//! wanting; `POST /-/reload`, from this host alone; `/api/v1/alarms` and `/api/v1/alarms/{name}`; `/` with links to them.
 
 mod api;
 mod connection;
@@ -10,17 +10,17 @@ mod page;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::{FromRef, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use tokio::sync::watch;
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alarm::Status;
 use crate::exposition::{Exposition, Format};
 
-pub use connection::{CONNECTIONS_MAX, serve};
+pub use connection::{CONNECTIONS_MAX, Peer, serve};
 
 /// What the server shows: `None` until the first reading.
 pub type Shown = watch::Receiver<Option<Arc<Exposition>>>;
@@ -28,12 +28,43 @@ pub type Shown = watch::Receiver<Option<Arc<Exposition>>>;
 const NOT_LOOKED: &str = "the host has not been looked at yet";
 const NOT_KNOWN: &str = "it is not known yet which metrics this host has";
 
-pub fn router(shown: Shown) -> Router {
+/// Somebody wants the configuration read anew.
+#[derive(Debug)]
+pub struct ReloadRequest {
+    /// Who, for the log.
+    pub by: &'static str,
+    /// Every problem, if it cannot be.
+    pub answer: oneshot::Sender<Result<(), Vec<String>>>,
+}
+
+/// Where requests for a reload go.
+pub type Reloads = mpsc::Sender<ReloadRequest>;
+
+#[derive(Clone, Debug)]
+struct Served {
+    shown: Shown,
+    reloads: Reloads,
+}
+
+impl FromRef<Served> for Shown {
+    fn from_ref(served: &Served) -> Self {
+        served.shown.clone()
+    }
+}
+
+impl FromRef<Served> for Reloads {
+    fn from_ref(served: &Served) -> Self {
+        served.reloads.clone()
+    }
+}
+
+pub fn router(shown: Shown, reloads: Reloads) -> Router {
     Router::new()
         .route("/", get(root))
         .route("/metrics", get(metrics))
         .route("/-/healthy", get(|| async { "cwbridge is healthy\n" }))
         .route("/-/ready", get(ready))
+        .route("/-/reload", post(reload))
         .route("/api/v1/alarms", get(alarms))
         .route("/api/v1/alarms/{name}", get(alarm))
         .fallback(|| async {
@@ -42,7 +73,7 @@ pub fn router(shown: Shown) -> Router {
                 "no such page; `/` lists those there are\n",
             )
         })
-        .with_state(shown)
+        .with_state(Served { shown, reloads })
 }
 
 fn current(shown: &Shown) -> Option<Arc<Exposition>> {
@@ -90,6 +121,36 @@ async fn ready(State(shown): State<Shown>) -> Response {
         StatusCode::OK
     };
     json(status, api::readiness(reason))
+}
+
+/// Only from this host, and from no page in a browser: it takes no password.
+async fn reload(
+    State(reloads): State<Reloads>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+) -> Response {
+    if !peer.is_some_and(|Extension(Peer(peer))| peer.ip().to_canonical().is_loopback()) {
+        return json(
+            StatusCode::FORBIDDEN,
+            api::error("only this host may ask for a reload"),
+        );
+    }
+    if headers.contains_key(header::ORIGIN) {
+        return json(
+            StatusCode::FORBIDDEN,
+            api::error("a page in a browser may not ask for a reload"),
+        );
+    }
+    let (answer, answered) = oneshot::channel();
+    let by = "POST /-/reload";
+    if reloads.try_send(ReloadRequest { by, answer }).is_err() {
+        return not_yet("another reload is under way");
+    }
+    match answered.await {
+        Ok(Ok(())) => "the configuration was reloaded\n".into_response(),
+        Ok(Err(problems)) => json(StatusCode::UNPROCESSABLE_ENTITY, api::problems(&problems)),
+        Err(_) => not_yet("the program is about to end"),
+    }
 }
 
 async fn alarms(State(shown): State<Shown>) -> Response {

@@ -94,6 +94,7 @@
 //! | `axum`, `hyper`, `hyper_util`, `tokio_io_timeout` | `http` |
 //! | `aws_config`, `aws_sdk_cloudwatch` | `aws` |
 //! | `clap`, `glob`, `tracing_subscriber` | `cli` |
+//! | `sd_notify` | `agent` |
 //! | `tokio` | `http`, `aws`, `publish`, `agent`, `cli` |
 //!
 //! # Invariants

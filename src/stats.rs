@@ -3,7 +3,7 @@
 mod process;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
 pub use process::{Process, process};
@@ -41,6 +41,10 @@ pub struct Stats {
     pub outbox_oldest: AtomicI64,
     pub dropped: Counters,
     pub requests: Counters,
+    /// Whether the configuration in force is the one that was read last.
+    pub reload_successful: AtomicBool,
+    /// When it was read, in seconds since the epoch; 0 before the start is over.
+    pub reloaded_at: AtomicI64,
 }
 
 impl Default for Stats {
@@ -52,6 +56,8 @@ impl Default for Stats {
             outbox_oldest: AtomicI64::new(0),
             dropped: Counters::of(&DROP_REASONS),
             requests: Counters::of(&OUTCOMES),
+            reload_successful: AtomicBool::new(true),
+            reloaded_at: AtomicI64::new(0),
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::stats::Stats;
 use crate::store::DropReason;
 
 use super::Datapoints;
+use super::systemd::{self, Watchdog};
 
 /// Looks that are kept until it is known which metrics they belong to: more than finding that out may take.
 const WAITING_MAX: usize = 16;
@@ -47,6 +48,7 @@ impl Drive {
         self,
         mut looks: mpsc::Receiver<Look>,
         mut prepared: oneshot::Receiver<Prepared>,
+        mut reloaded: mpsc::Receiver<Prepared>,
     ) {
         let mut waiting = VecDeque::new();
         let prepared = loop {
@@ -62,6 +64,7 @@ impl Drive {
             pipeline: Pipeline::new(prepared.options),
             statuses: Arc::new([]),
             newest: None,
+            watchdog: Watchdog::new(),
             sources: prepared.sources,
             drive: self,
         };
@@ -76,11 +79,18 @@ impl Drive {
         judge.pipeline.set_mute_rules(prepared.mute_rules, first.at);
         judge.statuses = judge.pipeline.statuses().into();
         judge.step(first);
+        systemd::ready();
         for look in waiting {
             judge.step(look);
         }
-        while let Some(look) = looks.recv().await {
-            judge.step(look);
+        loop {
+            tokio::select! {
+                look = looks.recv() => match look {
+                    Some(look) => judge.step(look),
+                    None => break,
+                },
+                Some(prepared) = reloaded.recv() => judge.replace(prepared),
+            }
         }
         let open = judge.pipeline.finish();
         judge.publish(open);
@@ -115,10 +125,12 @@ struct Judge {
     sources: Sources,
     statuses: Arc<[Arc<Status>]>,
     newest: Option<Timestamp>,
+    watchdog: Watchdog,
 }
 
 impl Judge {
     fn step(&mut self, look: Look) {
+        self.watchdog.look();
         self.tell_pause(look.at);
         let Outcome {
             datapoints,
@@ -146,6 +158,15 @@ impl Judge {
             self.statuses = statuses;
         }
         self.drive.show(look, Some(Arc::clone(&self.statuses)));
+    }
+
+    /// Goes on with another configuration; alarms that did not change keep their state.
+    fn replace(&mut self, prepared: Prepared) {
+        let now = self.newest.unwrap_or_default();
+        self.sources = prepared.sources;
+        self.pipeline.set_alarms(prepared.alarms, now);
+        self.pipeline.set_mute_rules(prepared.mute_rules, now);
+        self.statuses = self.pipeline.statuses().into();
     }
 
     fn tell_pause(&mut self, at: Timestamp) {

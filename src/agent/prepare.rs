@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
 use crate::alarm::{Alarm, Options};
@@ -28,15 +28,13 @@ const NAMED_MAX: usize = 20;
 pub(super) async fn publish(
     plan: Plan,
     facts: Arc<Facts>,
-    prepared: oneshot::Sender<Prepared>,
+    known: Known,
     datapoints: mpsc::Receiver<Vec<Datapoint>>,
     stats: Arc<Stats>,
 ) {
-    let here = Here::find(&plan, &facts).await;
-    let sources = plan.sources(&here.placeholders);
-    let alarms = alarms(plan.alarms.clone(), &sources, &here.placeholders);
-    let published = sources.published(facts.cores);
-    announce(&sources, &alarms);
+    let here = Arc::new(Here::find(&plan, &facts).await);
+    let prepared = here.prepare(&plan);
+    let published = prepared.sources.published(facts.cores);
     let interval = u64::try_from(publish_interval(&published)).unwrap_or(u64::MAX);
     let schedule = Schedule::of(&here.key(), Duration::from_secs(interval));
     info!(
@@ -49,15 +47,8 @@ pub(super) async fn publish(
         "will publish to CloudWatch"
     );
     // Only `drive` takes it, and that ends only when everything does.
-    let _ = prepared.send(Prepared {
-        sources,
-        alarms,
-        mute_rules: plan.mute_rules.clone(),
-        options: Options {
-            region: here.region.clone(),
-            ..Options::default()
-        },
-    });
+    let _ = known.prepared.send(prepared);
+    known.here.send_replace(Some(Arc::clone(&here)));
     let metrics = match here.region() {
         Ok(region) => {
             Ok(Metrics::connect(region, plan.config.publish.endpoint_url.as_deref()).await)
@@ -79,9 +70,17 @@ pub(super) async fn publish(
     publisher.run().await;
 }
 
+/// Where it goes what was found out.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) prepared: oneshot::Sender<Prepared>,
+    pub(super) here: watch::Sender<Option<Arc<Here>>>,
+}
+
 /// This host as AWS knows it.
-struct Here {
-    placeholders: Placeholders,
+#[derive(Debug)]
+pub(super) struct Here {
+    pub(super) placeholders: Placeholders,
     region: Option<String>,
     /// Why the instance metadata service did not answer, if it did not.
     no_instance: Option<String>,
@@ -110,6 +109,22 @@ impl Here {
             },
             region: plan.region.clone().or(instance_region),
             no_instance,
+        }
+    }
+
+    /// What a plan comes to on this host; said in the log.
+    pub(super) fn prepare(&self, plan: &Plan) -> Prepared {
+        let sources = plan.sources(&self.placeholders);
+        let alarms = alarms(plan.alarms.clone(), &sources, &self.placeholders);
+        announce(&sources, &alarms);
+        Prepared {
+            sources,
+            alarms,
+            mute_rules: plan.mute_rules.clone(),
+            options: Options {
+                region: self.region.clone(),
+                ..Options::default()
+            },
         }
     }
 
@@ -182,11 +197,7 @@ fn announce(sources: &Sources, alarms: &[Alarm]) {
 pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
     let facts = plan.facts();
     let here = Here::find(&plan, &facts).await;
-    let mut sources = plan.sources(&here.placeholders);
-    announce(
-        &sources,
-        &alarms(plan.alarms.clone(), &sources, &here.placeholders),
-    );
+    let mut sources = here.prepare(&plan).sources;
     let mut host = Host::new(plan.parts())?;
     let mut pipeline = Pipeline::default();
     let mut datapoints = Vec::new();

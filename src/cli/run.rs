@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::agent::{self, Plan};
@@ -36,7 +37,7 @@ pub(super) struct Args {
 
 pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) -> Exit {
     let Args {
-        config,
+        config: config_file,
         state_dir: _,
         listen,
         dry_run,
@@ -46,7 +47,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
         alarms,
         mute_rules,
         findings,
-    } = load::load(config.as_deref());
+    } = load::load(config_file.as_deref());
     config.listen = listen.unwrap_or(config.listen);
     let mut problems: Vec<String> = findings.iter().map(ToString::to_string).collect();
     problems.extend(environment.malformed_regions());
@@ -85,7 +86,11 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
         if dry_run {
             print_datapoints(plan, out).await
         } else {
-            watch(plan).await
+            let files = Files {
+                config: config_file,
+                listen,
+            };
+            watch(plan, files).await
         }
     });
     // A name that is still being looked up must not hold up the end.
@@ -93,15 +98,49 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
     exit
 }
 
-async fn watch(plan: Plan) -> Exit {
-    let (listener, shutdown) = match begin(plan.config.listen).await {
+/// What a reload reads again.
+#[derive(Clone, Debug)]
+struct Files {
+    config: Option<PathBuf>,
+    listen: Option<SocketAddr>,
+}
+
+impl Files {
+    /// The plan that they make now, where `before` is what they made at the start.
+    fn reread(&self, before: &Plan) -> Result<Plan, Vec<String>> {
+        let loaded = load::load(self.config.as_deref());
+        if !loaded.findings.is_empty() {
+            return Err(loaded.findings.iter().map(ToString::to_string).collect());
+        }
+        let mut config = loaded.config;
+        config.listen = self.listen.unwrap_or(config.listen);
+        // Without a region of its own the configuration leaves it to where it was found at the start.
+        let was_configured = before.config.publish.region.is_some();
+        let region = match (config.publish.region.clone(), was_configured) {
+            (None, false) => before.region.clone(),
+            (region, _) => region,
+        };
+        Ok(Plan {
+            config,
+            alarms: loaded.alarms,
+            mute_rules: loaded.mute_rules,
+            region,
+            ..before.clone()
+        })
+    }
+}
+
+async fn watch(plan: Plan, files: Files) -> Exit {
+    let (listener, shutdown, hangups) = match begin(plan.config.listen).await {
         Ok(begun) => begun,
         Err(error) => {
             complain(&[format!("{error:#}")]);
             return Exit::CouldNotStart;
         }
     };
-    match agent::run(plan, listener, shutdown).await {
+    let before = plan.clone();
+    let reread = move || files.reread(&before);
+    match agent::run(plan, listener, shutdown, hangups, reread).await {
         Ok(()) => Exit::Done,
         Err(error) => {
             complain(&[format!("{error:#}")]);
@@ -111,12 +150,19 @@ async fn watch(plan: Plan) -> Exit {
 }
 
 /// Binds the address and catches the signals, before anything is said.
-async fn begin(listen: SocketAddr) -> anyhow::Result<(TcpListener, impl Future<Output = ()>)> {
+async fn begin(
+    listen: SocketAddr,
+) -> anyhow::Result<(TcpListener, impl Future<Output = ()>, mpsc::Receiver<()>)> {
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on `{listen}` (`--listen` takes another address)")
     })?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (hangups, hangups_in) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() && hangups.send(()).await.is_ok() {}
+    });
     let address = listener.local_addr()?;
     info!(version = env!("CARGO_PKG_VERSION"), metrics = %format_args!("http://{address}/metrics"), "cwbridge started");
     if !address.ip().is_loopback() {
@@ -129,7 +175,7 @@ async fn begin(listen: SocketAddr) -> anyhow::Result<(TcpListener, impl Future<O
         };
         info!(signal, "stopping");
     };
-    Ok((listener, shutdown))
+    Ok((listener, shutdown, hangups_in))
 }
 
 /// A datapoint in the members of PutMetricData.

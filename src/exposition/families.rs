@@ -276,6 +276,16 @@ impl Families {
             "outcome",
             &stats.requests,
         );
+        self.gauge(
+            "cwbridge_config_last_reload_successful",
+            "Whether the configuration in force is the one that was read last.",
+            f64::from(u8::from(stats.reload_successful.load(Relaxed))),
+        );
+        self.gauge(
+            "cwbridge_config_last_reload_success_timestamp_seconds",
+            "When the configuration in force was read, in unixtime.",
+            signed(stats.reloaded_at.load(Relaxed)),
+        );
         let version = [("version", env!("CARGO_PKG_VERSION").to_owned())];
         self.push(
             Kind::Gauge,

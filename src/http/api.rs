@@ -25,6 +25,12 @@ struct Error<'a> {
 }
 
 #[derive(Serialize)]
+struct Problems<'a> {
+    error: &'a str,
+    problems: &'a [String],
+}
+
+#[derive(Serialize)]
 struct Alarms<'a> {
     alarms: Vec<Alarm<'a>>,
 }
@@ -121,6 +127,13 @@ pub(super) fn readiness(reason: Option<&str>) -> String {
 
 pub(super) fn error(message: &str) -> String {
     to_json(&Error { error: message })
+}
+
+pub(super) fn problems(problems: &[String]) -> String {
+    to_json(&Problems {
+        error: "the configuration was not reloaded; the old one stays in force",
+        problems,
+    })
 }
 
 fn to_json(value: &impl Serialize) -> String {

@@ -1,15 +1,20 @@
 //! Connections: how many there are, and how long they may take.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tracing::{debug, warn};
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr);
 
 /// Further connections wait until one of these ends.
 pub const CONNECTIONS_MAX: usize = 64;
@@ -33,7 +38,10 @@ pub async fn serve(listener: TcpListener, router: Router) {
             .await
             .expect("the semaphore is never closed");
         match listener.accept().await {
-            Ok((stream, _)) => drop(connections.spawn(connection(stream, router.clone(), permit))),
+            Ok((stream, peer)) => {
+                let router = router.clone().layer(Extension(Peer(peer)));
+                connections.spawn(connection(stream, router, permit));
+            }
             Err(error) => {
                 warn!(%error, "a connection was not accepted");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

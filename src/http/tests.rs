@@ -75,7 +75,8 @@ async fn request(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let response = router(receiver)
+    let (reloads, _) = mpsc::channel(1);
+    let response = router(receiver, reloads)
         .oneshot(request.body(Body::empty()).unwrap())
         .await
         .unwrap();
@@ -283,4 +284,66 @@ async fn what_is_not_there_is_said_to_be_missing() {
         text("/-/ready").await,
         (StatusCode::OK, api::readiness(None))
     );
+}
+
+/// Asks for a reload from an address, with headers, of a daemon that answers so.
+async fn reload(
+    peer: Option<&str>,
+    headers: &[(&str, &str)],
+    answer: Result<(), Vec<String>>,
+) -> (u16, String) {
+    let (_sender, shown) = watch::channel(None);
+    let (reloads, mut requests) = mpsc::channel::<ReloadRequest>(1);
+    let daemon = tokio::spawn(async move {
+        if let Some(request) = requests.recv().await {
+            request.answer.send(answer).unwrap();
+        }
+    });
+    let mut request = Request::post("/-/reload");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let mut router = router(shown, reloads);
+    if let Some(peer) = peer {
+        router = router.layer(Extension(Peer(peer.parse().unwrap())));
+    }
+    let response = router
+        .oneshot(request.body(Body::empty()).unwrap())
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    daemon.abort();
+    let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    (parts.status.as_u16(), String::from_utf8(body).unwrap())
+}
+
+#[tokio::test]
+async fn a_reload_is_for_this_host_alone_and_for_no_page() {
+    let problem = || Err(vec!["c.toml:1:1: no".to_owned()]);
+    let (here, elsewhere) = (Some("127.0.0.1:5"), Some("192.0.2.1:5"));
+    assert_eq!(reload(here, &[], Ok(())).await.0, 200);
+    assert_eq!(
+        reload(Some("[::ffff:127.0.0.1]:5"), &[], Ok(())).await.0,
+        200
+    );
+    assert_eq!(reload(elsewhere, &[], Ok(())).await.0, 403);
+    assert_eq!(reload(None, &[], Ok(())).await.0, 403);
+    assert_eq!(
+        reload(here, &[("origin", "https://example.com")], Ok(()))
+            .await
+            .0,
+        403
+    );
+    let (status, body) = reload(here, &[], problem()).await;
+    expect![[r#"
+        422 {
+          "error": "the configuration was not reloaded; the old one stays in force",
+          "problems": [
+            "c.toml:1:1: no"
+          ]
+        }
+    "#]]
+    .assert_eq(&format!("{status} {body}"));
+    let (_, _, body) = request(None, "/-/reload", &[]).await;
+    assert_eq!(body, b"", "it is not for reading");
 }

@@ -289,3 +289,65 @@ fn the_start_says_what_will_be_done() {
         INFO will publish to CloudWatch metrics=1 first=["CWBridge CPUUtilization {host=web-1}"] region="eu-west-1" endpoint="http://127.0.0.1:ENDPOINT" every=1m cost=about $0.74 a month (1 metric, 43800 requests)
         WARN nothing can be published; datapoints are held held=0 at_most=4096 error="there are no credentials: the credential provider was not enabled: no credentials found in chain. Attempted: Environment: the credential provider was not enabled: environment variable not set; Profile: the credential provider was not enabled; WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set; EcsContainer: the credential provider was not enabled: ECS provider not configured; Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`""#]].assert_eq(&said);
 }
+
+/// A configuration that is wrong changes nothing; one that is right does, and an alarm that did not change keeps its state.
+#[test]
+fn a_reload_brings_all_of_a_configuration_or_nothing() {
+    let folder = Folder::new("reload");
+    let on_host = r#""MetricName": "CPUUtilization", "Namespace": "CWBridge", "Dimensions": [{"Name": "host", "Value": "h"}]"#;
+    let alarm = |name: &str| {
+        ALARM
+            .replace("\"a\"", &format!("\"{name}\""))
+            .replace(r#""Namespace": "n", "MetricName": "m""#, on_host)
+    };
+    folder.write("alarms.json", &alarm("a"));
+    let text = "alarms = [\"alarms.json\"]\n[publish]\ndimensions = { host = \"h\" }\n";
+    let config = folder.write("c.toml", text);
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let mut command = cwbridge();
+    let mut process = Process::start(command.args([
+        "run",
+        "--config",
+        config.to_str().unwrap(),
+        "--listen",
+        &listen,
+    ]));
+    let alarms = || get(port, "/api/v1/alarms").unwrap_or_default();
+    let shows = |successful: u8| {
+        let line = format!("cwbridge_config_last_reload_successful {successful}\n");
+        let shown = || get(port, "/metrics")?.contains(&line).then_some(());
+        wait(Duration::from_secs(5), &line, shown);
+    };
+    wait(Duration::from_secs(10), "the first alarm", || {
+        alarms().contains("\"a\"").then_some(())
+    });
+    shows(1);
+
+    folder.write("alarms.json", "{");
+    process.signal("HUP");
+    process.wait_for_line(
+        "the configuration was not reloaded",
+        Duration::from_secs(10),
+    );
+    process.wait_for_line("alarms.json:1:1: unclosed bracket", Duration::from_secs(1));
+    assert!(alarms().contains("\"a\""));
+    shows(0);
+
+    folder.write("c.toml", &format!("{text}region = \"eu-west-1\"\n"));
+    folder.write("alarms.json", &format!("[{}, {}]", alarm("a"), alarm("b")));
+    process.signal("HUP");
+    process.wait_for_line(
+        "`region` under `[publish]` cannot change while the program runs",
+        Duration::from_secs(10),
+    );
+
+    folder.write("c.toml", text);
+    process.signal("HUP");
+    process.wait_for_line("the configuration was reloaded", Duration::from_secs(10));
+    wait(Duration::from_secs(5), "the second alarm", || {
+        alarms().contains("\"b\"").then_some(())
+    });
+    shows(1);
+    assert_eq!(process.stop("TERM").0, Some(0));
+}

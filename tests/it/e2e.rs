@@ -130,7 +130,7 @@ fn check_prometheus(prometheus: &Prometheus) {
 }
 
 fn stop_in_time(program: &mut Process) {
-    let (code, took) = program.stop("-TERM");
+    let (code, took) = program.stop("TERM");
     assert_eq!(code, Some(0), "{}", program.log());
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(

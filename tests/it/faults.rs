@@ -311,7 +311,7 @@ fn it_stops_in_time_while_the_endpoint_stalls() {
     wait(LIMIT, "a request to be under way", || {
         (endpoint.requests.load(SeqCst) > 0).then_some(())
     });
-    let (code, took) = world.program.stop("-TERM");
+    let (code, took) = world.program.stop("TERM");
     assert_eq!(code, Some(0), "{}", world.program.log());
     assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(

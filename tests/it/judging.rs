@@ -342,7 +342,7 @@ fn a_rule_is_judged_anew_when_there_are_other_children() {
     let mut play = Play::new(&[&either, &a]);
     play.values("x", 0, 60, "90");
     assert!(play.status("c").not_mirrored.is_some());
-    replace(&mut play, &[either.clone(), a.clone(), b], 90);
+    replace(&mut play, &[either, a, b], 90);
     assert_eq!(play.status("c").not_mirrored, None);
     replace(
         &mut play,
@@ -386,13 +386,15 @@ fn actions_go_on_when_their_suppressor_is_gone() {
         Some(
             Alarm,
         )
-    "#]].assert_debug_eq(&play.status("c").suppressed_by.map(|(by, _)| by));
+    "#]]
+    .assert_debug_eq(&play.status("c").suppressed_by.map(|(by, _)| by));
     replace(&mut play, &alarms[..2], 250);
     expect![[r#"
         Some(
             ExtensionPeriod,
         )
-    "#]].assert_debug_eq(&play.status("c").suppressed_by.map(|(by, _)| by));
+    "#]]
+    .assert_debug_eq(&play.status("c").suppressed_by.map(|(by, _)| by));
     play.until(600);
     play.check(expect![[r#"
         0m c INSUFFICIENT_DATA -> OK (history incomplete)

@@ -106,10 +106,8 @@ impl Process {
         });
     }
 
-    /// Sends a signal and waits for the end. Returns the exit code and how long it took.
-    pub(crate) fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
-        let start = Instant::now();
-        let kill = format!("kill {signal} {}", self.child.id());
+    pub(crate) fn signal(&self, signal: &str) {
+        let kill = format!("kill -{signal} {}", self.child.id());
         assert!(
             Command::new("sh")
                 .args(["-c", &kill])
@@ -117,6 +115,12 @@ impl Process {
                 .unwrap()
                 .success()
         );
+    }
+
+    /// Sends a signal and waits for the end. Returns the exit code and how long it took.
+    pub(crate) fn stop(&mut self, signal: &str) -> (Option<i32>, Duration) {
+        let start = Instant::now();
+        self.signal(signal);
         let status = wait(Duration::from_secs(20), "the process to end", || {
             self.child.try_wait().unwrap()
         });
