@@ -29,7 +29,7 @@ mod validate;
 
 use std::fmt;
 
-pub use actions::{ActionRun, Occasion};
+pub use actions::{ActionRun, GateSnapshot, Muted, Occasion};
 pub use certainty::Certainty;
 pub use composite::{AlarmRule, ChildRef, RuleError};
 pub use contributors::{Answer, CONTRIBUTORS_MAX, Contributor, SINGLE};
@@ -48,7 +48,8 @@ pub use range::Point;
 pub use reason_data::{DatapointsData, QueryResultsData, ReasonData, TriggeringAlarm};
 pub use schedule::{evaluation_interval, evaluation_range};
 pub use status::{Evaluation, EvaluationState, Status, Transition};
-pub use suppression::SuppressedBy;
+pub use suppression::{SuppressedBy, Withheld};
+pub use tracked::AlarmSnapshot;
 pub use validate::{Account, DATAPOINTS_REFUSED, PERIOD_REFUSED, Refusal, validate_common};
 
 /// The state of an alarm, by its CloudWatch name.

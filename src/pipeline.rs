@@ -5,7 +5,9 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::alarm::{Alarm, Answer, Evaluator, Events, MuteRule, Options, StateValue, Status};
+use crate::alarm::{
+    Alarm, AlarmSnapshot, Answer, Evaluator, Events, MuteRule, Options, StateValue, Status,
+};
 use crate::metric::{Datapoint, Reading, Timestamp};
 use crate::store::{DatapointStore, DropReason};
 
@@ -22,6 +24,16 @@ pub struct Pipeline {
 struct Clock {
     first: Timestamp,
     newest: Timestamp,
+}
+
+/// What outlives the program, beside the datapoints.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Snapshot {
+    /// What was before is unknown.
+    pub watched_since: Timestamp,
+    /// The newest reading.
+    pub at: Timestamp,
+    pub alarms: Vec<AlarmSnapshot>,
 }
 
 /// What one reading brought about, for the sinks to carry out.
@@ -51,6 +63,39 @@ impl Pipeline {
     pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
         self.evaluator.set_alarms(alarms, at);
         self.store.keep_history(self.evaluator.history_needed());
+    }
+
+    /// How far back, in seconds, datapoints are read by any alarm.
+    pub fn reach(&self) -> i64 {
+        let needs = self.evaluator.history_needed();
+        needs.values().map(|need| need.seconds).max().unwrap_or(0)
+    }
+
+    /// What outlives the program; `None` before the first reading.
+    pub fn snapshot(&self) -> Option<Snapshot> {
+        let Clock { first, newest } = self.clock?;
+        Some(Snapshot {
+            watched_since: first,
+            at: newest,
+            alarms: self.evaluator.snapshots().collect(),
+        })
+    }
+
+    /// Goes on from a snapshot and the datapoints closed until then, oldest first, after the alarms were set: what an
+    /// uninterrupted program would be that was fed the same readings, and then none until now.
+    pub fn restore(
+        &mut self,
+        snapshot: &Snapshot,
+        datapoints: impl IntoIterator<Item = Datapoint>,
+    ) {
+        for datapoint in datapoints {
+            self.store.restore(&datapoint, snapshot.at);
+        }
+        self.evaluator.restore(&snapshot.alarms, snapshot.at);
+        self.clock = Some(Clock {
+            first: snapshot.watched_since,
+            newest: snapshot.at,
+        });
     }
 
     /// Replaces the rules that mute alarms; see [`Evaluator::set_mute_rules`].

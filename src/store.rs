@@ -84,6 +84,8 @@ struct Series {
     resolution: Resolution,
     /// Usually one; more while late samples wait to be closed.
     open: Vec<(Timestamp, Slot)>,
+    /// What was closed before its time was over, because a program ended: seen when it is.
+    restored: Vec<Datapoint>,
     closed: Closed,
     history: History,
 }
@@ -116,6 +118,8 @@ impl Closed {
 
 #[derive(Debug)]
 struct Slot {
+    /// How many samples it was made of, whatever each of them counts as.
+    samples: usize,
     statistics: StatisticSet,
     /// `None` once something came already aggregated.
     values: Option<Distribution>,
@@ -166,20 +170,13 @@ impl DatapointStore {
     /// Forgets what was recorded of the time after `now`, because the clock was wrong when it was. Returns how many samples
     /// were not yet closed and go for that reason.
     pub fn rewind(&mut self, now: Timestamp) -> usize {
-        let mut samples = 0.0;
+        let mut samples = 0;
         for series in &mut self.series {
             let ahead = series.open.extract_if(.., |(start, _)| *start > now);
-            samples += ahead
-                .map(|(_, slot)| slot.statistics.sample_count)
-                .sum::<f64>();
+            samples += ahead.map(|(_, slot)| slot.samples).sum::<usize>();
+            series.restored.retain(|slot| slot.start <= now);
             series.history.cut(now);
         }
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a count of samples"
-        )]
-        let samples = samples as usize;
         samples
     }
 
@@ -210,6 +207,7 @@ impl DatapointStore {
             unit: sample.unit,
             resolution: sample.resolution,
             open: Vec::new(),
+            restored: Vec::new(),
             closed: Closed::default(),
             history,
         });
@@ -235,10 +233,19 @@ impl DatapointStore {
         let mut datapoints = Vec::new();
         for series in &mut self.series {
             let resolution = series.resolution;
+            let restored = series
+                .restored
+                .extract_if(.., |slot| over(slot.start, resolution));
+            for datapoint in restored.collect::<Vec<_>>() {
+                series.see(&datapoint);
+            }
             let closed = series
                 .open
                 .extract_if(.., |(start, _)| over(*start, resolution));
-            for (start, Slot { statistics, values }) in closed {
+            for (start, slot) in closed {
+                let Slot {
+                    statistics, values, ..
+                } = slot;
                 series.history.add(start, &statistics, values.as_ref());
                 series.closed.add(start, start + resolution.seconds());
                 datapoints.push(Datapoint {
@@ -253,6 +260,23 @@ impl DatapointStore {
         }
         datapoints.sort_by_key(|datapoint| datapoint.start);
         datapoints
+    }
+
+    /// Takes up a datapoint that was closed before the program began. A slot whose time was not over at `until` was closed as
+    /// it was, and may be continued.
+    pub fn restore(&mut self, datapoint: &Datapoint, until: Timestamp) {
+        let series = self.series_of(&Sample {
+            metric: Arc::clone(&datapoint.metric),
+            unit: datapoint.unit,
+            resolution: datapoint.resolution,
+            at: datapoint.start,
+            content: Content::StatisticSet(datapoint.statistics),
+        });
+        if datapoint.start + series.resolution.seconds() <= until {
+            series.see(datapoint);
+        } else {
+            series.restored.push(datapoint.clone());
+        }
     }
 
     /// How many series there are; they only ever become more.
@@ -309,15 +333,31 @@ impl DatapointStore {
     }
 }
 
+impl Series {
+    /// Puts a slot into the history that was closed before.
+    fn see(&mut self, datapoint: &Datapoint) {
+        let Datapoint {
+            start,
+            statistics,
+            values,
+            ..
+        } = datapoint;
+        self.history.add(*start, statistics, values.as_ref());
+        self.closed.add(*start, *start + self.resolution.seconds());
+    }
+}
+
 impl Slot {
     fn new() -> Self {
         Self {
+            samples: 0,
             statistics: StatisticSet::EMPTY,
             values: Some(Distribution::new()),
         }
     }
 
     fn add(&mut self, statistics: &StatisticSet, content: &Content) {
+        self.samples += 1;
         self.statistics.merge(statistics);
         let Some(values) = &mut self.values else {
             return;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::metric::Timestamp;
 
 use super::mute::MuteRule;
-use super::suppression::Suppression;
+use super::suppression::{Suppression, Withheld};
 use super::{Alarm, StateValue};
 
 /// Auto Scaling's actions are repeated so often while a state lasts, in seconds (SPEC section 16).
@@ -46,10 +46,18 @@ pub(super) struct Gate {
 }
 
 /// Actions that a mute rule withholds.
-#[derive(Clone, Copy, Debug)]
-struct Muted {
-    state: StateValue,
-    until: Timestamp,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Muted {
+    pub state: StateValue,
+    pub until: Timestamp,
+}
+
+/// What holds back one alarm's actions, to go on from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GateSnapshot {
+    pub withheld: Option<Withheld>,
+    pub muted: Option<Muted>,
+    pub ran_at: Option<Timestamp>,
 }
 
 impl Gate {
@@ -61,6 +69,20 @@ impl Gate {
                 .any(|arn| scales(arn)),
             ..Self::default()
         }
+    }
+
+    pub(super) fn snapshot(&self) -> GateSnapshot {
+        GateSnapshot {
+            withheld: self.suppression.withheld,
+            muted: self.muted,
+            ran_at: self.ran_at,
+        }
+    }
+
+    pub(super) fn restore(&mut self, snapshot: &GateSnapshot) {
+        self.suppression.withheld = snapshot.withheld;
+        self.muted = snapshot.muted;
+        self.ran_at = snapshot.ran_at;
     }
 
     /// Another definition: its actions are held back as those of the one before were.

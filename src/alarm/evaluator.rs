@@ -13,7 +13,7 @@ use super::mute::MuteRule;
 use super::schedule::window_end;
 use super::status::{Status, Transition};
 use super::tracked::{Kind, Tracked};
-use super::{Alarm, Options, ReasonData, Rule, StateValue};
+use super::{Alarm, AlarmSnapshot, Options, ReasonData, Rule, StateValue};
 
 mod answers;
 mod composites;
@@ -131,6 +131,26 @@ impl Evaluator {
             }
         }
         needed
+    }
+
+    /// Every alarm as it stands, to go on from after a restart.
+    pub fn snapshots(&self) -> impl Iterator<Item = AlarmSnapshot> {
+        self.alarms.iter().map(Tracked::snapshot)
+    }
+
+    /// Goes on from snapshots of `at`; alarms without one are as they are.
+    pub fn restore(&mut self, snapshots: &[AlarmSnapshot], at: Timestamp) {
+        for snapshot in snapshots {
+            if let Some(place) = self.graph.place(&snapshot.name) {
+                self.alarms[place].restore(snapshot, at, &self.options);
+            }
+        }
+        for (tracked, cycle) in self.alarms.iter_mut().zip(&self.graph.cycles) {
+            if let Some(cycle) = cycle {
+                tracked.follows_itself(cycle);
+            }
+        }
+        self.find_next_due();
     }
 
     pub fn statuses(&self) -> Vec<Arc<Status>> {

@@ -90,7 +90,7 @@ impl EvaluationRange {
             .value
             .filter(|_| breaching.is_some())
             .unwrap_or(f64::NAN);
-        let near = breaching.is_some() && is_near(comparison, value, tolerance);
+        let near = tolerance > 0.0 && breaching.is_some() && is_near(comparison, value, tolerance);
         self.counted.existing += usize::from(!value.is_nan());
         self.counted.breaching += usize::from(breaching == Some(true));
         self.counted.near += usize::from(near);
@@ -255,6 +255,13 @@ mod tests {
         range.push(point(None), &ABOVE_ONE, 0.05);
         range.push(point(None), &ABOVE_ONE, 0.05);
         range.push(point(None), &ABOVE_ONE, 0.05);
+        assert!(!range.has_near());
+    }
+
+    #[test]
+    fn an_exact_value_on_the_threshold_is_not_near_it() {
+        let mut range = EvaluationRange::new(1);
+        range.push(point(Some(1.0)), &ABOVE_ONE, 0.0);
         assert!(!range.has_near());
     }
 

@@ -13,6 +13,8 @@ pub enum SuppressedBy {
 }
 
 impl SuppressedBy {
+    pub const ALL: [Self; 3] = [Self::WaitPeriod, Self::ExtensionPeriod, Self::Alarm];
+
     /// As CloudWatch names it.
     pub fn name(self) -> &'static str {
         match self {
@@ -31,15 +33,15 @@ impl SuppressedBy {
 /// The actions of one composite alarm, while they are withheld.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Suppression {
-    withheld: Option<Withheld>,
+    pub(super) withheld: Option<Withheld>,
 }
 
-/// Since when they are, and until when at most; `None` while the suppressor is in ALARM.
+/// What withholds actions, since when, and until when at most; `None` while the suppressor is in ALARM.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Withheld {
-    by: SuppressedBy,
-    since: Timestamp,
-    until: Option<Timestamp>,
+pub struct Withheld {
+    pub by: SuppressedBy,
+    pub since: Timestamp,
+    pub until: Option<Timestamp>,
 }
 
 impl Suppression {

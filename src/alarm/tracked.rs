@@ -1,5 +1,7 @@
 //! One alarm with its state, from one evaluation to the next.
 
+mod snapshot;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -32,6 +34,8 @@ pub(super) struct Tracked {
     /// When it is judged next; `None` for an alarm that is judged when something else happens, or never.
     pub(super) due: Option<Timestamp>,
     judged: Option<Judged>,
+    /// How certain the state is as long as it has not been judged here.
+    certainty_before: Certainty,
     pub(super) evaluation_state: Option<EvaluationState>,
     /// Why it is not judged, if it is not.
     pub(super) not_mirrored: Option<String>,
@@ -41,7 +45,10 @@ pub(super) struct Tracked {
     history: VecDeque<HistoryItem>,
     /// Until when it warms up at most; `None` once that is over.
     warm_up_until: Option<Timestamp>,
+    fingerprint: u64,
 }
+
+pub use snapshot::AlarmSnapshot;
 
 /// What an alarm's state is found from.
 #[derive(Debug)]
@@ -83,9 +90,11 @@ impl Tracked {
             transitioned_at: None,
             due: None,
             judged: None,
+            certainty_before: Certainty::HistoryIncomplete,
             evaluation_state: None,
             transitions: Default::default(),
             history: VecDeque::new(),
+            fingerprint: alarm.fingerprint(),
             alarm: Arc::new(alarm),
         };
         tracked.evaluation_state = tracked.warm_up_until.map(|_| EvaluationState::InWarmUp);
@@ -115,6 +124,7 @@ impl Tracked {
         if resets(&self.alarm, &alarm) {
             self.state = StateValue::InsufficientData;
         }
+        self.fingerprint = alarm.fingerprint();
         self.alarm = Arc::new(alarm);
         self.remember(at, HistoryEvent::Updated);
         self.schedule_from(at, options);
@@ -231,7 +241,7 @@ impl Tracked {
     /// How certain the state is.
     pub(super) fn certainty(&self) -> Certainty {
         let judged = self.judged.as_ref().map(|judged| judged.certainty.clone());
-        judged.unwrap_or(Certainty::HistoryIncomplete)
+        judged.unwrap_or_else(|| self.certainty_before.clone())
     }
 
     /// Judges it on its own datapoints, and enters the state that follows.
@@ -313,7 +323,7 @@ impl Tracked {
         reason_data: Option<ReasonData>,
         at: Timestamp,
     ) -> Transition {
-        let old = self.snapshot();
+        let old = self.in_state();
         let from = self.state;
         self.state = to;
         self.reason = reason;
@@ -322,7 +332,7 @@ impl Tracked {
             self.transitioned_at = Some(at);
             self.transitions[from as usize][to as usize] += 1;
         }
-        let new = self.snapshot();
+        let new = self.in_state();
         self.remember(at, HistoryEvent::StateUpdate { old, new });
         Transition {
             alarm: Arc::clone(&self.alarm),
@@ -335,7 +345,7 @@ impl Tracked {
         }
     }
 
-    fn snapshot(&self) -> StateSnapshot {
+    fn in_state(&self) -> StateSnapshot {
         StateSnapshot {
             state: self.state,
             reason: Arc::clone(&self.reason),

@@ -527,4 +527,29 @@ proptest! {
             prop_assert!(states != (StateValue::Ok, StateValue::Alarm), "at {at}: {states:?}");
         }
     }
+
+    /// A program that is stopped and started again between two readings does what one does that was not.
+    #[test]
+    fn a_restart_changes_nothing(rule in any_rule(), samples in any_samples(), stop in 0..40_usize) {
+        let readings: Vec<Reading> = samples.iter().map(|&(at, value)| live(at, value)).collect();
+        let end = reading(samples.last().unwrap().0 + 7_200, vec![]);
+        let stop = stop.min(readings.len());
+        let (mut before, mut transitions) = (pipeline(rule.clone()), Vec::new());
+        let mut datapoints = Vec::new();
+        before.advance(&reading(0, vec![]));
+        for reading in &readings[..stop] {
+            let mut outcome = before.advance(reading);
+            datapoints.append(&mut outcome.datapoints);
+            transitions.append(&mut outcome.events.transitions);
+        }
+        let snapshot = before.snapshot().unwrap();
+        datapoints.append(&mut before.finish());
+        let mut after = pipeline(rule.clone());
+        after.restore(&snapshot, datapoints);
+        for reading in readings[stop..].iter().chain([&end]) {
+            transitions.append(&mut after.advance(reading).events.transitions);
+        }
+        let (whole, _) = run(&rule, [reading(0, vec![])].into_iter().chain(readings).chain([end]));
+        prop_assert_eq!(transitions, whole);
+    }
 }

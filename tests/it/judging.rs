@@ -3,9 +3,11 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use cwbridge::alarm::{Account, Answer, Events, MuteRule, Point, Rule, Status, band_metrics};
+use cwbridge::alarm::{
+    Account, Alarm, Answer, Events, MuteRule, Point, Rule, Status, band_metrics,
+};
 use cwbridge::definition::parse_in;
-use cwbridge::metric::{Content, Metric, Reading, Resolution, Sample, Timestamp, Unit};
+use cwbridge::metric::{Content, Datapoint, Metric, Reading, Resolution, Sample, Timestamp, Unit};
 use cwbridge::pipeline::Pipeline;
 use expect_test::{Expect, expect};
 
@@ -17,6 +19,12 @@ struct Play {
     pipeline: Pipeline,
     start: Timestamp,
     written: String,
+    alarms: Vec<Alarm>,
+    mute_rules: Vec<MuteRule>,
+    /// Everything that was closed.
+    datapoints: Vec<Datapoint>,
+    /// Whether the program ends after every reading, and begins again.
+    restarts: bool,
 }
 
 impl Play {
@@ -34,20 +42,30 @@ impl Play {
             &Account::default(),
         );
         assert_eq!(parsed.findings, []);
-        pipeline.set_alarms(
-            parsed
-                .alarms
-                .into_iter()
-                .map(|definition| definition.alarm)
-                .collect(),
-            start,
-        );
-        pipeline.set_mute_rules(parsed.mute_rules, start);
+        let alarms = parsed.alarms.into_iter();
+        let alarms: Vec<Alarm> = alarms.map(|definition| definition.alarm).collect();
+        pipeline.set_alarms(alarms.clone(), start);
+        pipeline.set_mute_rules(parsed.mute_rules.clone(), start);
         Self {
             pipeline,
             start,
             written: String::new(),
+            alarms,
+            mute_rules: parsed.mute_rules,
+            datapoints: Vec::new(),
+            restarts: false,
         }
+    }
+
+    /// Ends, and begins again with what outlives it.
+    fn restart(&mut self) {
+        let snapshot = self.pipeline.snapshot().unwrap();
+        self.datapoints.append(&mut self.pipeline.finish());
+        self.pipeline = Pipeline::default();
+        self.pipeline.set_alarms(self.alarms.clone(), snapshot.at);
+        self.pipeline
+            .set_mute_rules(self.mute_rules.clone(), snapshot.at);
+        self.pipeline.restore(&snapshot, self.datapoints.clone());
     }
 
     fn new(alarms: &[&str]) -> Self {
@@ -82,8 +100,12 @@ impl Play {
     }
 
     fn look(&mut self, reading: Reading) {
-        let events = self.pipeline.advance(&reading).events;
-        self.write(&events);
+        let mut outcome = self.pipeline.advance(&reading);
+        self.datapoints.append(&mut outcome.datapoints);
+        self.write(&outcome.events);
+        if self.restarts {
+            self.restart();
+        }
     }
 
     fn write(&mut self, events: &Events) {
@@ -324,6 +346,45 @@ fn a_replaced_rule_is_judged_at_once() {
     "#]]);
     expect!["arn:aws:cloudwatch:::alarm:c was updated and its alarm rule evaluates to ALARM"]
         .assert_eq(&play.status("c").reason);
+}
+
+/// Windows, states, transition times, suppression and muting are what they would be without the restarts.
+#[test]
+fn restarts_change_nothing() {
+    let suppressed = format!(
+        r#"{}, "ActionsSuppressor": "s", "ActionsSuppressorWaitPeriod": 60, "ActionsSuppressorExtensionPeriod": 120"#,
+        actions()
+    );
+    let warm_up = r#", "WarmUpConfiguration": {"WarmUpPeriodDurationInMinutes": 8}"#;
+    let five = r#""Period": 300, "EvaluationPeriods": 2, "DatapointsToAlarm": 1"#;
+    let alarms = [
+        composite("c", "ALARM(a) OR ALARM(w)", &suppressed),
+        above_50("a", "x", &actions()).replace("\"notBreaching\"", "\"missing\""),
+        above_50("s", "y", ""),
+        above_50("w", "x", warm_up),
+        above_50("p", "x", "").replace(
+            "\"Statistic\": \"Average\"",
+            "\"ExtendedStatistic\": \"p90\"",
+        ),
+        above_50("f", "x", "").replace("\"Period\": 60, \"EvaluationPeriods\": 1", five),
+        mute_rule("cron(3 0 * * *)", "PT4M"),
+    ];
+    let alarms: Vec<&str> = alarms.iter().map(String::as_str).collect();
+    let played = |restarts| {
+        let mut play = Play::new(&alarms);
+        play.restarts = restarts;
+        play.values("x", 0, 60, "10 90 10 90 90")
+            .values("y", 300, 60, "90 90 10")
+            .values("x", 480, 20, "90 10 90 10 10 10 _ _ 90 90 10")
+            .until(3_600);
+        play.written
+    };
+    let whole = played(false);
+    assert_eq!(played(true), whole);
+    assert!(
+        whole.contains("MuteWindowEnd") && whole.lines().count() > 20,
+        "{whole}"
+    );
 }
 
 fn replace(play: &mut Play, alarms: &[String], seconds: i64) {
