@@ -140,9 +140,15 @@ impl Pipeline {
     /// An alarm that was due between two readings is judged on what was known at that time.
     pub fn advance(&mut self, reading: &Reading) -> Outcome {
         let mut outcome = Outcome::default();
+        let is_first = self.clock.is_none();
         let (reading, clock) = self.on_schedule(reading, &mut outcome);
         let at = reading.at;
-        while let Some(due) = self.next_due_before(at, clock.newest) {
+        let quiet_since = if is_first {
+            Timestamp::MIN
+        } else {
+            clock.newest
+        };
+        while let Some(due) = self.next_due_before(at, quiet_since) {
             self.judge(due, clock, &mut outcome);
         }
         self.store.record(&reading, &mut outcome.dropped);

@@ -6,7 +6,7 @@ use crate::metric::Timestamp;
 
 use super::mute::MuteRule;
 use super::suppression::{Suppression, Withheld};
-use super::{Alarm, StateValue};
+use super::{Alarm, StateValue, Suppressor};
 
 /// Auto Scaling's actions are repeated so often while a state lasts, in seconds (SPEC section 16).
 const REPEAT_INTERVAL: i64 = 60;
@@ -119,6 +119,17 @@ impl Gate {
         }
     }
 
+    /// The composite alarm changed its state: what was withheld of the state before is over.
+    pub(super) fn composite_changed(
+        &mut self,
+        suppressor: &Suppressor,
+        in_alarm: bool,
+        at: Timestamp,
+    ) {
+        self.muted = None;
+        self.suppression.composite_changed(suppressor, in_alarm, at);
+    }
+
     /// The actions of `state` are to be run now, unless a mute rule withholds them.
     pub(super) fn run(
         &mut self,
@@ -184,6 +195,10 @@ impl Gate {
         mute_rules: &[MuteRule],
     ) -> Option<ActionRun> {
         let last = self.ran_at.filter(|_| self.repeats)?;
+        // What a mute rule withholds is run when its window ends, and not before.
+        if self.muted.is_some() || muted_until(&alarm.name, now, mute_rules).is_some() {
+            return None;
+        }
         let is_due =
             now - last >= REPEAT_INTERVAL && alarm.actions.of(state).iter().any(|arn| scales(arn));
         is_due

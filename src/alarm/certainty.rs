@@ -67,6 +67,8 @@ pub(super) struct Ground<'a> {
     pub(super) previous: StateValue,
     /// Whether AWS's documents leave open how this alarm's datapoints are computed or missing ones treated.
     pub(super) disputed: bool,
+    /// Whether there are too few samples to judge, and the state is kept.
+    pub(super) retains: bool,
     /// Since when every sample is known.
     pub(super) known_since: Timestamp,
     pub(super) in_guest: bool,
@@ -81,6 +83,10 @@ impl Ground<'_> {
         if self.is_undetermined(decision) {
             return Certainty::Undetermined;
         }
+        if self.retains {
+            // Too few samples for a percentile: the state is kept, whatever they say.
+            return self.measured();
+        }
         let state = decision.verdict.state(self.previous);
         if let Some(ranges) = self.ranges_that_differ(state) {
             return Certainty::DependsOnRange(ranges);
@@ -88,6 +94,10 @@ impl Ground<'_> {
         if self.is_near(state) {
             return Certainty::NearThreshold;
         }
+        self.measured()
+    }
+
+    fn measured(&self) -> Certainty {
         match self.in_guest {
             true => Certainty::MeasuredInGuest,
             false => Certainty::Determined,

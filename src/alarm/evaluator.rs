@@ -13,10 +13,13 @@ use super::mute::MuteRule;
 use super::schedule::window_end;
 use super::status::{Status, Transition};
 use super::tracked::{Kind, Tracked};
-use super::{Alarm, AlarmSnapshot, Options, ReasonData, Rule, StateValue};
+use super::{Alarm, AlarmSnapshot, Options, ReasonData, Rule, Source, StateValue};
 
 mod answers;
 mod composites;
+
+/// How far back a silence is judged minute by minute where an expression goes by the time of day, in seconds.
+const CALENDAR_CATCH_UP_MAX: i64 = 86_400;
 
 /// Keeps every alarm's state and schedule.
 #[derive(Debug, Default)]
@@ -59,8 +62,6 @@ impl Evaluator {
     /// Replaces the alarms. One that was there before keeps its state, and its schedule if it did not change; a new one is
     /// `INSUFFICIENT_DATA` and first judged one evaluation interval after `at`, a composite alarm at `at`.
     pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
-        let cycles_before = self.graph.cycles.iter().flatten().count();
-        let count_before = self.alarms.len();
         let mut before: HashMap<String, Tracked> = self
             .alarms
             .drain(..)
@@ -75,14 +76,11 @@ impl Evaluator {
             });
         self.alarms = tracked.collect();
         self.graph = Graph::new(self.alarms.iter().map(|tracked| &*tracked.alarm));
-        let cycles = self.graph.cycles.iter().flatten().count();
-        let same_alarms = before.is_empty() && self.alarms.len() == count_before;
-        let all_anew = !same_alarms || cycles != cycles_before;
         for (tracked, cycle) in self.alarms.iter_mut().zip(&self.graph.cycles) {
             match (cycle, &tracked.kind) {
                 (Some(cycle), _) => tracked.follows_itself(cycle),
-                // A rule may come to something else with other children.
-                (None, Kind::Composite { .. }) if all_anew => tracked.due = Some(at),
+                // A rule may come to something else with other children, and a child may be judged here that was not.
+                (None, Kind::Composite { .. }) => tracked.due = Some(at),
                 (None, _) => {}
             }
         }
@@ -228,7 +226,11 @@ impl Evaluator {
                 continue;
             };
             if due > quiet_since + tracked.reach() + Resolution::Basic.seconds() {
-                let end = window_end(alarm, now);
+                let seen_by_date = match &alarm.source {
+                    Source::Math(math) if math.uses_calendar() => CALENDAR_CATCH_UP_MAX,
+                    _ => 0,
+                };
+                let end = window_end(alarm, now - seen_by_date);
                 let end = tracked.warm_up_until().map_or(end, |until| until.min(end));
                 tracked.due = Some(due.max(self.options.first(end, 1)));
             }
@@ -335,7 +337,7 @@ impl Evaluator {
             alarm, gate, state, ..
         } = &mut self.alarms[place];
         match alarm.suppressor() {
-            Some(suppressor) => gate.suppression.composite_changed(suppressor, in_alarm, at),
+            Some(suppressor) => gate.composite_changed(suppressor, in_alarm, at),
             None => events.actions.extend(gate.run(
                 alarm,
                 *state,

@@ -140,6 +140,7 @@ impl Judge {
             terms: self.terms,
             previous,
             disputed: treatment || uncertain || low_sample == LowSample::Some,
+            retains: low_sample == LowSample::All,
             known_since,
             in_guest: self.in_guest,
         };

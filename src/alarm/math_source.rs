@@ -125,6 +125,13 @@ impl MathSource {
         Ok(math)
     }
 
+    /// Whether what is judged changes with time alone.
+    pub(super) fn uses_calendar(&self) -> bool {
+        let (observed, band) = self.wanted();
+        let mut wanted = std::iter::once(observed).chain(band);
+        wanted.any(|id| self.program.uses_calendar(id))
+    }
+
     pub(super) fn program(&self) -> &Queries {
         &self.program
     }

@@ -115,7 +115,12 @@ pub(super) fn period_start(alarm: &MetricAlarm, end: Timestamp) -> Timestamp {
 /// The last instant up to `at` at which a wall clock in `zone` begins a period: a minute, five minutes, an hour, a day at
 /// midnight, a week on Monday (SPEC section 13). Days with a change of the clock have 23 or 25 hours.
 fn boundary(zone: &TimeZone, period: i64, at: Timestamp) -> Timestamp {
-    let local = at.calendar().to_zoned(zone.clone());
+    let calendar = at.calendar();
+    if calendar.as_millisecond() != at.milliseconds() {
+        // Beyond any calendar no wall clock begins a day.
+        return at.floor(period);
+    }
+    let local = calendar.to_zoned(zone.clone());
     let begun = if period < DAY {
         // Offsets are multiples of five minutes but for a few of the past, which no alarm looks at.
         let offset = i64::from(local.offset().seconds());

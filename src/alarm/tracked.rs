@@ -106,9 +106,6 @@ impl Tracked {
     /// The same alarm with another definition: it keeps its state until it is judged anew (SPEC section 5.7).
     pub(super) fn redefined(mut self, alarm: Alarm, options: &Options, at: Timestamp) -> Self {
         if *self.alarm == alarm {
-            if let Kind::Composite { is_new } = &mut self.kind {
-                *is_new &= self.due.is_some();
-            }
             return self;
         }
         self.not_mirrored = alarm.not_mirrored();

@@ -34,6 +34,22 @@ impl Expression {
             .any(|function| function == Function::AnomalyDetectionBand)
     }
 
+    /// Whether its values change with the time of day or the date alone, without any metric changing.
+    pub fn uses_calendar(&self) -> bool {
+        self.functions().any(|function| {
+            matches!(
+                function,
+                Function::Minute
+                    | Function::Hour
+                    | Function::Day
+                    | Function::Date
+                    | Function::Month
+                    | Function::Year
+                    | Function::Epoch
+            )
+        })
+    }
+
     /// The ids that the expression names, as often as it names them. `METRICS()` names none.
     pub fn ids(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().filter_map(|node| match &node.kind {

@@ -125,6 +125,11 @@ impl Queries {
         self.expressions_for(id).any(Expression::uses_band)
     }
 
+    /// Whether anything that `id` needs changes with time alone; see [`Expression::uses_calendar`].
+    pub fn uses_calendar(&self, id: &str) -> bool {
+        self.expressions_for(id).any(Expression::uses_calendar)
+    }
+
     /// The first reason for doubt in anything that `id` needs; see [`Expression::uncertain`].
     pub fn uncertain(&self, id: &str) -> Option<&'static str> {
         let ids = self.referents();

@@ -18,5 +18,7 @@ mod e2e;
 mod examples;
 mod faults;
 mod judging;
+mod laws;
+mod reference;
 mod tidy;
 mod world;

@@ -70,7 +70,11 @@ impl Evaluator {
             None => {}
         }
         self.release_actions(at, events);
-        if let Kind::Queries(queries) = &mut self.alarms[place].kind {
+        // A contributor of PromQL that has vanished is still in its recovery period.
+        let is_promql = matches!(alarm.rule, Rule::PromQl(_));
+        if let Kind::Queries(queries) = &mut self.alarms[place].kind
+            && !is_promql
+        {
             queries.contributors.forget_vanished();
         }
         self.find_next_due();

@@ -38,7 +38,8 @@ impl Evaluator {
     fn evaluate_new(&mut self, place: usize, now: Timestamp) -> Option<Transition> {
         let (state, certainty) = self.outcome(place)?;
         let arn = self.alarms[place].arn(&self.options);
-        let is_new = matches!(self.alarms[place].kind, Kind::Composite { is_new: true });
+        let is_new = self.is_new(place);
+        self.alarms[place].kind = Kind::Composite { is_new: false };
         let triggering = self
             .children(place)
             .map(|child| child.triggering(&self.options));
@@ -60,6 +61,9 @@ impl Evaluator {
         changed: &[Changed],
     ) -> Option<Transition> {
         let now = changed.last()?.at;
+        if self.is_new(place) {
+            return self.evaluate_new(place, now);
+        }
         let (state, certainty) = self.outcome(place)?;
         let child = self.decisive(place, state, changed)?;
         let child = self.alarms[child].triggering(&self.options);
@@ -68,6 +72,11 @@ impl Evaluator {
             let reason = of_child(&child.arn, child.state, child.at);
             (reason, Some(ReasonData::TriggeringAlarms(vec![child])))
         })
+    }
+
+    /// Whether the rule has come to nothing yet since the alarm was created.
+    fn is_new(&self, place: usize) -> bool {
+        matches!(self.alarms[place].kind, Kind::Composite { is_new: true })
     }
 
     /// The first of the changed children with whose change the rule comes to `state`, taken one after the other.
