@@ -74,6 +74,7 @@
 //! | shell | `clock` | `metric` |
 //! | shell | `host` | `metric` |
 //! | shell | `sources` | `metric`, `alarm`, `definition`, `config`, `host` |
+//! | shell | `journal` | `metric` |
 //! | shell | `exposition` | `alarm`, `host`, `stats` |
 //! | shell | `http` | `metric`, `alarm`, `definition`, `exposition` |
 //! | shell | `aws` | `metric` |
@@ -86,7 +87,8 @@
 //! | crate | only in |
 //! |---|---|
 //! | `jiff` | `metric`, `math`, `alarm`, `definition` |
-//! | `thiserror` | `math`, `alarm` |
+//! | `rusqlite` | `journal` |
+//! | `thiserror` | `math`, `alarm`, `journal` |
 //! | `toml`, `serde_saphyr` | `tree` |
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
@@ -144,6 +146,7 @@ pub mod clock;
 pub mod exposition;
 pub mod host;
 pub mod http;
+pub mod journal;
 pub mod publish;
 pub mod sources;
 pub mod stats;

@@ -1,0 +1,282 @@
+//! The journal: one SQLite file that is history, outbox and alarm log at once, so that nothing is lost whenever the daemon
+//! ends. A closed datapoint is committed here before it is offered to CloudWatch, and it stays in the outbox until CloudWatch
+//! has it.
+//!
+//! There is one writer, held to be the only one by a lock on a file beside the database; readers, also of other processes
+//! ([`Reader`]), never wait for it nor make it wait. Everything here blocks on the disk: it belongs on a thread of its own.
+//!
+//! Every change is one transaction, and committed with `synchronous=FULL`: it survives not only the end of the process but
+//! also a loss of power. There are some three commits a minute, so the price is nothing that can be measured, and what was
+//! marked as in flight is known to be so after any accident.
+
+mod content;
+mod error;
+mod history;
+mod intern;
+mod open;
+mod outbox;
+mod prune;
+mod schema;
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+
+use crate::metric::{Datapoint, Timestamp};
+
+pub use error::{Cause, Error, OpenError, Result};
+pub use history::Reader;
+use intern::Metrics;
+pub use open::Note;
+pub use outbox::{AGE_MAX, AHEAD_MAX, Batch, Id, OutOfRange, Outgoing, Waiting};
+pub use prune::Pruned;
+
+/// How much is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    pub max_age: Duration,
+    /// In bytes, of the database and what SQLite keeps beside it. Room that is reserved for the latter, 4 MiB, should be a
+    /// small part of it.
+    pub max_size: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_age: Duration::from_hours(15 * 24),
+            max_size: 512_000_000,
+        }
+    }
+}
+
+/// What one step brought, to be committed as one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Append<'a> {
+    pub datapoints: &'a [Recorded<'a>],
+    pub transitions: &'a [Transition],
+    /// Takes the place of the one before.
+    pub snapshot: Option<&'a Snapshot>,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Recorded<'a> {
+    pub datapoint: &'a Datapoint,
+    /// Whether it goes into the outbox; else it is history at once.
+    pub publish: bool,
+}
+
+/// A change of an alarm's state, as it is shown to people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    pub alarm: String,
+    pub at: Timestamp,
+    pub from: String,
+    pub to: String,
+    pub reason: String,
+    /// JSON.
+    pub reason_data: Option<String>,
+    pub certainty: String,
+}
+
+/// What a pipeline needs to go on where it was, in texts that only it can read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The instant that it stands for.
+    pub at: Timestamp,
+    pub pipeline: String,
+    /// By the alarm's name.
+    pub alarms: BTreeMap<String, String>,
+}
+
+#[derive(Debug)]
+pub struct Journal {
+    connection: Connection,
+    metrics: Metrics,
+    waiting: Waiting,
+    limits: Limits,
+    path: PathBuf,
+    /// When the file was begun, in milliseconds: tells its rows from those of a file that was set aside.
+    begun: i64,
+    /// The last to be dropped, when the database is closed.
+    lock: File,
+}
+
+impl Journal {
+    /// Opens the journal of a state directory, or begins one. What is no journal or a corrupt one is set aside, which the
+    /// notes tell; what was in flight when the last owner ended waits again, as sent with its answer lost.
+    pub fn open(
+        dir: &Path,
+        limits: Limits,
+        now: Timestamp,
+    ) -> std::result::Result<(Self, Vec<Note>), OpenError> {
+        open::open(dir, limits, now)
+    }
+
+    /// Takes effect with the next [`Journal::prune`].
+    pub fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
+    }
+
+    /// Commits everything that one step brought, or nothing.
+    pub fn append(&mut self, append: Append<'_>) -> Result<()> {
+        self.write(|write| {
+            write.datapoints(append.datapoints)?;
+            write.transitions(append.transitions)?;
+            append
+                .snapshot
+                .map_or(Ok(()), |snapshot| write.snapshot(snapshot))
+        })
+    }
+
+    /// The bytes that the journal takes on its disk now.
+    pub fn size(&self) -> u64 {
+        let length = |path: PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());
+        length(self.path.clone()) + length(open::beside(&self.path, "-wal"))
+    }
+
+    /// Leaves one file that is complete, and marked as such.
+    pub fn close(mut self) -> Result<()> {
+        self.write(|write| write.mark_clean(true))?;
+        self.connection
+            .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?;
+        open::forget_owner(&self.lock);
+        self.connection.close().map_err(|(_, err)| err.into())
+    }
+
+    /// Does `work` as one transaction. After an error nothing of it is done, and the journal is as it was.
+    fn write<T>(&mut self, work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>) -> Result<T> {
+        let committed = self.try_write(work).map_err(Error::from);
+        if let Err(err) = &committed {
+            // It may know metrics whose rows were rolled back.
+            self.metrics = Metrics::default();
+            self.note_corruption(err);
+        }
+        committed
+    }
+
+    fn try_write<T>(
+        &mut self,
+        work: impl FnOnce(&mut Write<'_>) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut write = Write {
+            transaction,
+            metrics: &mut self.metrics,
+            begun: self.begun,
+            waiting: self.waiting.count,
+        };
+        let done = work(&mut write)?;
+        let waiting = outbox::waiting(&write.transaction, write.waiting)?;
+        write.transaction.commit()?;
+        self.waiting = waiting;
+        Ok(done)
+    }
+
+    /// So that the next owner does not trust the file, whatever a quick check says.
+    fn note_corruption(&self, err: &Error) {
+        if matches!(err, Error::Corrupt(_)) {
+            open::suspect(&self.lock);
+        }
+    }
+
+    fn read<T>(&self, result: rusqlite::Result<T>) -> Result<T> {
+        let read = result.map_err(Error::from);
+        if let Err(err) = &read {
+            self.note_corruption(err);
+        }
+        read
+    }
+}
+
+/// A transaction, and what is known about the rows it works on.
+#[derive(Debug)]
+struct Write<'a> {
+    transaction: Transaction<'a>,
+    metrics: &'a mut Metrics,
+    begun: i64,
+    /// How many datapoints the outbox holds.
+    waiting: usize,
+}
+
+impl Write<'_> {
+    fn datapoints(&mut self, datapoints: &[Recorded<'_>]) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare(
+            "INSERT INTO datapoint (start, metric, state, content) VALUES (?1, ?2, ?3, ?4)",
+        )?;
+        for Recorded { datapoint, publish } in datapoints {
+            let metric = self.metrics.id(&self.transaction, datapoint)?;
+            let content = content::encode(&datapoint.statistics, datapoint.values.as_ref());
+            let state = if *publish {
+                schema::WAITING
+            } else {
+                schema::HISTORY
+            };
+            insert.execute(params![
+                datapoint.start.milliseconds(),
+                metric,
+                state,
+                content
+            ])?;
+            self.waiting += usize::from(*publish);
+        }
+        Ok(())
+    }
+
+    fn transitions(&self, transitions: &[Transition]) -> rusqlite::Result<()> {
+        let mut insert = self.transaction.prepare(
+            "INSERT INTO transition (alarm, at, from_state, to_state, reason, reason_data, certainty)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )?;
+        for transition in transitions {
+            insert.execute(params![
+                transition.alarm,
+                transition.at.milliseconds(),
+                transition.from,
+                transition.to,
+                transition.reason,
+                transition.reason_data,
+                transition.certainty,
+            ])?;
+        }
+        Ok(())
+    }
+
+    /// Writes only the texts that changed: most of many alarms say the same as a minute ago.
+    fn snapshot(&self, snapshot: &Snapshot) -> rusqlite::Result<()> {
+        let db = &self.transaction;
+        db.execute(
+            "INSERT OR REPLACE INTO snapshot (only, at, pipeline) VALUES (1, ?1, ?2)",
+            params![snapshot.at.milliseconds(), snapshot.pipeline],
+        )?;
+        let mut names = db.prepare("SELECT name FROM alarm")?;
+        let names = names.query_map([], |row| row.get::<_, String>(0))?;
+        let mut gone = names.collect::<rusqlite::Result<Vec<String>>>()?;
+        gone.retain(|name| !snapshot.alarms.contains_key(name));
+        let mut delete = db.prepare("DELETE FROM alarm WHERE name = ?1")?;
+        for name in gone {
+            delete.execute([name])?;
+        }
+        let mut upsert = db.prepare(
+            "INSERT INTO alarm (name, snapshot) VALUES (?1, ?2)
+             ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot WHERE snapshot <> excluded.snapshot",
+        )?;
+        for (name, text) in &snapshot.alarms {
+            upsert.execute([name, text])?;
+        }
+        Ok(())
+    }
+
+    fn mark_clean(&self, clean: bool) -> rusqlite::Result<()> {
+        self.transaction
+            .execute("UPDATE journal SET clean = ?1", [clean])
+            .map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests;

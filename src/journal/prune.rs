@@ -1,0 +1,199 @@
+//! Keeping the journal within its limits, a little at a time.
+//!
+//! Room is made oldest first, from history as long as there is any, then from transitions, then from the outbox. Transitions
+//! also go with the history of their time, so that many of them do not crowd out the datapoints. The alarms' snapshot and
+//! the metrics that are in use stay. What is free in the file is used again, and given back to the disk once it is much.
+
+use rusqlite::{Connection, OptionalExtension, params};
+
+use super::intern::{Metrics, USED_LAG_MAX};
+use super::schema::{ANSWER_LOST, WAITING, WAL_MAX, pragma};
+use super::{Journal, Limits, Result, Write};
+use crate::metric::Timestamp;
+
+/// What one call does at most: so many rows at a time, so many times; and so many pages given back to the disk.
+const ROWS_MAX: i64 = 256;
+const ROUNDS_MAX: usize = 16;
+const PAGES_GIVEN_BACK_MAX: i64 = 1_024;
+
+/// The most free pages that the file keeps for what comes.
+const PAGES_FREE_MAX: i64 = 1_024;
+
+/// What a call removed, in rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// History: what was published, dropped, or never to be published.
+    pub published: usize,
+    /// What CloudWatch will never get; counted as dropped for the reason `pruned`.
+    pub unpublished: usize,
+    pub transitions: usize,
+    /// The limits are not kept yet: the call wants to be repeated.
+    pub more: bool,
+}
+
+impl Limits {
+    fn max_age(&self) -> i64 {
+        i64::try_from(self.max_age.as_secs()).unwrap_or(i64::MAX)
+    }
+
+    /// What the database itself may take, in pages.
+    fn max_pages(&self, page: i64) -> i64 {
+        let bytes = self.max_size.saturating_sub(WAL_MAX).max(self.max_size / 2);
+        i64::try_from(bytes).unwrap_or(i64::MAX) / page.max(1)
+    }
+}
+
+impl Journal {
+    /// Removes what is beyond the limits; to be called after every append. It is cheap when there is nothing to do, and does
+    /// a bounded amount of work otherwise.
+    pub fn prune(&mut self, now: Timestamp) -> Result<Pruned> {
+        let limits = self.limits;
+        let pruned = self.write(|write| {
+            let mut pruned = Pruned::default();
+            write.prune_by_age(now - limits.max_age(), &mut pruned)?;
+            write.prune_by_size(&limits, &mut pruned)?;
+            write.count_dropped("pruned", pruned.unpublished)?;
+            write.waiting = write.waiting.saturating_sub(pruned.unpublished);
+            if pruned.published + pruned.unpublished > 0 {
+                write.prune_metrics()?;
+            }
+            let given_back = give_back(&write.transaction, &limits)?;
+            pruned.more |= given_back == PAGES_GIVEN_BACK_MAX;
+            Ok((pruned, given_back))
+        });
+        let (pruned, given_back) = pruned?;
+        if given_back > 0 {
+            // The file itself becomes shorter only with a checkpoint, which does what readers allow.
+            let checkpoint = self
+                .connection
+                .execute_batch("PRAGMA wal_checkpoint(PASSIVE)");
+            self.read(checkpoint)?;
+        }
+        Ok(pruned)
+    }
+}
+
+impl Write<'_> {
+    fn prune_by_age(&self, before: Timestamp, pruned: &mut Pruned) -> rusqlite::Result<()> {
+        let (db, before) = (&self.transaction, before.milliseconds());
+        for _ in 0..ROUNDS_MAX {
+            let published = delete_history(db, before)?.0;
+            let unpublished = delete_outbox(db, before)?;
+            let transitions = delete_transitions(db, before)?;
+            pruned.published += published;
+            pruned.unpublished += unpublished;
+            pruned.transitions += transitions;
+            if published + unpublished + transitions == 0 {
+                return Ok(());
+            }
+        }
+        pruned.more = true;
+        Ok(())
+    }
+
+    fn prune_by_size(&self, limits: &Limits, pruned: &mut Pruned) -> rusqlite::Result<()> {
+        let db = &self.transaction;
+        let max = limits.max_pages(pragma(db, "page_size")?);
+        for _ in 0..ROUNDS_MAX {
+            if pragma(db, "page_count")? - pragma(db, "freelist_count")? <= max {
+                return Ok(());
+            }
+            let (published, until) = delete_history(db, i64::MAX)?;
+            let transitions = delete_transitions(db, until.unwrap_or(i64::MAX))?;
+            let unpublished = match published + transitions {
+                0 => delete_outbox(db, i64::MAX)?,
+                _ => 0,
+            };
+            pruned.published += published;
+            pruned.unpublished += unpublished;
+            pruned.transitions += transitions;
+            if published + unpublished + transitions == 0 {
+                return Ok(());
+            }
+        }
+        pruned.more = true;
+        Ok(())
+    }
+
+    /// Removes metrics that no datapoint is left of: those last used before the oldest datapoint.
+    fn prune_metrics(&mut self) -> rusqlite::Result<()> {
+        let oldest: Option<i64> = self
+            .transaction
+            .query_row(
+                "SELECT min(start) FROM (
+                    SELECT * FROM (SELECT start FROM datapoint INDEXED BY history WHERE state < 3 ORDER BY start LIMIT 1)
+                    UNION ALL
+                    SELECT * FROM (SELECT start FROM datapoint INDEXED BY outbox WHERE state >= 3 ORDER BY start LIMIT 1))",
+                [],
+                |row| row.get(0),
+            )?;
+        let Some(oldest) = oldest else {
+            return Ok(());
+        };
+        let removed = self.transaction.execute(
+            "DELETE FROM metric WHERE used < ?1",
+            [oldest.saturating_sub(USED_LAG_MAX)],
+        )?;
+        if removed > 0 {
+            *self.metrics = Metrics::default();
+        }
+        Ok(())
+    }
+}
+
+/// Removes some of the oldest history that starts before an instant. Returns how many datapoints, and until when.
+fn delete_history(db: &Connection, before: i64) -> rusqlite::Result<(usize, Option<i64>)> {
+    let until: Option<i64> = db
+        .query_row(
+            "SELECT max(start) FROM (
+                SELECT start FROM datapoint INDEXED BY history WHERE state < 3 AND start < ?1 ORDER BY start LIMIT ?2)",
+            [before, ROWS_MAX],
+            |row| row.get(0),
+        )
+        .optional()?
+        .flatten();
+    let deleted = db.execute(
+        "DELETE FROM datapoint WHERE id IN (
+            SELECT id FROM datapoint INDEXED BY history WHERE state < 3 AND start < ?1 ORDER BY start LIMIT ?2)",
+        [before, ROWS_MAX],
+    )?;
+    Ok((deleted, until))
+}
+
+/// As before, from the outbox. What is in flight is left until it is known what became of it.
+fn delete_outbox(db: &Connection, before: i64) -> rusqlite::Result<usize> {
+    db.execute(
+        "DELETE FROM datapoint WHERE id IN (
+            SELECT id FROM datapoint INDEXED BY outbox
+            WHERE state >= 3 AND start < ?1 AND state IN (?3, ?4) ORDER BY start LIMIT ?2)",
+        params![before, ROWS_MAX, WAITING, ANSWER_LOST],
+    )
+}
+
+/// Removes some of the first transitions that were recorded, as far as they are of before an instant.
+fn delete_transitions(db: &Connection, before: i64) -> rusqlite::Result<usize> {
+    db.execute(
+        "DELETE FROM transition WHERE id IN (
+            SELECT id FROM (SELECT id, at FROM transition ORDER BY id LIMIT ?2) WHERE at < ?1)",
+        [before, ROWS_MAX],
+    )
+}
+
+/// Shortens the file if it is too large or much of it is free. Returns by how many pages.
+fn give_back(db: &Connection, limits: &Limits) -> rusqlite::Result<i64> {
+    let free = pragma(db, "freelist_count")?;
+    let too_many = pragma(db, "page_count")? - limits.max_pages(pragma(db, "page_size")?);
+    let pages = (free - PAGES_FREE_MAX)
+        .max(too_many)
+        .clamp(0, free.min(PAGES_GIVEN_BACK_MAX));
+    if pages > 0 {
+        // Each step of the statement gives back one page.
+        let mut vacuum = db.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut steps = vacuum.query([])?;
+        while steps.next()?.is_some() {}
+    }
+    Ok(pages)
+}
+
+#[cfg(test)]
+mod tests;
