@@ -179,9 +179,7 @@ pub struct PromQlAlarm {
 /// An alarm on the results of a scheduled CloudWatch Logs query (SPEC section 12).
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogAlarm {
-    pub query: String,
-    pub aggregation: String,
-    pub schedule: String,
+    pub query: ScheduledQuery,
     /// N.
     pub results_to_evaluate: u32,
     /// M.
@@ -189,6 +187,19 @@ pub struct LogAlarm {
     pub operator: ComparisonOperator,
     pub threshold: f64,
     pub treat_missing_data: Option<TreatMissingData>,
+    pub warm_up: Option<WarmUp>,
+}
+
+/// What a log alarm looks at, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduledQuery {
+    pub text: String,
+    pub log_groups: Vec<String>,
+    pub aggregation: String,
+    /// As it is written, such as `rate(5 minutes)`.
+    pub schedule: String,
+    /// How often the query runs by that, in seconds.
+    pub interval: i64,
 }
 
 /// The name of the alarm that a name or an ARN stands for.

@@ -145,6 +145,20 @@ pub struct Datapoint {
     pub values: Option<Distribution>,
 }
 
+impl Datapoint {
+    /// An upper bound of what it takes in a PutMetricData request, in bytes: member names, numbers of nine bytes each, strings.
+    pub fn request_size(&self) -> usize {
+        const FIXED: usize = 200;
+        const PER_STRING: usize = 24;
+        const PER_VALUE: usize = 18;
+        let dimensions = self.metric.dimensions().iter();
+        let strings = dimensions
+            .map(|dimension| 2 * PER_STRING + dimension.name.len() + dimension.value.len());
+        let values = self.values.as_ref().map_or(0, Distribution::len);
+        FIXED + self.metric.name.len() + strings.sum::<usize>() + values * PER_VALUE
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -6,7 +6,7 @@ use crate::metric::Timestamp;
 
 use super::mute::MuteRule;
 use super::suppression::{Suppression, Withheld};
-use super::{Alarm, StateValue, Suppressor};
+use super::{Actions, Alarm, StateValue, Suppressor};
 
 /// Auto Scaling's actions are repeated so often while a state lasts, in seconds (SPEC section 16).
 const REPEAT_INTERVAL: i64 = 60;
@@ -39,7 +39,7 @@ pub enum Occasion {
 pub(super) struct Gate {
     pub(super) suppression: Suppression,
     muted: Option<Muted>,
-    /// When actions were run last.
+    /// When actions were run last, or would have been had they not been muted.
     ran_at: Option<Timestamp>,
     /// Whether the alarm has actions that are repeated.
     repeats: bool,
@@ -85,9 +85,12 @@ impl Gate {
         self.ran_at = snapshot.ran_at;
     }
 
-    /// Another definition: its actions are held back as those of the one before were.
+    /// Another definition: its actions are held back as those of the one before were, unless they are switched off.
     pub(super) fn redefined(&mut self, alarm: &Alarm) {
         self.repeats = Self::new(alarm).repeats;
+        if !alarm.actions.enabled {
+            self.withhold_nothing();
+        }
     }
 
     /// Other mute rules: what they no longer withhold is run at the next look.
@@ -100,13 +103,13 @@ impl Gate {
         if let Some(muted) = &mut self.muted {
             muted.until = muted_until(alarm, at, mute_rules).unwrap_or(at);
         }
+        self.ran_at = self.ran_at.map(|ran_at| ran_at.min(at));
     }
 
     /// The clock was set back to `now`: what was withheld then began now.
     pub(super) fn clock_set_back(&mut self, alarm: &str, now: Timestamp, mute_rules: &[MuteRule]) {
         self.suppression.clock_set_back(now);
         self.mute_rules_changed(alarm, now, mute_rules);
-        self.ran_at = self.ran_at.map(|ran_at| ran_at.min(now));
     }
 
     /// The host slept until `now`: of mute windows that came and went by the minute only what is now counts.
@@ -122,12 +125,20 @@ impl Gate {
     /// The composite alarm changed its state: what was withheld of the state before is over.
     pub(super) fn composite_changed(
         &mut self,
+        actions: &Actions,
         suppressor: &Suppressor,
         in_alarm: bool,
         at: Timestamp,
     ) {
+        self.withhold_nothing();
+        if actions.enabled {
+            self.suppression.composite_changed(suppressor, in_alarm, at);
+        }
+    }
+
+    fn withhold_nothing(&mut self) {
         self.muted = None;
-        self.suppression.composite_changed(suppressor, in_alarm, at);
+        self.suppression = Suppression::default();
     }
 
     /// The actions of `state` are to be run now, unless a mute rule withholds them.
@@ -168,11 +179,12 @@ impl Gate {
         suppression.into_iter().chain(muted).min()
     }
 
-    /// What was withheld and is to be run now, the alarm being in `state`.
+    /// What was withheld and is to be run now, the alarm being in `state`; `is_suppressed`: its suppressor is in ALARM.
     pub(super) fn release(
         &mut self,
         alarm: &Arc<Alarm>,
         state: StateValue,
+        is_suppressed: bool,
         now: Timestamp,
         mute_rules: &[MuteRule],
     ) -> Option<ActionRun> {
@@ -181,6 +193,11 @@ impl Gate {
         }
         let muted = self.muted.filter(|muted| muted.until <= now)?;
         self.muted = None;
+        if let Some(suppressor) = alarm.suppressor().filter(|_| is_suppressed) {
+            // The window is over, but what suppresses the actions is not.
+            self.suppression.composite_changed(suppressor, true, now);
+            return None;
+        }
         (muted.state == state)
             .then(|| self.run(alarm, state, now, Occasion::MuteWindowEnd, mute_rules))
             .flatten()
@@ -195,15 +212,17 @@ impl Gate {
         mute_rules: &[MuteRule],
     ) -> Option<ActionRun> {
         let last = self.ran_at.filter(|_| self.repeats)?;
-        // What a mute rule withholds is run when its window ends, and not before.
-        if self.muted.is_some() || muted_until(&alarm.name, now, mute_rules).is_some() {
-            return None;
-        }
         let is_due =
             now - last >= REPEAT_INTERVAL && alarm.actions.of(state).iter().any(|arn| scales(arn));
-        is_due
-            .then(|| self.run(alarm, state, now, Occasion::Repeat, mute_rules))
-            .flatten()
+        if !is_due || self.muted.is_some() {
+            return None;
+        }
+        if let Some(until) = muted_until(&alarm.name, now, mute_rules) {
+            // The next one is due when the window ends.
+            self.ran_at = Some(until - REPEAT_INTERVAL);
+            return None;
+        }
+        self.run(alarm, state, now, Occasion::Repeat, mute_rules)
     }
 }
 

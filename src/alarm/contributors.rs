@@ -25,6 +25,14 @@ pub struct Answer {
     pub series: BTreeMap<String, Vec<Point>>,
 }
 
+impl Answer {
+    /// Whether there is any datapoint that is not missing.
+    pub(super) fn has_data(&self) -> bool {
+        let mut points = self.series.values().flatten();
+        points.any(|point| point.value.is_some())
+    }
+}
+
 /// One of the series of an alarm.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Contributor {

@@ -337,7 +337,7 @@ impl Evaluator {
             alarm, gate, state, ..
         } = &mut self.alarms[place];
         match alarm.suppressor() {
-            Some(suppressor) => gate.composite_changed(suppressor, in_alarm, at),
+            Some(suppressor) => gate.composite_changed(&alarm.actions, suppressor, in_alarm, at),
             None => events.actions.extend(gate.run(
                 alarm,
                 *state,
@@ -375,15 +375,17 @@ impl Evaluator {
 
     /// What was withheld until now.
     fn release_actions(&mut self, now: Timestamp, events: &mut Events) {
-        for Tracked {
-            alarm, gate, state, ..
-        } in &mut self.alarms
-        {
-            if gate.due().is_some_and(|due| due <= now) {
-                events
-                    .actions
-                    .extend(gate.release(alarm, *state, now, &self.mute_rules));
+        for place in 0..self.alarms.len() {
+            let due = self.alarms[place].gate.due();
+            if due.is_none_or(|due| due > now) {
+                continue;
             }
+            let is_suppressed = self.is_suppressed(place);
+            let Tracked {
+                alarm, gate, state, ..
+            } = &mut self.alarms[place];
+            let released = gate.release(alarm, *state, is_suppressed, now, &self.mute_rules);
+            events.actions.extend(released);
         }
     }
 }

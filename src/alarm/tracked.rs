@@ -20,6 +20,7 @@ use super::status::{Evaluation, EvaluationState, Status, Transition};
 use super::suppression::Suppression;
 use super::{
     Alarm, Certainty, MetricAlarm, Options, Point, ReasonData, Rule, StateValue, TriggeringAlarm,
+    WarmUp,
 };
 
 /// One alarm and what is known of it.
@@ -212,15 +213,29 @@ impl Tracked {
     }
 
     fn enough_data_at(&self, store: &DatapointStore) -> Option<Timestamp> {
-        let (Rule::Metric(alarm), Kind::Metric(judge)) = (&self.alarm.rule, &self.kind) else {
+        let Kind::Metric(judge) = &self.kind else {
             return None;
         };
-        if alarm.warm_up?.to_the_end {
+        let (warm_up, span) = warm_up(&self.alarm.rule)?;
+        if warm_up.to_the_end {
             return None;
         }
-        let span = i64::from(alarm.evaluation_periods).saturating_mul(alarm.period.seconds());
         let first = judge.first_since(store, self.created_at)?;
         Some(first.max(self.created_at) + span)
+    }
+
+    /// The query of the alarm returned something at `now`, or nothing. Returns whether it is still warming up then.
+    pub(super) fn is_warming_up_on(&mut self, has_data: bool, now: Timestamp) -> bool {
+        let warm_up = warm_up(&self.alarm.rule);
+        if let Some((_, span)) = warm_up.filter(|(warm_up, _)| has_data && !warm_up.to_the_end) {
+            // What is returned later cannot end it earlier.
+            self.warm_up_until = self.warm_up_until.map(|until| until.min(now + span));
+        }
+        if self.warm_up_until.is_some_and(|until| now < until) {
+            return true;
+        }
+        self.warm_up_until = None;
+        false
     }
 
     pub(super) fn since(&self) -> Timestamp {
@@ -418,28 +433,34 @@ impl Kind {
 /// Changing what a log alarm looks at begins it anew (SPEC section 5.7).
 fn resets(before: &Alarm, after: &Alarm) -> bool {
     match (&before.rule, &after.rule) {
-        (Rule::Log(before), Rule::Log(after)) => {
-            let looks_at = |alarm: &super::LogAlarm| {
-                (
-                    alarm.query.clone(),
-                    alarm.aggregation.clone(),
-                    alarm.schedule.clone(),
-                )
-            };
-            looks_at(before) != looks_at(after)
-        }
+        (Rule::Log(before), Rule::Log(after)) => before.query != after.query,
         _ => false,
     }
 }
 
-/// An alarm warms up once, when it is created: one that has an ARN has been.
+/// How an alarm warms up, and how many seconds of data end that early.
+fn warm_up(rule: &Rule) -> Option<(WarmUp, i64)> {
+    let (warm_up, n, interval) = match rule {
+        Rule::Metric(alarm) => (
+            alarm.warm_up,
+            alarm.evaluation_periods,
+            alarm.period.seconds(),
+        ),
+        Rule::Log(alarm) => (
+            alarm.warm_up,
+            alarm.results_to_evaluate,
+            alarm.query.interval,
+        ),
+        Rule::Composite(_) | Rule::PromQl(_) => return None,
+    };
+    Some((warm_up?, i64::from(n).saturating_mul(interval)))
+}
+
+/// An alarm warms up once, when it is created. One that has an ARN is taken to have been created long ago: definitions as
+/// DescribeAlarms returns them have one, those as PutMetricAlarm takes them do not.
 fn warm_up_until(alarm: &Alarm, at: Timestamp) -> Option<Timestamp> {
-    match &alarm.rule {
-        Rule::Metric(rule) if alarm.arn.is_none() => rule
-            .warm_up
-            .map(|warm_up| at + i64::from(warm_up.minutes) * 60),
-        _ => None,
-    }
+    let (warm_up, _) = warm_up(&alarm.rule).filter(|_| alarm.arn.is_none())?;
+    Some(at + i64::from(warm_up.minutes) * 60)
 }
 
 /// How reasons speak of a metric alarm.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::intern::Row;
 use super::schema::{ANSWER_LOST, DROPPED, IN_FLIGHT, IN_FLIGHT_AGAIN, PUBLISHED, WAITING};
 use super::{Journal, Result, Write};
-use crate::metric::{Datapoint, Distribution, Timestamp};
+use crate::metric::{Datapoint, Timestamp};
 
 /// In seconds: CloudWatch takes nothing that is older, or farther ahead (SPEC section 2.2).
 pub const AGE_MAX: i64 = 14 * 86_400;
@@ -183,7 +183,7 @@ impl Journal {
                     unreadable.push(id);
                     continue;
                 };
-                bytes += size(&datapoint);
+                bytes += datapoint.request_size();
                 if bytes > max_bytes && !outgoing.is_empty() {
                     return Ok((outgoing, unreadable));
                 }
@@ -260,20 +260,6 @@ pub(super) fn count(db: &Connection) -> rusqlite::Result<usize> {
     let sql = "SELECT count(*) FROM datapoint INDEXED BY outbox WHERE state >= 3";
     let count: i64 = db.query_row(sql, [], |row| row.get(0))?;
     Ok(usize::try_from(count).unwrap_or(0))
-}
-
-/// An upper bound of what a datapoint takes in a request, in bytes: member names, numbers of nine bytes each, strings.
-fn size(datapoint: &Datapoint) -> usize {
-    const FIXED: usize = 200;
-    const PER_STRING: usize = 24;
-    const PER_VALUE: usize = 18;
-    let strings = datapoint
-        .metric
-        .dimensions()
-        .iter()
-        .map(|dimension| 2 * PER_STRING + dimension.name.len() + dimension.value.len());
-    let values = datapoint.values.as_ref().map_or(0, Distribution::len);
-    FIXED + datapoint.metric.name.len() + strings.sum::<usize>() + values * PER_VALUE
 }
 
 #[cfg(test)]

@@ -31,6 +31,16 @@ pub struct Pruned {
     pub more: bool,
 }
 
+impl Pruned {
+    /// Counts what one round removed. Returns whether that was anything.
+    fn add(&mut self, published: usize, unpublished: usize, transitions: usize) -> bool {
+        self.published += published;
+        self.unpublished += unpublished;
+        self.transitions += transitions;
+        published + unpublished + transitions > 0
+    }
+}
+
 impl Limits {
     fn max_age(&self) -> i64 {
         i64::try_from(self.max_age.as_secs()).unwrap_or(i64::MAX)
@@ -80,10 +90,7 @@ impl Write<'_> {
             let published = delete_history(db, before)?.0;
             let unpublished = delete_outbox(db, before)?;
             let transitions = delete_transitions(db, before)?;
-            pruned.published += published;
-            pruned.unpublished += unpublished;
-            pruned.transitions += transitions;
-            if published + unpublished + transitions == 0 {
+            if !pruned.add(published, unpublished, transitions) {
                 return Ok(());
             }
         }
@@ -104,10 +111,7 @@ impl Write<'_> {
                 0 => delete_outbox(db, i64::MAX)?,
                 _ => 0,
             };
-            pruned.published += published;
-            pruned.unpublished += unpublished;
-            pruned.transitions += transitions;
-            if published + unpublished + transitions == 0 {
+            if !pruned.add(published, unpublished, transitions) {
                 return Ok(());
             }
         }

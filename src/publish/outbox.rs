@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::metric::{Datapoint, Distribution, Timestamp};
+use crate::metric::{Datapoint, Timestamp};
 
 /// The most datapoints held. With one metric a minute that is almost three days; beyond it the oldest go.
 pub const OUTBOX_MAX: usize = 4_096;
@@ -80,7 +80,7 @@ impl Outbox {
     pub(super) fn batch(&self, newest: Timestamp) -> Option<Vec<Entry>> {
         let mut bytes = 0;
         let fits = |entry: &&Entry| {
-            bytes += size(&entry.datapoint);
+            bytes += entry.datapoint.request_size();
             bytes <= REQUEST_BYTES_MAX
         };
         let in_order = self
@@ -113,24 +113,10 @@ impl Outbox {
     }
 }
 
-/// An upper bound of what a datapoint takes in a request, in bytes: member names, numbers of nine bytes each, strings.
-fn size(datapoint: &Datapoint) -> usize {
-    const FIXED: usize = 200;
-    const PER_STRING: usize = 24;
-    const PER_VALUE: usize = 18;
-    let strings = datapoint
-        .metric
-        .dimensions()
-        .iter()
-        .map(|dimension| 2 * PER_STRING + dimension.name.len() + dimension.value.len());
-    let values = datapoint.values.as_ref().map_or(0, Distribution::len);
-    FIXED + datapoint.metric.name.len() + strings.sum::<usize>() + values * PER_VALUE
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metric::{Dimension, Metric, Resolution, StatisticSet, Unit};
+    use crate::metric::{Dimension, Distribution, Metric, Resolution, StatisticSet, Unit};
 
     fn datapoint(start: i64, dimensions: usize) -> Datapoint {
         let dimensions = (0..dimensions)

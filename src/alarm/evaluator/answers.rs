@@ -43,6 +43,13 @@ impl Evaluator {
         };
         let tracked = &mut self.alarms[place];
         let alarm = Arc::clone(&tracked.alarm);
+        if !matches!(tracked.kind, Kind::Queries(_)) {
+            return false;
+        }
+        if tracked.is_warming_up_on(answer.has_data(), at) {
+            self.warm_up(place, answer, at, events);
+            return true;
+        }
         let Kind::Queries(queries) = &mut tracked.kind else {
             return false;
         };
@@ -79,6 +86,24 @@ impl Evaluator {
         }
         self.find_next_due();
         true
+    }
+
+    /// An alarm is not judged while it warms up, but what its query returns until then counts.
+    fn warm_up(&mut self, place: usize, answer: &Answer, at: Timestamp, events: &mut Events) {
+        let Tracked {
+            alarm,
+            kind,
+            not_mirrored,
+            ..
+        } = &mut self.alarms[place];
+        if let (Rule::Log(alarm), Kind::Queries(queries)) = (&alarm.rule, kind) {
+            remembered(queries, answer, alarm.results_to_evaluate as usize, at);
+        }
+        if not_mirrored.take().is_some() {
+            self.turned(place, at, events);
+            self.release_actions(at, events);
+            self.find_next_due();
+        }
     }
 }
 

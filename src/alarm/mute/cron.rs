@@ -1,8 +1,9 @@
 //! Cron expressions: which minutes of which days (SPEC section 15).
 
+use std::iter;
 use std::ops::{Range, RangeInclusive};
 
-use jiff::civil::{Date, Time};
+use jiff::civil::{Date, DateTime, Time};
 
 use super::schedule::ScheduleError;
 
@@ -53,7 +54,7 @@ impl Set {
         self.0 |= 1 << number;
     }
 
-    fn iter(self) -> impl Iterator<Item = i8> {
+    fn iter(self) -> impl DoubleEndedIterator<Item = i8> {
         (0..64_i8).filter(move |number| self.0 >> number & 1 == 1)
     }
 }
@@ -87,7 +88,7 @@ impl Cron {
     }
 
     /// The times of every day on which the schedule occurs at all, in order.
-    pub(super) fn times(&self) -> impl Iterator<Item = Time> {
+    pub(super) fn times(&self) -> impl DoubleEndedIterator<Item = Time> {
         let minutes = self.minutes;
         let of_hour = move |hour| {
             minutes
@@ -95,6 +96,18 @@ impl Cron {
                 .map(move |minute| Time::new(hour, minute, 0, 0))
         };
         self.hours.iter().flat_map(of_hour).flatten()
+    }
+
+    /// The last local time up to `at` at which the schedule occurs, if it is after `after`.
+    pub(super) fn last_until(&self, at: DateTime, after: DateTime) -> Option<DateTime> {
+        let mut dates = iter::successors(Some(at.date()), |date| date.yesterday().ok())
+            .take_while(|date| *date >= after.date())
+            .filter(|date| self.is_on(*date));
+        let last_on = |date: Date| {
+            let mut times = self.times().rev().map(|time| date.to_datetime(time));
+            times.find(|time| *time <= at)
+        };
+        dates.find_map(last_on).filter(|time| *time > after)
     }
 
     /// The first date from `from` to `last` on which the schedule occurs.

@@ -95,6 +95,13 @@ impl Schedule {
     ) -> Option<Timestamp> {
         let is_in_time = |occurrence: &Timestamp| *occurrence <= at && *occurrence > after;
         match self {
+            Self::Cron(cron) if is_steady(zone, after, at) => {
+                let last = cron.last_until(
+                    zone.to_datetime(at.calendar()),
+                    zone.to_datetime(after.calendar()),
+                )?;
+                instant(last, zone).filter(is_in_time)
+            }
             Self::Cron(cron) => {
                 let earliest = day_before(local_date(after, zone));
                 let latest = day_after(local_date(at, zone));
@@ -109,6 +116,16 @@ impl Schedule {
             Self::At(time) => instant(*time, zone).filter(is_in_time),
         }
     }
+}
+
+/// Whether no clock is changed in `zone` from the day before `from` to the day after `to`, so that local times are in order.
+fn is_steady(zone: &TimeZone, from: Timestamp, to: Timestamp) -> bool {
+    const DAY: i64 = 86_400;
+    let mut changes = zone.following((from - DAY).calendar());
+    let ends = (to + DAY).calendar();
+    changes
+        .next()
+        .is_none_or(|change| change.timestamp() > ends)
 }
 
 /// When the times of one local date are. Where the clock is changed they need not be in order, and they may lie up to a day

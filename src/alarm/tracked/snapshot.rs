@@ -85,10 +85,12 @@ impl Tracked {
         }
         match &mut self.kind {
             // What its children are in is restored as well, so that nothing has changed for it.
-            Kind::Composite { is_new } => {
+            // One that came to nothing yet is still to be judged.
+            Kind::Composite { is_new } if snapshot.transitioned_at.is_some() => {
                 *is_new = false;
                 self.due = None;
             }
+            Kind::Composite { .. } => {}
             Kind::Metric(_) | Kind::Queries(_) => self.schedule_after(at, options),
         }
     }

@@ -230,7 +230,7 @@ fn evaluation_window(reader: &mut Reader<'_>) -> EvaluationWindow {
     window.unwrap_or_default()
 }
 
-fn warm_up(reader: &mut Reader<'_>) -> Option<WarmUp> {
+pub(super) fn warm_up(reader: &mut Reader<'_>) -> Option<WarmUp> {
     const MINUTES_MAX: u32 = 2_880;
     reader.optional("WarmUpConfiguration", |report, what, node| {
         report.table(what, node)?;

@@ -2,31 +2,18 @@
 
 use std::ops::RangeInclusive;
 
-use crate::alarm::{LogAlarm, PromQlAlarm};
+use crate::alarm::{LogAlarm, PromQlAlarm, ScheduledQuery};
 use crate::finding::Report;
 use crate::tree::Node;
 
-use super::metric::{MEMBERS, comparison_operator};
+use super::metric::{MEMBERS, comparison_operator, warm_up};
 use super::reader::Reader;
 
-/// What PromQL alarms do not have (SPEC sections 1 and 11).
-const NOT_OF_PROMQL: [&str; 16] = [
-    "ComparisonOperator",
-    "DatapointsToAlarm",
-    "Dimensions",
-    "EvaluateLowSampleCountPercentile",
-    "EvaluationPeriods",
-    "EvaluationWindow",
-    "ExtendedStatistic",
-    "MetricName",
-    "Metrics",
-    "Namespace",
-    "Period",
-    "Statistic",
-    "Threshold",
-    "ThresholdMetricId",
-    "TreatMissingData",
-    "Unit",
+/// What PromQL alarms have of the members of metric alarms (SPEC sections 1 and 11).
+const OF_PROMQL: [&str; 3] = [
+    "EvaluationCriteria",
+    "EvaluationInterval",
+    "WarmUpConfiguration",
 ];
 
 /// SPEC section 11.
@@ -35,7 +22,7 @@ const CONTRIBUTOR_PERIOD_MAX: u32 = 86_400;
 const INTERVAL_MAX: u32 = 3_600;
 
 /// SPEC section 12.
-const LOG_MEMBERS: [&str; 8] = [
+const LOG_MEMBERS: [&str; 9] = [
     "ActionLogLineCount",
     "ActionLogLineRoleArn",
     "ComparisonOperator",
@@ -44,6 +31,7 @@ const LOG_MEMBERS: [&str; 8] = [
     "ScheduledQueryConfiguration",
     "Threshold",
     "TreatMissingData",
+    "WarmUpConfiguration",
 ];
 const RESULTS_MAX: u32 = 100;
 const LOG_GROUPS_MAX: usize = 50;
@@ -51,7 +39,11 @@ const LOG_LINES_MAX: u32 = 50;
 
 pub(super) fn promql_alarm(reader: &mut Reader<'_>) -> Option<PromQlAlarm> {
     reader.unknown_members("PutMetricAlarm", &MEMBERS);
-    reader.forbid(&NOT_OF_PROMQL, "EvaluationCriteria");
+    let others: Vec<&str> = MEMBERS
+        .into_iter()
+        .filter(|member| !OF_PROMQL.contains(member))
+        .collect();
+    reader.forbid(&others, "EvaluationCriteria");
     let interval = reader.required("EvaluationInterval", evaluation_interval);
     let criteria = reader.get("EvaluationCriteria")?;
     let report = &mut *reader.report;
@@ -125,55 +117,58 @@ pub(super) fn log_alarm(reader: &mut Reader<'_>) -> Option<LogAlarm> {
             "`ActionLogLineCount` needs `ActionLogLineRoleArn`, which is missing",
         );
     }
+    let warm_up = warm_up(reader);
     let query = reader.required("ScheduledQueryConfiguration", scheduled_query);
-    let (query, aggregation, schedule) = query?;
     Some(LogAlarm {
-        query,
-        aggregation,
-        schedule,
+        query: query?,
         results_to_evaluate: results_to_evaluate?,
         results_to_alarm: results_to_alarm?,
         operator: operator?,
         threshold: threshold?,
         treat_missing_data,
+        warm_up,
     })
 }
 
-/// The query, its aggregation and its schedule, as they are written.
-fn scheduled_query(
-    report: &mut Report,
-    what: &str,
-    node: &Node,
-) -> Option<(String, String, String)> {
+fn scheduled_query(report: &mut Report, what: &str, node: &Node) -> Option<ScheduledQuery> {
     report.table(what, node)?;
-    let query =
+    let text =
         member(report, node, "QueryString").and_then(|node| report.string("QueryString", node));
     let aggregation = member(report, node, "AggregationExpression")
         .and_then(|node| report.string("AggregationExpression", node));
-    if let Some(groups) = node.get("LogGroupIdentifiers") {
-        let count = report.strings("LogGroupIdentifiers", groups)?.len();
-        bounded(
-            report,
-            groups,
-            "LogGroupIdentifiers",
-            count,
-            1..=LOG_GROUPS_MAX,
-            "log groups",
-        )?;
-    }
+    let log_groups = match node.get("LogGroupIdentifiers") {
+        Some(node) => log_groups(report, node),
+        None => Some(Vec::new()),
+    };
     let schedule =
         member(report, node, "ScheduleConfiguration").and_then(|node| schedule(report, node));
-    Some((query?, aggregation?, schedule?))
+    let (schedule, interval) = schedule?;
+    Some(ScheduledQuery {
+        text: text?,
+        log_groups: log_groups?,
+        aggregation: aggregation?,
+        schedule,
+        interval,
+    })
 }
 
-/// `rate(…)` over a window that ends before it begins nowhere (SPEC section 12).
-fn schedule(report: &mut Report, node: &Node) -> Option<String> {
+fn log_groups(report: &mut Report, node: &Node) -> Option<Vec<String>> {
+    let what = "LogGroupIdentifiers";
+    let groups = report.strings(what, node)?;
+    let allowed = 1..=LOG_GROUPS_MAX;
+    bounded(report, node, what, groups.len(), allowed, "log groups")?;
+    Some(groups)
+}
+
+/// The schedule as it is written, and how often the query runs by it, in seconds. Its window must begin before it ends (SPEC section 12).
+fn schedule(report: &mut Report, node: &Node) -> Option<(String, i64)> {
     report.table("ScheduleConfiguration", node)?;
     let expression_node = member(report, node, "ScheduleExpression")?;
     let expression = report.string("ScheduleExpression", expression_node)?;
-    if !(expression.starts_with("rate(") && expression.ends_with(')')) {
+    let interval = rate(&expression);
+    if interval.is_none() {
         let text = format!(
-            "`ScheduleExpression` is `{expression}`, but must be of the form `rate(5 minutes)`"
+            "`ScheduleExpression` is `{expression}`, but must be of the form `rate(5 minutes)`: a number and minutes, hours or days"
         );
         report.add(expression_node.position, text);
     }
@@ -190,7 +185,21 @@ fn schedule(report: &mut Report, node: &Node) -> Option<String> {
             format!("`EndTimeOffset` is {end}, but must be less than `StartTimeOffset`, {start}"),
         );
     }
-    Some(expression)
+    Some((expression, interval?))
+}
+
+/// The seconds of `rate(NUMBER UNIT)`.
+fn rate(expression: &str) -> Option<i64> {
+    let rate = expression.strip_prefix("rate(")?.strip_suffix(')')?;
+    let (number, unit) = rate.split_once(' ')?;
+    let seconds = match unit {
+        "minute" | "minutes" => 60,
+        "hour" | "hours" => 3_600,
+        "day" | "days" => 86_400,
+        _ => return None,
+    };
+    let number = number.parse::<u32>().ok().filter(|number| *number > 0)?;
+    Some(i64::from(number) * seconds)
 }
 
 /// A member that must be there.

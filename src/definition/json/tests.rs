@@ -221,17 +221,17 @@ fn every_kind_of_alarm_is_read() {
     check(
         &format!("[{}]", alarms.join(",")),
         expect![[r#"
-        a: tm90 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
-        a: Average of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
-        a: Average of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
-        a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 }
-        a: p99 of `n m` 2 of 2 x 60 s Band { operator: GreaterThanUpperThreshold, threshold_metric_id: "ad1" } (anomaly detection needs a model that only CloudWatch has)
-        a:  2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (Metrics Insights queries can only be run by CloudWatch)
-        a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (`LAMBDA` can only be evaluated by CloudWatch)
-        a: PromQlAlarm { query: "up == 0", pending_period: 120, recovery_period: 0, evaluation_interval: 60 } (PromQL alarms need a query engine that only CloudWatch has)
-        a: NOT (ALARM(x) OR OK("y z")) Some(Suppressor { alarm: "s", wait_period: 60, extension_period: 30 })
-        a: LogAlarm { query: "fields @message", aggregation: "count(*)", schedule: "rate(5 minutes)", results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None } (log alarms need queries that only CloudWatch Logs can run)
-    "#]],
+            a: tm90 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
+            a: Average of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
+            a: Average of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 50.0 }
+            a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 }
+            a: p99 of `n m` 2 of 2 x 60 s Band { operator: GreaterThanUpperThreshold, threshold_metric_id: "ad1" } (anomaly detection needs a model that only CloudWatch has)
+            a:  2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (Metrics Insights queries can only be run by CloudWatch)
+            a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (`LAMBDA` can only be evaluated by CloudWatch)
+            a: PromQlAlarm { query: "up == 0", pending_period: 120, recovery_period: 0, evaluation_interval: 60 } (PromQL alarms need a query engine that only CloudWatch has)
+            a: NOT (ALARM(x) OR OK("y z")) Some(Suppressor { alarm: "s", wait_period: 60, extension_period: 30 })
+            a: LogAlarm { query: ScheduledQuery { text: "fields @message", log_groups: [], aggregation: "count(*)", schedule: "rate(5 minutes)", interval: 300 }, results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None, warm_up: None } (log alarms need queries that only CloudWatch Logs can run)
+        "#]],
     );
 }
 

@@ -168,9 +168,9 @@ fn promql(alarm: &PromQlAlarm) -> PromQl<'_> {
 
 fn log(alarm: &LogAlarm) -> Log<'_> {
     Log {
-        query: &alarm.query,
-        aggregation_expression: &alarm.aggregation,
-        schedule_expression: &alarm.schedule,
+        query: &alarm.query.text,
+        aggregation_expression: &alarm.query.aggregation,
+        schedule_expression: &alarm.query.schedule,
         query_results_to_evaluate: alarm.results_to_evaluate,
         query_results_to_alarm: alarm.results_to_alarm,
         comparison_operator: alarm.operator.name(),

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use cwbridge::alarm::{
     Actions, Alarm, AlarmRule, Comparison, ComparisonOperator, CompositeAlarm, EvaluationWindow,
     LogAlarm, LowSamplePercentile, MathSource, MetricAlarm, MetricDataQuery, MetricStat,
-    MuteDuration, MuteRule, PromQlAlarm, QueryContent, Rule, Schedule, Source, Suppressor,
-    TreatMissingData, WarmUp,
+    MuteDuration, MuteRule, PromQlAlarm, QueryContent, Rule, Schedule, ScheduledQuery, Source,
+    Suppressor, TreatMissingData, WarmUp,
 };
 use cwbridge::metric::{
     Content, Metric, Period, Reading, Resolution, Sample, Statistic, StatisticSet, Timestamp, Unit,
@@ -238,14 +238,19 @@ fn on_query() -> impl Strategy<Value = Rule> {
         evaluation_interval: 60,
     };
     let log = LogAlarm {
-        query: "filter @message like /x/".to_owned(),
-        aggregation: "count(*)".to_owned(),
-        schedule: "rate(5 minutes)".to_owned(),
+        query: ScheduledQuery {
+            text: "filter @message like /x/".to_owned(),
+            log_groups: vec![],
+            aggregation: "count(*)".to_owned(),
+            schedule: "rate(5 minutes)".to_owned(),
+            interval: 300,
+        },
         results_to_evaluate: 3,
         results_to_alarm: 2,
         operator: ComparisonOperator::GreaterThanThreshold,
         threshold: 50.0,
         treat_missing_data: None,
+        warm_up: None,
     };
     select(vec![Rule::PromQl(promql), Rule::Log(log)])
 }

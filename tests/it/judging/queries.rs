@@ -1,0 +1,147 @@
+//! Alarms on queries that only CloudWatch can run, on what these are said to have returned.
+
+use cwbridge::alarm::{Answer, Point, Rule};
+use expect_test::expect;
+
+use super::{Play, replace};
+
+/// Whether a contributor changes at the very end of its pending period is undocumented.
+#[test]
+fn a_promql_alarm_on_the_boundary_is_undetermined() {
+    let alarm = r#"{"AlarmName": "a", "EvaluationInterval": 60, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0", "PendingPeriod": 120, "RecoveryPeriod": 60}}}"#;
+    let mut play = Play::new(&[alarm]);
+    for (at, returned) in [(0, "h1"), (120, "h1"), (180, ""), (300, "")] {
+        let series = returned
+            .split_whitespace()
+            .map(|name| (name.to_owned(), vec![]));
+        let answer = Answer {
+            series: series.collect(),
+        };
+        let events = play.pipeline.answer("a", &answer, play.start + at).unwrap();
+        play.write(&events);
+    }
+    play.check(expect![[r#"
+        2m a OK -> ALARM (undetermined by AWS's documents)
+        5m a ALARM -> OK (determined)
+    "#]]);
+    assert_eq!(
+        play.status("a").contributors.len(),
+        0,
+        "what is over is forgotten"
+    );
+}
+
+#[test]
+fn a_log_alarm_goes_by_the_results_there_are() {
+    let alarm = |treatment: &str| {
+        format!(
+            r#"{{"AlarmName": "a", "QueryResultsToEvaluate": 3, "QueryResultsToAlarm": 2, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "{treatment}",
+                "ScheduledQueryConfiguration": {{"QueryString": "fields @message", "AggregationExpression": "count(*)", "ScheduleConfiguration": {{"ScheduleExpression": "rate(5 minutes)"}}}}}}"#
+        )
+    };
+    let mut play = Play::new(&[&alarm("ignore")]);
+    for (i, value) in [Some(5.0), None, Some(5.0), Some(0.0), Some(0.0)]
+        .into_iter()
+        .enumerate()
+    {
+        let start = play.start + 300 * i as i64;
+        let point = Point {
+            start,
+            value,
+            sample_count: 1.0,
+            band: None,
+        };
+        let answer = Answer {
+            series: [(String::new(), vec![point])].into(),
+        };
+        let events = play.pipeline.answer("a", &answer, start).unwrap();
+        play.write(&events);
+    }
+    play.check(expect![[r#"
+        0m a INSUFFICIENT_DATA -> OK (determined)
+        10m a OK -> ALARM (determined)
+        15m a ALARM -> OK (determined)
+    "#]]);
+    expect!["Threshold Crossed: 1 out of the last 3 query results [0.0 (05/01/26 00:15:00)] was not greater than the threshold (1.0) (minimum 2 datapoints for ALARM -> OK transition)."].assert_eq(&play.status("a").reason);
+    assert!(matches!(play.status("a").alarm.rule, Rule::Log(_)));
+}
+
+/// Absent from 00:03 on, and absent for the recovery period at 00:06.
+#[test]
+fn a_promql_contributor_stays_through_its_recovery_period() {
+    let alarm = r#"{"AlarmName": "a", "EvaluationInterval": 60, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0", "RecoveryPeriod": 170}}}"#;
+    let mut play = Play::new(&[alarm]);
+    for (at, returned) in [(60, "h1"), (180, ""), (240, ""), (300, ""), (360, "")] {
+        let names = returned.split_whitespace();
+        let answer = Answer {
+            series: names.map(|name| (name.to_owned(), vec![])).collect(),
+        };
+        let events = play.pipeline.answer("a", &answer, play.start + at).unwrap();
+        play.write(&events);
+    }
+    play.check(expect![[r#"
+        1m a OK -> ALARM (determined)
+        6m a ALARM -> OK (determined)
+    "#]]);
+}
+
+/// Alarm `a` on log results every five minutes, 3 of 3 above 1.
+fn log_alarm(groups: &str, others: &str) -> String {
+    format!(
+        r#"{{"AlarmName": "a", "QueryResultsToEvaluate": 3, "QueryResultsToAlarm": 3, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold"{others},
+            "ScheduledQueryConfiguration": {{"QueryString": "fields @message", "AggregationExpression": "avg(x)", "LogGroupIdentifiers": ["{groups}"],
+                                            "ScheduleConfiguration": {{"ScheduleExpression": "rate(5 minutes)"}}}}}}"#
+    )
+}
+
+/// The alarm's query returned one value at a minute, or nothing.
+fn log_result(play: &mut Play, minute: i64, value: Option<f64>) {
+    let at = play.start + 60 * minute;
+    let point = Point {
+        start: at,
+        value,
+        sample_count: 1.0,
+        band: None,
+    };
+    let answer = Answer {
+        series: [(String::new(), vec![point])].into(),
+    };
+    let events = play.pipeline.answer("a", &answer, at).unwrap();
+    play.write(&events);
+}
+
+/// First data at 00:05, so that three times five minutes later is 00:20; and the whole hour where that is asked for.
+#[test]
+fn a_log_alarm_warms_up() {
+    let warm_up = |others: &str| {
+        let others =
+            format!(r#", "WarmUpConfiguration": {{"WarmUpPeriodDurationInMinutes": 60{others}}}"#);
+        let mut play = Play::new(&[&log_alarm("g", &others)]);
+        for minute in (0..=70).step_by(5) {
+            log_result(&mut play, minute, (minute > 0).then_some(9.0));
+        }
+        play
+    };
+    warm_up("").check(expect![[r#"
+        20m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+    warm_up(r#", "OnlyStartEvaluatingAfterWarmUpPeriodEnds": true"#).check(expect![[r#"
+        60m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+}
+
+#[test]
+fn a_log_alarm_that_looks_at_other_logs_begins_anew() {
+    let mut play = Play::new(&[&log_alarm("g", "")]);
+    for minute in [5, 10, 15] {
+        log_result(&mut play, minute, Some(9.0));
+    }
+    replace(
+        &mut play,
+        &[log_alarm("g", r#", "AlarmDescription": "d""#)],
+        1_000,
+    );
+    assert_eq!(play.status("a").state.name(), "ALARM");
+    replace(&mut play, &[log_alarm("h", "")], 1_001);
+    assert_eq!(play.status("a").state.name(), "INSUFFICIENT_DATA");
+}
