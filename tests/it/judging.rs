@@ -283,7 +283,17 @@ fn a_child_that_is_not_here_leaves_open_what_depends_on_it() {
         2m a OK -> ALARM (determined)
         2m c INSUFFICIENT_DATA -> ALARM (determined)
     "#]]);
-    expect!["arn:aws:cloudwatch:::alarm:c was created and its alarm rule evaluates to ALARM"].assert_eq(&play.status("c").reason);
+    expect!["arn:aws:cloudwatch:::alarm:c was created and its alarm rule evaluates to ALARM"]
+        .assert_eq(&play.status("c").reason);
+}
+
+#[test]
+fn what_is_left_open_is_open_after_a_restart() {
+    let c = composite("c", "ALARM(a) OR ALARM(elsewhere)", "");
+    let mut play = Play::new(&[&c, &above_50("a", "x", "")]);
+    play.values("x", 0, 60, "10").restart();
+    play.until(61);
+    assert!(play.status("c").not_mirrored.is_some());
 }
 
 #[test]
