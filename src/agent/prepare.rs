@@ -1,12 +1,13 @@
 //! Finding out who this host is, saying what will be done, and doing the part that needs AWS.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
-use crate::alarm::{Alarm, Options};
+use crate::alarm::{Alarm, Options, Status, alarm_name};
 use crate::aws::{self, Failure, Instance, Metrics};
 use crate::clock;
 use crate::cost::{estimate, publish_interval};
@@ -191,6 +192,27 @@ fn announce(sources: &Sources, alarms: &[Alarm]) {
     let count = mirrored.len();
     mirrored.truncate(NAMED_MAX);
     info!(mirrored = count, not_mirrored, first = ?mirrored, "judging alarms");
+    announce_unknown_suppressors(&statuses);
+}
+
+/// CloudWatch would withhold actions that are run here.
+fn announce_unknown_suppressors(statuses: &[Arc<Status>]) {
+    let known: HashSet<&str> = statuses
+        .iter()
+        .filter(|status| status.not_mirrored.is_none())
+        .map(|status| status.alarm.name.as_str())
+        .collect();
+    let unknown = |status: &Arc<Status>| {
+        let suppressor = alarm_name(&status.alarm.suppressor()?.alarm).to_owned();
+        (!known.contains(suppressor.as_str())).then(|| (status.alarm.name.clone(), suppressor))
+    };
+    for (alarm, suppressor) in statuses.iter().filter_map(unknown).take(NAMED_MAX) {
+        warn!(
+            alarm,
+            suppressor,
+            "the actions suppressor is not judged here: actions are taken as not suppressed"
+        );
+    }
 }
 
 /// Looks at the host until the minute ends, and returns what would be published until then, without sending it.

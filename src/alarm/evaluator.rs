@@ -84,6 +84,7 @@ impl Evaluator {
                 (None, _) => {}
             }
         }
+        self.find_what_is_left_open();
         for place in 0..self.alarms.len() {
             if !self.is_suppressed(place) {
                 self.tell_suppressor(place, false, at);

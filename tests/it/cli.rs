@@ -156,7 +156,7 @@ fn wrong_usage_is_explained() {
 
 #[test]
 fn without_aws_it_serves_judges_and_stops_when_asked() {
-    for signal in ["-TERM", "-INT"] {
+    for signal in ["TERM", "INT"] {
         let port = free_port();
         let mut process =
             Process::start(cwbridge().args(["run", "--listen", &format!("127.0.0.1:{port}")]));
@@ -252,7 +252,9 @@ fn the_start_says_what_will_be_done() {
         "\"Statistic\": \"Average\"",
         "\"ExtendedStatistic\": \"p99\"",
     );
-    folder.write("alarms.json", &format!("[{ALARM}, {p99}]"));
+    let c = r#"{"AlarmName": "c", "AlarmRule": "ALARM(elsewhere)"}"#;
+    let d = r#"{"AlarmName": "d", "AlarmRule": "FALSE", "ActionsSuppressor": "s", "ActionsSuppressorWaitPeriod": 60, "ActionsSuppressorExtensionPeriod": 60}"#;
+    folder.write("alarms.json", &format!("[{ALARM}, {p99}, {c}, {d}]"));
     let config = folder.write(
         "c.toml",
         "alarms = [\"alarms.json\"]\n[publish]\ndimensions = { host = \"web-1\" }\n",
@@ -275,6 +277,7 @@ fn the_start_says_what_will_be_done() {
     let text: Vec<String> = process
         .lines()
         .iter()
+        .filter(|line| !line.contains("alarm changed state"))
         .map(|line| line.split_once(' ').unwrap().1.trim().to_owned())
         .collect();
     let said = text
@@ -285,7 +288,9 @@ fn the_start_says_what_will_be_done() {
         INFO cwbridge started version="0.1.0" metrics=http://127.0.0.1:PORT/metrics
         WARN alarm is not mirrored alarm="a" reason="this host has no metric `n m`"
         WARN alarm is not mirrored alarm="b" reason="this host has no metric `n m`"
-        INFO judging alarms mirrored=0 not_mirrored=2 first=[]
+        WARN alarm is not mirrored alarm="c" reason="it depends on alarm `elsewhere`, which is not judged here"
+        INFO judging alarms mirrored=1 not_mirrored=3 first=["d"]
+        WARN the actions suppressor is not judged here: actions are taken as not suppressed alarm="d" suppressor="s"
         INFO will publish to CloudWatch metrics=1 first=["CWBridge CPUUtilization {host=web-1}"] region="eu-west-1" endpoint="http://127.0.0.1:ENDPOINT" every=1m cost=about $0.74 a month (1 metric, 43800 requests)
         WARN nothing can be published; datapoints are held held=0 at_most=4096 error="there are no credentials: the credential provider was not enabled: no credentials found in chain. Attempted: Environment: the credential provider was not enabled: environment variable not set; Profile: the credential provider was not enabled; WebIdentityToken: the credential provider was not enabled: $AWS_WEB_IDENTITY_TOKEN_FILE was not set; EcsContainer: the credential provider was not enabled: ECS provider not configured; Ec2InstanceMetadata: the credential provider was not enabled: IMDS disabled by AWS_EC2_METADATA_DISABLED env var set to `true`""#]].assert_eq(&said);
 }

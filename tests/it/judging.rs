@@ -301,8 +301,8 @@ fn a_child_that_comes_to_be_judged_is_followed_at_once() {
     let promql = r#"{"AlarmName": "a", "EvaluationInterval": 60, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0"}}}"#;
     let c = composite("c", "OK(a)", "");
     let mut play = Play::new(&[promql, &c]);
-    play.until(30);
     assert!(play.status("c").not_mirrored.is_some());
+    play.until(30);
     replace(&mut play, &[above_50("a", "x", ""), c], 40);
     play.until(41);
     play.check(expect![[r#"

@@ -34,6 +34,13 @@ impl Evaluator {
         evaluated
     }
 
+    /// Finds the composite alarms that depend on something not judged here, before they are judged.
+    pub(super) fn find_what_is_left_open(&mut self) {
+        for rank in 0..self.graph.order.len() {
+            let _ = self.outcome(self.graph.order[rank]);
+        }
+    }
+
     /// Judges a new composite alarm; all of its children are behind the state.
     fn evaluate_new(&mut self, place: usize, now: Timestamp) -> Option<Transition> {
         let (state, certainty) = self.outcome(place)?;
