@@ -4,11 +4,8 @@ use crate::metric::{Period, Timestamp, Unit};
 
 use super::{Point, StateValue};
 
-/// `StateReasonData` has at most 4000 characters (SPEC section 6.4); so many datapoints, at up to 110 each, fit.
-const DATAPOINTS_MAX: usize = 32;
-
-/// With the bounds of their bands, so many do.
-const DATAPOINTS_WITH_BANDS_MAX: usize = 22;
+/// `StateReasonData` has at most 4000 characters (SPEC section 6.4); more datapoints, at 46 or more each, never fit.
+const DATAPOINTS_MAX: usize = 88;
 
 /// What an alarm was in when it entered its state.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,9 +32,7 @@ pub struct DatapointsData {
     pub threshold: Option<f64>,
     /// Whether samples can be counted: not where the datapoints are computed.
     pub counts_samples: bool,
-    /// The newest datapoints used, newest first.
-    pub used: Vec<Point>,
-    /// Newest first: the datapoints used or, where none exists, the missing ones.
+    /// The newest ones first: the datapoints used or, where none exists, the missing ones.
     pub evaluated: Vec<Point>,
 }
 
@@ -74,27 +69,23 @@ impl Frame {
     /// datapoints if there are many.
     pub(super) fn data(self, points: &[Point], used: usize) -> ReasonData {
         let existing = points.iter().filter(|point| point.value.is_some());
-        let mut used: Vec<Point> = existing.take(used).copied().collect();
-        let start_date = used.last().map(|point| point.start);
-        let most = if used.iter().any(|point| point.band.is_some()) {
-            DATAPOINTS_WITH_BANDS_MAX
-        } else {
-            DATAPOINTS_MAX
-        };
-        used.truncate(most);
-        let evaluated = match used.is_empty() {
-            true => points.iter().take(self.n.min(most)).copied().collect(),
-            false => used.clone(),
+        let used: Vec<&Point> = existing.take(used).collect();
+        let evaluated: Vec<Point> = match used.as_slice() {
+            [] => points
+                .iter()
+                .take(self.n.min(DATAPOINTS_MAX))
+                .copied()
+                .collect(),
+            used => used.iter().take(DATAPOINTS_MAX).copied().copied().collect(),
         };
         ReasonData::Datapoints(DatapointsData {
             query_date: self.query_date,
-            start_date,
+            start_date: used.last().map(|point| point.start),
             unit: self.unit,
             counts_samples: self.statistic.is_some(),
             statistic: self.statistic,
             period: self.period,
             threshold: self.threshold,
-            used,
             evaluated,
         })
     }

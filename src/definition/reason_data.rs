@@ -5,6 +5,9 @@ use serde::Serialize;
 use crate::alarm::{DatapointsData, Point, QueryResultsData, ReasonData, TriggeringAlarm};
 use crate::metric::{Timestamp, Unit};
 
+/// `StateReasonData` has at most so many characters (SPEC section 6.4).
+const CHARACTERS_MAX: usize = 4_000;
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "named as CloudWatch names them")]
@@ -74,20 +77,41 @@ struct QueryResult {
     value: Option<f64>,
 }
 
-/// The JSON text that CloudWatch puts into the member.
+/// The JSON text that CloudWatch puts into the member, with as many datapoints, alarms or results as fit.
 pub fn reason_data(data: &ReasonData) -> String {
     match data {
-        ReasonData::Datapoints(data) => datapoints(data),
-        ReasonData::TriggeringAlarms(alarms) => to_json(&TriggeringAlarms {
-            triggering_alarms: alarms.iter().map(triggering).collect(),
+        ReasonData::Datapoints(data) => {
+            fitting(&data.evaluated, |evaluated| datapoints(data, evaluated))
+        }
+        ReasonData::TriggeringAlarms(alarms) => fitting(alarms, |alarms| {
+            to_json(&TriggeringAlarms {
+                triggering_alarms: alarms.iter().map(triggering).collect(),
+            })
         }),
-        ReasonData::QueryResults(data) => query_results(data),
+        ReasonData::QueryResults(data) => {
+            fitting(&data.results, |results| query_results(data, results))
+        }
         ReasonData::Given(text) => text.clone(),
     }
 }
 
-fn datapoints(data: &DatapointsData) -> String {
-    let oldest_first = || data.used.iter().rev();
+/// The text of as many of the first `parts` as do not make it too long.
+fn fitting<T>(parts: &[T], text: impl Fn(&[T]) -> String) -> String {
+    let whole = text(parts);
+    if fits(&whole) {
+        return whole;
+    }
+    let counts: Vec<usize> = (1..parts.len()).collect();
+    let most = counts.partition_point(|count| fits(&text(&parts[..*count])));
+    text(&parts[..most])
+}
+
+fn fits(text: &str) -> bool {
+    text.chars().count() <= CHARACTERS_MAX
+}
+
+fn datapoints(data: &DatapointsData, evaluated: &[Point]) -> String {
+    let oldest_first = || evaluated.iter().rev();
     let bands = || oldest_first().filter_map(|point| point.band);
     to_json(&Datapoints {
         version: "1.0",
@@ -100,8 +124,7 @@ fn datapoints(data: &DatapointsData) -> String {
         recent_lower_thresholds: bands().map(|band| band.lower).collect(),
         recent_upper_thresholds: bands().map(|band| band.upper).collect(),
         threshold: data.threshold,
-        evaluated_datapoints: data
-            .evaluated
+        evaluated_datapoints: evaluated
             .iter()
             .map(|point| datapoint(point, data.counts_samples))
             .collect(),
@@ -129,7 +152,7 @@ fn triggering(TriggeringAlarm { arn, state, at }: &TriggeringAlarm) -> Triggerin
     }
 }
 
-fn query_results(data: &QueryResultsData) -> String {
+fn query_results(data: &QueryResultsData, results: &[Point]) -> String {
     let result = |point: &Point| QueryResult {
         status: if point.value.is_some() {
             "COMPLETE"
@@ -143,7 +166,7 @@ fn query_results(data: &QueryResultsData) -> String {
         threshold: data.threshold,
         query_results_to_evaluate: data.to_evaluate,
         query_results_to_alarm: data.to_alarm,
-        results: data.results.iter().map(result).collect(),
+        results: results.iter().map(result).collect(),
     })
 }
 
@@ -157,20 +180,15 @@ mod tests {
     use crate::metric::Period;
 
     fn data(period: u32, points: Vec<Point>, unit: Option<Unit>) -> DatapointsData {
-        let used: Vec<Point> = points
-            .iter()
-            .filter(|point| point.value.is_some())
-            .copied()
-            .collect();
+        let oldest = points.iter().rev().find(|point| point.value.is_some());
         DatapointsData {
             query_date: Timestamp::from_milliseconds(1_570_035_880_985),
-            start_date: used.last().map(|point| point.start),
+            start_date: oldest.map(|point| point.start),
             unit,
             statistic: Some("Average".into()),
             period: Period::new(period).unwrap(),
             threshold: Some(50.0),
             counts_samples: true,
-            used,
             evaluated: points,
         }
     }
@@ -205,6 +223,20 @@ mod tests {
             reason_data(&ReasonData::Datapoints(data)),
             r#"{"version":"1.0","queryDate":"2019-10-02T17:04:40.985+0000","unit":"Seconds","statistic":"Average","period":10,"recentDatapoints":[],"threshold":50.0,"evaluatedDatapoints":[{"timestamp":"1970-01-01T00:00:00.000+0000"}]}"#
         );
+    }
+
+    /// The newest ones are listed, in both lists, and the oldest one used still has its date.
+    #[test]
+    fn datapoints_that_do_not_fit_are_left_out() {
+        for value in [Some(0.5), Some(0.123_456_789_012_345_67), None] {
+            let points: Vec<Point> = (0..88).map(|i| point(-60 * i, value)).collect();
+            let whole = data(60, points, None);
+            let text = reason_data(&ReasonData::Datapoints(whole.clone()));
+            assert!(fits(&text) && text.len() > CHARACTERS_MAX - 120, "{text}");
+            let listed = text.matches("timestamp").count();
+            assert_eq!(text, datapoints(&whole, &whole.evaluated[..listed]));
+            assert!(!fits(&datapoints(&whole, &whole.evaluated[..=listed])));
+        }
     }
 
     #[test]
