@@ -46,7 +46,7 @@ pub use number::in_reason as number_in_reason;
 pub use options::Options;
 pub use range::Point;
 pub use reason_data::{DatapointsData, QueryResultsData, ReasonData, TriggeringAlarm};
-pub use schedule::{evaluation_interval, evaluation_range};
+pub use schedule::evaluation_range;
 pub use status::{Evaluation, EvaluationState, Status, Transition};
 pub use suppression::{SuppressedBy, Withheld};
 pub use tracked::AlarmSnapshot;

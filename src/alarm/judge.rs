@@ -7,7 +7,7 @@ use super::certainty::Ground;
 use super::decision::{Decision, Terms, Verdict, decide};
 use super::math_feed::MathFeed;
 use super::range::{EvaluationRange, Point};
-use super::schedule::{Ranges, evaluation_interval, period_start, window_end};
+use super::schedule::{Ranges, period_start, window_end};
 use super::{Certainty, LowSamplePercentile, MetricAlarm, MetricStat, Source, StateValue};
 
 /// CloudWatch stores samples for percentiles in buckets some ten percent wide; a value may be off by half of that
@@ -211,7 +211,7 @@ struct Phase {
 
 impl StatFeed {
     fn new(stat: &MetricStat, alarm: &MetricAlarm, length: usize) -> Self {
-        let interval = evaluation_interval(alarm.period, alarm.evaluation_periods);
+        let interval = alarm.evaluation_interval();
         let phase_seconds = greatest_common_divisor(interval, alarm.period.seconds());
         let phases = match alarm.evaluation_window {
             super::EvaluationWindow::Sliding => alarm.period.seconds() / phase_seconds,

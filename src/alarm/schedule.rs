@@ -16,15 +16,17 @@ const HOUR: i64 = 3_600;
 /// How long CloudWatch keeps datapoints of less than a minute, in seconds (SPEC section 2.3).
 const HIGH_RESOLUTION_RETENTION: i64 = 3 * HOUR;
 
-/// How often the alarm is evaluated, in seconds: every minute, every ten seconds for periods under a minute, every hour
-/// when it looks back further than a day (SPEC section 3).
-pub fn evaluation_interval(period: Period, evaluation_periods: u32) -> i64 {
-    if i64::from(evaluation_periods).saturating_mul(period.seconds()) > DAY {
-        HOUR
-    } else if period.seconds() < 60 {
-        10
-    } else {
-        60
+impl MetricAlarm {
+    /// How often the alarm is evaluated, in seconds: every minute, every ten seconds for periods under a minute, every hour
+    /// when it looks back further than a day (SPEC section 3). On a wall clock it is every minute, whatever the period
+    /// (SPEC section 13).
+    pub fn evaluation_interval(&self) -> i64 {
+        let span = i64::from(self.evaluation_periods).saturating_mul(self.period.seconds());
+        match self.evaluation_window {
+            EvaluationWindow::Sliding if span > DAY => HOUR,
+            _ if self.period.seconds() < 60 => 10,
+            _ => 60,
+        }
     }
 }
 
@@ -78,7 +80,7 @@ impl Ranges {
 
     /// How far back the longest range reaches, in seconds, with what a wall clock may add.
     pub(super) fn reach(&self, alarm: &MetricAlarm) -> i64 {
-        let interval = evaluation_interval(alarm.period, alarm.evaluation_periods);
+        let interval = alarm.evaluation_interval();
         let unaligned = match alarm.evaluation_window {
             EvaluationWindow::Sliding => 0,
             EvaluationWindow::WallClock { .. } => alarm.period.seconds() + DAY / 12,
@@ -97,9 +99,7 @@ impl Ranges {
 /// with the last completed period.
 pub(super) fn window_end(alarm: &MetricAlarm, now: Timestamp) -> Timestamp {
     match &alarm.evaluation_window {
-        EvaluationWindow::Sliding => {
-            now.floor(evaluation_interval(alarm.period, alarm.evaluation_periods))
-        }
+        EvaluationWindow::Sliding => now.floor(alarm.evaluation_interval()),
         EvaluationWindow::WallClock { zone } => boundary(zone, alarm.period.seconds(), now),
     }
 }
@@ -141,6 +141,7 @@ fn boundary(zone: &TimeZone, period: i64, at: Timestamp) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::alarm::Rule;
 
     fn period(seconds: u32) -> Period {
         Period::new(seconds).unwrap()
@@ -166,10 +167,35 @@ mod tests {
 
     #[test]
     fn alarms_are_due_every_minute_ten_seconds_or_hour() {
-        assert_eq!(evaluation_interval(period(60), 1_440), 60);
-        assert_eq!(evaluation_interval(period(30), 1), 10);
-        assert_eq!(evaluation_interval(period(3_600), 24), 60);
-        assert_eq!(evaluation_interval(period(3_600), 25), 3_600);
+        use EvaluationWindow::{Sliding, WallClock};
+        let on_clock = || WallClock {
+            zone: TimeZone::UTC,
+        };
+        let cases = [
+            (60, 1_440, Sliding, 60),
+            (30, 1, Sliding, 10),
+            (3_600, 24, Sliding, 60),
+            (3_600, 25, Sliding, 3_600),
+            (3_600, 25, on_clock(), 60),
+            (604_800, 1, on_clock(), 60),
+        ];
+        for (seconds, evaluation_periods, evaluation_window, interval) in cases {
+            let alarm = MetricAlarm {
+                period: period(seconds),
+                evaluation_periods,
+                evaluation_window,
+                ..alarm()
+            };
+            assert_eq!(alarm.evaluation_interval(), interval, "{alarm:?}");
+        }
+    }
+
+    fn alarm() -> MetricAlarm {
+        let read = crate::definition::parse("a", crate::definition::BUILT_IN);
+        let Rule::Metric(alarm) = &read.alarms[0].alarm.rule else {
+            panic!("the built-in alarm is on a metric");
+        };
+        alarm.clone()
     }
 
     fn at(text: &str) -> Timestamp {

@@ -15,7 +15,6 @@ use super::judge::{Judge, Judged, Trouble};
 use super::options::ARN_UNKNOWN;
 use super::reason::{self, Wording};
 use super::reason_data::Frame;
-use super::schedule::evaluation_interval;
 use super::status::{Evaluation, EvaluationState, Status, Transition};
 use super::suppression::Suppression;
 use super::{
@@ -150,7 +149,7 @@ impl Tracked {
     fn interval(&self) -> Option<i64> {
         match (&self.alarm.rule, &self.kind) {
             (Rule::Metric(alarm), Kind::Metric(_)) if self.alarm.not_here.is_none() => {
-                Some(evaluation_interval(alarm.period, alarm.evaluation_periods))
+                Some(alarm.evaluation_interval())
             }
             _ => None,
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cwbridge::alarm::{
     Alarm, Answer, Comparison, Options, Point, Rule, SINGLE, Source, StateValue, Status, Verdict,
-    band_metrics, evaluation_interval,
+    band_metrics,
 };
 use cwbridge::definition::reason_data;
 use cwbridge::metric::{Content, Metric, Reading, Resolution, Sample, Timestamp, Unit};
@@ -151,7 +151,7 @@ fn new_pipeline(
 
 fn interval(alarm: &Alarm) -> i64 {
     match &alarm.rule {
-        Rule::Metric(rule) => evaluation_interval(rule.period, rule.evaluation_periods),
+        Rule::Metric(rule) => rule.evaluation_interval(),
         _ => 60,
     }
 }

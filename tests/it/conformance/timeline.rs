@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cwbridge::alarm::{Alarm, Options, Rule, evaluation_interval};
+use cwbridge::alarm::{Alarm, Options, Rule};
 use cwbridge::definition::parse;
 use cwbridge::metric::{Content, Reading, Resolution, Sample, Timestamp, Unit};
 use cwbridge::pipeline::Pipeline;
@@ -66,7 +66,7 @@ fn interval(alarm: &Alarm) -> i64 {
     let Rule::Metric(rule) = &alarm.rule else {
         panic!("not on a metric")
     };
-    evaluation_interval(rule.period, rule.evaluation_periods)
+    rule.evaluation_interval()
 }
 
 fn pipeline(alarm: &Alarm, first: Timestamp, created_at: Timestamp) -> Pipeline {
