@@ -185,10 +185,14 @@ fn low_sample(alarm: &MetricAlarm, range: &EvaluationRange, used: usize) -> LowS
     }
 }
 
+/// The most datapoints kept for one alarm.
+const PHASE_SLOTS_MAX: i64 = 2_048;
+
 /// The datapoints of one statistic of one metric.
 ///
 /// Windows slide by less than a period, so that there are as many sequences of datapoints as evaluations in a period; each is
-/// continued where it stood a period ago.
+/// continued where it stood a period ago. If that makes too many datapoints, the periods are long and the range has few of
+/// them: then one sequence is kept and read anew at every evaluation.
 #[derive(Debug)]
 struct StatFeed {
     stat: MetricStat,
@@ -217,6 +221,8 @@ impl StatFeed {
             super::EvaluationWindow::Sliding => alarm.period.seconds() / phase_seconds,
             super::EvaluationWindow::WallClock { .. } => 1,
         };
+        let slots = phases.saturating_mul(i64::try_from(length).unwrap_or(i64::MAX));
+        let phases = if slots > PHASE_SLOTS_MAX { 1 } else { phases };
         let phase = |_| Phase {
             range: EvaluationRange::new(length),
             end: Timestamp::MIN,

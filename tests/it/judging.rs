@@ -501,6 +501,23 @@ fn an_alarm_over_more_than_a_day_is_judged_at_full_hours() {
     "#]]);
 }
 
+/// A period of half a day slides by the minute, over the twelve-hour periods of a range of four.
+#[test]
+fn long_periods_slide_by_the_minute() {
+    let alarm = above_50("a", "m", "").replace(
+        "\"Period\": 60, \"EvaluationPeriods\": 1",
+        "\"Period\": 43200, \"EvaluationPeriods\": 2, \"DatapointsToAlarm\": 1",
+    );
+    Play::new(&[&alarm])
+        .values("m", 600, 60, "60")
+        .until(3_000 * 60)
+        .check(expect![[r#"
+            10m a INSUFFICIENT_DATA -> OK (determined)
+            11m a OK -> ALARM (determined)
+            2891m a ALARM -> OK (determined)
+        "#]]);
+}
+
 #[test]
 fn a_new_alarm_warms_up_until_it_has_seen_enough() {
     let with = |others: &str| {
