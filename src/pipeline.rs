@@ -148,9 +148,7 @@ impl Pipeline {
         } else {
             clock.newest
         };
-        while let Some(due) = self.next_due_before(at, quiet_since) {
-            self.judge(due, clock, &mut outcome);
-        }
+        self.catch_up(at, quiet_since, clock, &mut outcome);
         self.store.record(&reading, &mut outcome.dropped);
         self.judge(at, clock, &mut outcome);
         self.clock = Some(Clock {
@@ -165,12 +163,28 @@ impl Pipeline {
         self.store.close_all()
     }
 
-    fn next_due_before(&mut self, at: Timestamp, quiet_since: Timestamp) -> Option<Timestamp> {
-        if self.evaluator.next_due()? >= at {
-            return None;
+    /// Judges what was due before `at`, after the newest reading.
+    fn catch_up(
+        &mut self,
+        at: Timestamp,
+        quiet_since: Timestamp,
+        clock: Clock,
+        outcome: &mut Outcome,
+    ) {
+        let is_due = |due: &Timestamp| *due < at;
+        if !self.evaluator.next_due().as_ref().is_some_and(is_due) {
+            return;
         }
-        self.evaluator.skip_silence(quiet_since, at);
-        self.evaluator.next_due().filter(|due| *due < at)
+        // Samples may be ahead of the clock.
+        let open_until = self.store.open_until().unwrap_or(quiet_since);
+        let quiet_since = quiet_since.max(open_until);
+        loop {
+            self.evaluator.skip_silence(quiet_since, at);
+            let Some(due) = self.evaluator.next_due().filter(is_due) else {
+                return;
+            };
+            self.judge(due, clock, outcome);
+        }
     }
 
     fn judge(&mut self, at: Timestamp, clock: Clock, outcome: &mut Outcome) {

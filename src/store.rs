@@ -262,6 +262,18 @@ impl DatapointStore {
         datapoints
     }
 
+    /// The end of the newest slot that is yet to be seen.
+    pub fn open_until(&self) -> Option<Timestamp> {
+        let end = |series: &Series| {
+            let open = series.open.iter().map(|(start, _)| *start);
+            let newest = open
+                .chain(series.restored.iter().map(|slot| slot.start))
+                .max();
+            newest.map(|start| start + series.resolution.seconds())
+        };
+        self.series.iter().filter_map(end).max()
+    }
+
     /// Takes up a datapoint that was closed before the program began. A slot whose time was not over at `until` was closed as
     /// it was, and may be continued.
     pub fn restore(&mut self, datapoint: &Datapoint, until: Timestamp) {

@@ -218,7 +218,8 @@ impl Evaluator {
     }
 
     /// Leaves out the evaluations of a silence that `now` ends: nothing was recorded after `quiet_since`, so once the last
-    /// datapoint has left an alarm's range every evaluation is like the one before.
+    /// datapoint has left an alarm's range every evaluation is like the one before. Auto Scaling's actions are not repeated
+    /// for the time left out.
     pub fn skip_silence(&mut self, quiet_since: Timestamp, now: Timestamp) {
         for tracked in &mut self.alarms {
             let Tracked { alarm, gate, .. } = tracked;

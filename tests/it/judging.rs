@@ -696,6 +696,20 @@ fn ten_second_datapoints_are_seen_for_three_hours() {
     "#]]);
 }
 
+#[test]
+fn samples_ahead_of_the_clock_are_judged_in_a_silence() {
+    let metric = Arc::new(Metric::new("n", "m", vec![]));
+    let mut play = Play::new(&[&above_50("a", "m", "")]);
+    let at = play.start + 60;
+    let samples = vec![sample(&metric, at + 3_600, 90.0)];
+    play.values("m", 0, 60, "10").look(Reading { at, samples });
+    play.until(2 * 3_600).check(expect![[r#"
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        62m a OK -> ALARM (determined)
+        68m a ALARM -> OK (depends on the evaluation range)
+    "#]]);
+}
+
 /// Nothing comes after the first minute, and the clock alone makes the expression breach at noon.
 #[test]
 fn the_time_of_day_is_judged_through_a_silence() {
