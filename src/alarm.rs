@@ -34,7 +34,7 @@ pub use certainty::Certainty;
 pub use composite::{AlarmRule, ChildRef, RuleError};
 pub use contributors::{Answer, CONTRIBUTORS_MAX, Contributor, SINGLE};
 pub use decision::{Basis, Decision, Verdict};
-pub use evaluator::{Evaluator, Events};
+pub use evaluator::{Evaluator, Events, POINTS_SHOWN_MAX};
 pub use history::{HistoryEvent, HistoryItem, StateSnapshot};
 pub use math_source::{MathSource, MetricDataQuery, QueryContent, band_metrics};
 pub use metric_alarm::{

@@ -103,11 +103,12 @@ impl Pipeline {
         self.evaluator.set_mute_rules(mute_rules, at);
     }
 
+    /// See [`Evaluator::statuses`].
     pub fn statuses(&self) -> Vec<Arc<Status>> {
         self.evaluator.statuses()
     }
 
-    /// The status of one alarm.
+    /// See [`Evaluator::status`].
     pub fn status(&self, name: &str) -> Option<Status> {
         self.evaluator.status(name)
     }

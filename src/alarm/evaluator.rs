@@ -21,6 +21,9 @@ mod composites;
 /// How far back a silence is judged minute by minute where an expression goes by the time of day, in seconds.
 const CALENDAR_CATCH_UP_MAX: i64 = 86_400;
 
+/// The most datapoints of each alarm that are told where all alarms are.
+pub const POINTS_SHOWN_MAX: usize = 128;
+
 /// Keeps every alarm's state and schedule.
 #[derive(Debug, Default)]
 pub struct Evaluator {
@@ -152,15 +155,16 @@ impl Evaluator {
         self.find_next_due();
     }
 
+    /// Every alarm's status, with the newest datapoints of its range.
     pub fn statuses(&self) -> Vec<Arc<Status>> {
-        let status = |tracked: &Tracked| Arc::new(tracked.status(&self.options));
+        let status = |tracked: &Tracked| Arc::new(tracked.status(&self.options, POINTS_SHOWN_MAX));
         self.alarms.iter().map(status).collect()
     }
 
-    /// The status of one alarm.
+    /// The status of one alarm, with all datapoints of its range.
     pub fn status(&self, name: &str) -> Option<Status> {
         let place = self.graph.place(name)?;
-        Some(self.alarms[place].status(&self.options))
+        Some(self.alarms[place].status(&self.options, usize::MAX))
     }
 
     /// The next instant at which something is due.

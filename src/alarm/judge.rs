@@ -66,9 +66,9 @@ impl Judge {
         })
     }
 
-    /// What was looked at last, newest first.
-    pub(super) fn points(&self) -> Vec<Point> {
-        self.range().points(self.ranges.assumed)
+    /// What was looked at last, newest first; `most` of it.
+    pub(super) fn points(&self, most: usize) -> Vec<Point> {
+        self.range().points(self.ranges.assumed.min(most))
     }
 
     pub(super) fn range(&self) -> &EvaluationRange {

@@ -42,7 +42,7 @@ pub struct Evaluation {
     pub at: Timestamp,
     /// The end of the newest period.
     pub end: Timestamp,
-    /// Newest first.
+    /// Newest first; the newest [`POINTS_SHOWN_MAX`](super::POINTS_SHOWN_MAX) where all alarms are told.
     pub points: Vec<Point>,
     pub decision: Decision,
     pub certainty: Certainty,

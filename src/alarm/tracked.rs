@@ -289,7 +289,7 @@ impl Tracked {
         let Rule::Metric(alarm) = &alarm.rule else {
             return None;
         };
-        let points = self.points();
+        let points = self.points(usize::MAX);
         let reason = wording(alarm).text(to, &points, decision.basis);
         let data = frame(alarm, at).data(&points, decision.basis.used);
         Some(self.enter(to, reason.into(), Some(data), at))
@@ -311,12 +311,12 @@ impl Tracked {
         Some(self.enter(to, reason.into(), data, at))
     }
 
-    /// What was looked at last, newest first.
-    pub(super) fn points(&self) -> Vec<Point> {
+    /// What was looked at last, newest first; `most` of it.
+    fn points(&self, most: usize) -> Vec<Point> {
         match &self.kind {
-            Kind::Metric(judge) => judge.points(),
+            Kind::Metric(judge) => judge.points(most),
             Kind::Composite { .. } => Vec::new(),
-            Kind::Queries(queries) => queries.points.clone(),
+            Kind::Queries(queries) => queries.points.iter().take(most).copied().collect(),
         }
     }
 
@@ -371,11 +371,11 @@ impl Tracked {
         self.history.push_back(HistoryItem { at, event });
     }
 
-    pub(super) fn status(&self, options: &Options) -> Status {
+    pub(super) fn status(&self, options: &Options, points_max: usize) -> Status {
         let evaluation = |judged: &Judged| Evaluation {
             at: judged.at,
             end: judged.end,
-            points: self.points(),
+            points: self.points(points_max),
             decision: judged.decision,
             certainty: judged.certainty.clone(),
         };

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use cwbridge::alarm::{Account, Alarm, Events, MuteRule, Status, band_metrics};
+use cwbridge::alarm::{Account, Alarm, Events, MuteRule, POINTS_SHOWN_MAX, Status, band_metrics};
 use cwbridge::definition::parse_in;
 use cwbridge::metric::{Content, Datapoint, Metric, Reading, Resolution, Sample, Timestamp, Unit};
 use cwbridge::pipeline::Pipeline;
@@ -694,6 +694,18 @@ fn ten_second_datapoints_are_seen_for_three_hours() {
         0m a INSUFFICIENT_DATA -> ALARM (undetermined by AWS's documents)
         180m a ALARM -> OK (undetermined by AWS's documents)
     "#]]);
+}
+
+#[test]
+fn where_all_alarms_are_told_only_their_newest_datapoints_are() {
+    let alarm = above_50("a", "m", "").replace("Periods\": 1", "Periods\": 300");
+    let mut play = Play::new(&[&alarm]);
+    play.values("m", 0, 60, "1 2 3");
+    let points = |status: &Status| status.evaluation.clone().unwrap().points;
+    let all = points(&play.status("a"));
+    assert_eq!(all.len(), 305);
+    let told = points(&play.pipeline.statuses()[0]);
+    assert_eq!(told, all[..POINTS_SHOWN_MAX]);
 }
 
 #[test]
