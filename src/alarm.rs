@@ -4,6 +4,7 @@
 //! turns those into a state, `reason` words it as CloudWatch does, and `evaluator` does so for every alarm when it is due.
 
 mod actions;
+mod aggregation;
 mod certainty;
 mod composite;
 mod contributors;
@@ -30,6 +31,7 @@ mod validate;
 use std::fmt;
 
 pub use actions::{ActionRun, GateSnapshot, Muted, Occasion};
+pub use aggregation::Aggregation;
 pub use certainty::Certainty;
 pub use composite::{AlarmRule, ChildRef, RuleError};
 pub use contributors::{Answer, CONTRIBUTORS_MAX, Contributor, SINGLE};
@@ -50,7 +52,9 @@ pub use schedule::evaluation_range;
 pub use status::{Evaluation, EvaluationState, Status, Transition};
 pub use suppression::{SuppressedBy, Withheld};
 pub use tracked::AlarmSnapshot;
-pub use validate::{Account, DATAPOINTS_REFUSED, PERIOD_REFUSED, Refusal, validate_common};
+pub use validate::{
+    Account, DATAPOINTS_REFUSED, PERIOD_REFUSED, Refusal, validate_common, validate_namespace,
+};
 
 /// The state of an alarm, by its CloudWatch name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -195,7 +199,7 @@ pub struct LogAlarm {
 pub struct ScheduledQuery {
     pub text: String,
     pub log_groups: Vec<String>,
-    pub aggregation: String,
+    pub aggregation: Aggregation,
     /// As it is written, such as `rate(5 minutes)`.
     pub schedule: String,
     /// How often the query runs by that, in seconds.

@@ -16,9 +16,9 @@ use crate::metric::{
 
 use history::History;
 
-/// How far back and ahead CloudWatch takes samples (SPEC section 2.2).
-const LATE_MAX: i64 = 14 * 86_400;
-const AHEAD_MAX: i64 = 2 * 3_600;
+/// How far back and ahead CloudWatch takes samples, in seconds (SPEC section 2.2).
+pub const LATE_MAX: i64 = 14 * 86_400;
+pub const AHEAD_MAX: i64 = 2 * 3_600;
 
 /// Why a sample was not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,7 +82,7 @@ struct Series {
     metric: Arc<Metric>,
     unit: Unit,
     resolution: Resolution,
-    /// Usually one; more while late samples wait to be closed.
+    /// Oldest first. Usually one; more while late samples wait to be closed.
     open: Vec<(Timestamp, Slot)>,
     /// What was closed before its time was over, because a program ended: seen when it is.
     restored: Vec<Datapoint>,
@@ -155,15 +155,17 @@ impl DatapointStore {
         if sample.at == now && series.closed.has(start) {
             return Err(DropReason::ClockSteppedBack);
         }
-        let open = series
+        let place = match series
             .open
-            .iter()
-            .position(|(open, _)| *open == start)
-            .unwrap_or_else(|| {
-                series.open.push((start, Slot::new()));
-                series.open.len() - 1
-            });
-        series.open[open].1.add(&statistics, &sample.content);
+            .binary_search_by_key(&start, |(start, _)| *start)
+        {
+            Ok(place) => place,
+            Err(place) => {
+                series.open.insert(place, (start, Slot::new()));
+                place
+            }
+        };
+        series.open[place].1.add(&statistics, &sample.content);
         Ok(())
     }
 
@@ -233,11 +235,10 @@ impl DatapointStore {
         let mut datapoints = Vec::new();
         for series in &mut self.series {
             let resolution = series.resolution;
-            let restored = series
-                .restored
-                .extract_if(.., |slot| over(slot.start, resolution));
-            for datapoint in restored.collect::<Vec<_>>() {
-                series.see(&datapoint);
+            if !series.restored.is_empty() {
+                let is_over = |slot: &mut Datapoint| over(slot.start, resolution);
+                let restored: Vec<Datapoint> = series.restored.extract_if(.., is_over).collect();
+                restored.iter().for_each(|slot| series.see(slot));
             }
             let closed = series
                 .open
@@ -265,10 +266,9 @@ impl DatapointStore {
     /// The end of the newest slot that is yet to be seen.
     pub fn open_until(&self) -> Option<Timestamp> {
         let end = |series: &Series| {
-            let open = series.open.iter().map(|(start, _)| *start);
-            let newest = open
-                .chain(series.restored.iter().map(|slot| slot.start))
-                .max();
+            let open = series.open.last().map(|(start, _)| *start);
+            let restored = series.restored.iter().map(|slot| slot.start);
+            let newest = restored.chain(open).max();
             newest.map(|start| start + series.resolution.seconds())
         };
         self.series.iter().filter_map(end).max()

@@ -12,7 +12,7 @@ use super::range::{EvaluationRange, Point};
 use super::reason::{self, Wording};
 use super::{Basis, PromQlAlarm, StateValue, TreatMissingData};
 
-/// The most series that are looked at (SPEC sections 10 to 12); of more, the first by name.
+/// The most series that are known of one alarm (SPEC sections 10 to 12); of more, the first by name.
 pub const CONTRIBUTORS_MAX: usize = 500;
 
 /// The name of the only series of a query without groups.
@@ -83,8 +83,8 @@ impl Contributors {
     }
 
     /// An instant PromQL query returned these series: one goes to ALARM when it has been returned for the pending period, and
-    /// back when it has been absent for the recovery period. Returns whether one stands exactly on such a boundary, of which
-    /// AWS does not say on which side it lies.
+    /// back when it has been absent for the recovery period. Of too many, those that are known already are looked at. Returns
+    /// whether one stands exactly on such a boundary, of which AWS does not say on which side it lies.
     pub(super) fn returned(
         &mut self,
         answer: &Answer,
@@ -92,10 +92,10 @@ impl Contributors {
         at: Timestamp,
         changed: &mut Vec<Changed>,
     ) -> bool {
-        for name in answer.series.keys().take(CONTRIBUTORS_MAX) {
-            self.known
-                .entry(name.clone())
-                .or_insert_with(|| Contributor::new(at, true));
+        for name in answer.series.keys() {
+            if self.known.len() < CONTRIBUTORS_MAX && !self.known.contains_key(name) {
+                self.known.insert(name.clone(), Contributor::new(at, true));
+            }
         }
         let mut boundary = false;
         for (name, contributor) in &mut self.known {

@@ -6,7 +6,7 @@ use crate::metric::Timestamp;
 
 use super::{ReasonData, StateValue};
 
-/// The most items kept of one alarm; the oldest go first.
+/// The most items kept of one alarm; the oldest go first, those of contributors before all others.
 pub(super) const ITEMS_MAX: usize = 16;
 
 /// One thing that happened to an alarm.
@@ -41,6 +41,10 @@ pub struct StateSnapshot {
 }
 
 impl HistoryEvent {
+    pub(super) fn is_of_contributor(&self) -> bool {
+        matches!(self, Self::ContributorStateUpdate { .. })
+    }
+
     /// `HistoryItemType`.
     pub fn kind(&self) -> &'static str {
         match self {

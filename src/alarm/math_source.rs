@@ -141,6 +141,17 @@ impl MathSource {
         (&self.observed, self.band.as_deref())
     }
 
+    /// Where a band around a result of metric math is asked for, the functions that make the band and what it is around.
+    pub(super) fn band_functions(&self) -> Option<Vec<&'static str>> {
+        let band = self.band.as_ref()?;
+        let observed = self
+            .queries
+            .iter()
+            .find(|query| query.id == self.observed)?;
+        matches!(observed.content, QueryContent::Expression(_))
+            .then(|| self.program.function_names(band).collect())
+    }
+
     /// Whether a band has to be supplied.
     pub(super) fn needs_band(&self) -> bool {
         self.band.is_some() || self.program.uses_band(&self.observed)

@@ -366,7 +366,10 @@ impl Tracked {
 
     pub(super) fn remember(&mut self, at: Timestamp, event: HistoryEvent) {
         if self.history.len() == ITEMS_MAX {
-            self.history.pop_front();
+            // Hundreds of contributors may change at once, and must not hide what the alarm itself did.
+            let of_contributor = |item: &HistoryItem| item.event.is_of_contributor();
+            let oldest = self.history.iter().position(of_contributor);
+            self.history.remove(oldest.unwrap_or(0));
         }
         self.history.push_back(HistoryItem { at, event });
     }

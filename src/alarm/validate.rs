@@ -1,6 +1,7 @@
 //! What CloudWatch refuses although every member has its type, in its own words where they are known: SPEC section 18.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use crate::metric::{Metric, Period};
 
@@ -61,6 +62,10 @@ const DIMENSIONS_MAX: usize = 30;
 /// How far back a Metrics Insights query reaches, in seconds (SPEC section 10).
 const QUERY_SPAN_MAX: i64 = 3 * 3_600;
 
+/// What a band around a result of metric math cannot be made with (SPEC section 9).
+const BAND_ON_MATH_PERIODS: RangeInclusive<i64> = 60..=3_600;
+const BAND_ON_MATH_REFUSED: [&str; 3] = ["METRICS", "SEARCH", "DB_PERF_INSIGHTS"];
+
 /// The periods that a wall clock can have (SPEC section 13).
 const WALL_CLOCK_PERIODS: [i64; 5] = [60, 300, 3_600, DAY, WEEK];
 
@@ -92,6 +97,13 @@ pub fn validate_common(
 ) -> Vec<Refusal> {
     let mut refusals = Refusals(Vec::new());
     refusals.common(name, description, actions, account);
+    refusals.0
+}
+
+/// What CloudWatch would refuse of the namespace of samples.
+pub fn validate_namespace(namespace: &str) -> Vec<Refusal> {
+    let mut refusals = Refusals(Vec::new());
+    refusals.namespace(namespace);
     refusals.0
 }
 
@@ -189,6 +201,11 @@ impl Refusals {
                 "EC2 actions need an alarm on one metric, but this one has `Metrics`",
             );
         }
+        if let Source::Math(math) = &alarm.source
+            && let Some(functions) = math.band_functions()
+        {
+            self.band_on_math(alarm.period, &functions);
+        }
         if let Source::Query { query, .. } = &alarm.source {
             self.query(alarm, query, actions);
         }
@@ -215,6 +232,26 @@ impl Refusals {
                 "a wall-clock window has a period of 60, 300, 3600, 86400 or 604800 seconds, but it is {seconds}"
             );
             self.add("Period", text);
+        }
+    }
+
+    /// What holds for bands around a result of metric math (SPEC section 9).
+    fn band_on_math(&mut self, period: Period, functions: &[&str]) {
+        if !BAND_ON_MATH_PERIODS.contains(&period.seconds()) {
+            let (least, most) = (BAND_ON_MATH_PERIODS.start(), BAND_ON_MATH_PERIODS.end());
+            let text = format!(
+                "a band around metric math needs a period of {least} to {most} seconds, but it is {period}"
+            );
+            self.add("Metrics", text);
+        }
+        let is_one = |function: &&&str| **function == "ANOMALY_DETECTION_BAND";
+        if functions.iter().filter(is_one).count() > 1 {
+            self.add("Metrics", "only one `ANOMALY_DETECTION_BAND` is allowed");
+        }
+        let refused = BAND_ON_MATH_REFUSED.into_iter();
+        for function in refused.filter(|function| functions.contains(function)) {
+            let text = format!("a band around metric math must not use `{function}`");
+            self.add("Metrics", text);
         }
     }
 
@@ -251,15 +288,16 @@ impl Refusals {
         }
     }
 
-    fn metric_names(&mut self, metric: &Metric) {
-        self.length("Namespace", &metric.namespace, 1, 255);
-        if metric.namespace.starts_with(':') {
-            let text = format!(
-                "`{}` starts with `:`, which a namespace must not",
-                metric.namespace
-            );
+    fn namespace(&mut self, namespace: &str) {
+        self.length("Namespace", namespace, 1, 255);
+        if namespace.starts_with(':') {
+            let text = format!("`{namespace}` starts with `:`, which a namespace must not");
             self.add("Namespace", text);
         }
+    }
+
+    fn metric_names(&mut self, metric: &Metric) {
+        self.namespace(&metric.namespace);
         self.length("MetricName", &metric.name, 1, 255);
         let dimensions = metric.dimensions();
         if dimensions.len() > DIMENSIONS_MAX {

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::alarm::validate_namespace;
 use crate::finding::{Finding, Report};
 use crate::metric::{
     Content, DISTRIBUTION_VALUES_MAX, Metric, Resolution, Sample, StatisticSet, Timestamp, Unit,
     VALUE_MAX,
 };
+use crate::store::{AHEAD_MAX, LATE_MAX};
 use crate::tree::{self, Node};
 
 /// SPEC section 2.2.
@@ -40,7 +42,13 @@ fn read(node: &Node, now: Timestamp, report: &mut Report) -> Option<Vec<Sample>>
         found
     };
     let (namespace, data) = (required("Namespace"), required("MetricData"));
-    let namespace = namespace.and_then(|node| report.string("Namespace", node));
+    let namespace = namespace.and_then(|node| {
+        let namespace = report.string("Namespace", node)?;
+        for refusal in validate_namespace(&namespace) {
+            report.add(node.position, format!("`Namespace`: {}", refusal.text));
+        }
+        Some(namespace)
+    });
     let data = report.list("MetricData", data?)?;
     if data.len() > DATA_MAX {
         report.add(
@@ -103,7 +111,7 @@ impl Datum<'_> {
             None => Some(Resolution::Standard),
         };
         let at = match node.get("Timestamp") {
-            Some(at) => timestamp(at, report),
+            Some(at) => timestamp(at, now, report),
             None => Some(now),
         };
         let content = self.content(report);
@@ -225,11 +233,41 @@ fn statistic_set(node: &Node, report: &mut Report) -> Option<Content> {
 }
 
 /// RFC 3339.
-fn timestamp(node: &Node, report: &mut Report) -> Option<Timestamp> {
+fn timestamp(node: &Node, now: Timestamp, report: &mut Report) -> Option<Timestamp> {
     let text = report.string("Timestamp", node)?;
     let at: Option<jiff::Timestamp> = text.parse().ok();
     if at.is_none() {
         report.add(node.position, format!("`Timestamp` is `{text}`, but must be a date and time such as `2026-01-31T18:00:00Z`"));
     }
-    Some(Timestamp::from_milliseconds(at?.as_millisecond()))
+    let at = Timestamp::from_milliseconds(at?.as_millisecond());
+    if !(now - LATE_MAX..=now + AHEAD_MAX).contains(&at) {
+        let text = format!(
+            "`Timestamp` is `{text}`, but must be from two weeks before {now} to two hours after it"
+        );
+        report.add(node.position, text);
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cloudwatch_does_not_take_is_told_at_once() {
+        let text = r#"{"Namespace": ":n", "MetricData": [
+            {"MetricName": "m", "Value": 1, "Timestamp": "2026-01-15T12:00:00Z"},
+            {"MetricName": "m", "Value": 1, "Timestamp": "2026-01-01T11:59:59Z"},
+            {"MetricName": "m", "Value": 1, "Timestamp": "2026-01-15T14:00:01Z"},
+            {"MetricName": "m", "Value": 1, "Timestamp": "noon"}]}"#;
+        let now: jiff::Timestamp = "2026-01-15T12:00:00Z".parse().unwrap();
+        let now = Timestamp::from_seconds(now.as_second());
+        let findings = metric_data("a.json", text, now).unwrap_err();
+        let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        expect_test::expect![[r#"
+            a.json:1:15: `Namespace`: `:n` starts with `:`, which a namespace must not
+            a.json:3:58: `Timestamp` is `2026-01-01T11:59:59Z`, but must be from two weeks before 2026-01-15T12:00:00Z to two hours after it
+            a.json:4:58: `Timestamp` is `2026-01-15T14:00:01Z`, but must be from two weeks before 2026-01-15T12:00:00Z to two hours after it
+            a.json:5:58: `Timestamp` is `noon`, but must be a date and time such as `2026-01-31T18:00:00Z`"#]].assert_eq(&told.join("\n"));
+    }
 }

@@ -28,6 +28,11 @@ impl Expression {
         external.map(Function::name)
     }
 
+    /// The names of the functions that it calls, as often as it does.
+    pub fn function_names(&self) -> impl Iterator<Item = &'static str> {
+        self.functions().map(Function::name)
+    }
+
     /// Whether the expression can only be evaluated over a table that comes with a [`Band`](super::Band).
     pub fn uses_band(&self) -> bool {
         self.functions()

@@ -120,6 +120,12 @@ impl Queries {
         self.expressions_for(id).find_map(Expression::external)
     }
 
+    /// The functions that anything that `id` needs calls; see [`Expression::function_names`].
+    pub fn function_names(&self, id: &str) -> impl Iterator<Item = &'static str> {
+        self.expressions_for(id)
+            .flat_map(Expression::function_names)
+    }
+
     /// Whether anything that `id` needs takes a band; see [`Expression::uses_band`].
     pub fn uses_band(&self, id: &str) -> bool {
         self.expressions_for(id).any(Expression::uses_band)

@@ -1,5 +1,6 @@
 //! Alarms on queries that only CloudWatch can run, judged on what these are said to have returned (SPEC sections 10 to 12).
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -46,6 +47,7 @@ impl Evaluator {
         if !matches!(tracked.kind, Kind::Queries(_)) {
             return false;
         }
+        let answer = &*over_nothing(&alarm.rule, answer, at);
         if tracked.is_warming_up_on(answer.has_data(), at) {
             self.warm_up(place, answer, at, events);
             return true;
@@ -62,7 +64,10 @@ impl Evaluator {
             Rule::Composite(_) => return false,
         };
         let turned = tracked.not_mirrored.take().is_some();
-        let partial = answer.series.len() > CONTRIBUTORS_MAX;
+        let partial = match &tracked.kind {
+            Kind::Queries(queries) => queries.is_partial(answer),
+            _ => false,
+        };
         tracked.evaluation_state = partial.then_some(EvaluationState::PartialData);
         remember(tracked, found.changed, at);
         let judged = Judged {
@@ -104,6 +109,34 @@ impl Evaluator {
             self.release_actions(at, events);
             self.find_next_due();
         }
+    }
+}
+
+impl QueryState {
+    /// Whether there were too many series to look at all that were returned.
+    fn is_partial(&self, answer: &Answer) -> bool {
+        let is_known = |name| self.contributors.known.contains_key(name);
+        single(answer).is_none() && !answer.series.keys().all(is_known)
+    }
+}
+
+/// What an answer without any series means: of a count it is zero (SPEC section 12).
+fn over_nothing<'a>(rule: &Rule, answer: &'a Answer, at: Timestamp) -> Cow<'a, Answer> {
+    match rule {
+        Rule::Log(alarm)
+            if answer.series.is_empty() && alarm.query.aggregation.is_zero_over_nothing() =>
+        {
+            let zero = Point {
+                start: at,
+                value: Some(0.0),
+                sample_count: 0.0,
+                band: None,
+            };
+            Cow::Owned(Answer {
+                series: [(SINGLE.to_owned(), vec![zero])].into(),
+            })
+        }
+        _ => Cow::Borrowed(answer),
     }
 }
 
@@ -276,8 +309,10 @@ fn single(answer: &Answer) -> Option<&Vec<Point>> {
 
 /// The newest `n` results of every series, with those of this answer; a series without one has a missing result.
 fn remembered(queries: &mut QueryState, answer: &Answer, n: usize, at: Timestamp) -> Answer {
-    for name in answer.series.keys().take(CONTRIBUTORS_MAX) {
-        queries.results.entry(name.clone()).or_default();
+    for name in answer.series.keys() {
+        if queries.results.len() < CONTRIBUTORS_MAX && !queries.results.contains_key(name) {
+            queries.results.insert(name.clone(), VecDeque::new());
+        }
     }
     let missing = [Point {
         start: at,

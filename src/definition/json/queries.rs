@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::alarm::{LogAlarm, PromQlAlarm, ScheduledQuery};
+use crate::alarm::{Aggregation, LogAlarm, PromQlAlarm, ScheduledQuery};
 use crate::finding::Report;
 use crate::tree::Node;
 
@@ -16,8 +16,9 @@ const OF_PROMQL: [&str; 3] = [
     "WarmUpConfiguration",
 ];
 
-/// SPEC section 11.
+/// SPEC section 11, and the same for log alarms.
 const QUERY_CHARACTERS_MAX: usize = 10_000;
+const AGGREGATION_CHARACTERS_MAX: usize = 2_048;
 const CONTRIBUTOR_PERIOD_MAX: u32 = 86_400;
 const INTERVAL_MAX: u32 = 3_600;
 
@@ -45,6 +46,8 @@ pub(super) fn promql_alarm(reader: &mut Reader<'_>) -> Option<PromQlAlarm> {
         .collect();
     reader.forbid(&others, "EvaluationCriteria");
     let interval = reader.required("EvaluationInterval", evaluation_interval);
+    // CloudWatch takes it, and warms up metric and log alarms alone.
+    let _ = warm_up(reader);
     let criteria = reader.get("EvaluationCriteria")?;
     let report = &mut *reader.report;
     report.table("EvaluationCriteria", criteria)?;
@@ -56,18 +59,7 @@ pub(super) fn promql_alarm(reader: &mut Reader<'_>) -> Option<PromQlAlarm> {
         criteria,
         &["PendingPeriod", "Query", "RecoveryPeriod"],
     );
-    let query = member(report, criteria, "Query").and_then(|node| {
-        let query = report.string("Query", node)?;
-        bounded(
-            report,
-            node,
-            "Query",
-            query.chars().count(),
-            1..=QUERY_CHARACTERS_MAX,
-            "characters",
-        )?;
-        Some(query)
-    });
+    let query = member(report, criteria, "Query").and_then(|node| query(report, "Query", node));
     let mut period = |name: &str| match criteria.get(name) {
         Some(node) => report.integer(name, node, 0..=CONTRIBUTOR_PERIOD_MAX),
         None => Some(0),
@@ -133,9 +125,9 @@ pub(super) fn log_alarm(reader: &mut Reader<'_>) -> Option<LogAlarm> {
 fn scheduled_query(report: &mut Report, what: &str, node: &Node) -> Option<ScheduledQuery> {
     report.table(what, node)?;
     let text =
-        member(report, node, "QueryString").and_then(|node| report.string("QueryString", node));
-    let aggregation = member(report, node, "AggregationExpression")
-        .and_then(|node| report.string("AggregationExpression", node));
+        member(report, node, "QueryString").and_then(|node| query(report, "QueryString", node));
+    let aggregation =
+        member(report, node, "AggregationExpression").and_then(|node| aggregation(report, node));
     let log_groups = match node.get("LogGroupIdentifiers") {
         Some(node) => log_groups(report, node),
         None => Some(Vec::new()),
@@ -150,6 +142,38 @@ fn scheduled_query(report: &mut Report, what: &str, node: &Node) -> Option<Sched
         schedule,
         interval,
     })
+}
+
+/// The text of a query.
+fn query(report: &mut Report, what: &str, node: &Node) -> Option<String> {
+    let query = report.string(what, node)?;
+    let allowed = 1..=QUERY_CHARACTERS_MAX;
+    bounded(
+        report,
+        node,
+        what,
+        query.chars().count(),
+        allowed,
+        "characters",
+    )?;
+    Some(query)
+}
+
+fn aggregation(report: &mut Report, node: &Node) -> Option<Aggregation> {
+    let what = "AggregationExpression";
+    let text = report.string(what, node)?;
+    let allowed = 1..=AGGREGATION_CHARACTERS_MAX;
+    bounded(
+        report,
+        node,
+        what,
+        text.chars().count(),
+        allowed,
+        "characters",
+    )?;
+    Aggregation::parse(&text)
+        .map_err(|error| report.add(node.position, format!("`{what}`: {error}")))
+        .ok()
 }
 
 fn log_groups(report: &mut Report, node: &Node) -> Option<Vec<String>> {

@@ -230,7 +230,7 @@ fn every_kind_of_alarm_is_read() {
             a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (`LAMBDA` can only be evaluated by CloudWatch)
             a: PromQlAlarm { query: "up == 0", pending_period: 120, recovery_period: 0, evaluation_interval: 60 } (PromQL alarms need a query engine that only CloudWatch has)
             a: NOT (ALARM(x) OR OK("y z")) Some(Suppressor { alarm: "s", wait_period: 60, extension_period: 30 })
-            a: LogAlarm { query: ScheduledQuery { text: "fields @message", log_groups: [], aggregation: "count(*)", schedule: "rate(5 minutes)", interval: 300 }, results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None, warm_up: None } (log alarms need queries that only CloudWatch Logs can run)
+            a: LogAlarm { query: ScheduledQuery { text: "fields @message", log_groups: [], aggregation: Aggregation { text: "count(*)", counts: true, by: [] }, schedule: "rate(5 minutes)", interval: 300 }, results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None, warm_up: None } (log alarms need queries that only CloudWatch Logs can run)
         "#]],
     );
 }
@@ -375,4 +375,49 @@ proptest! {
     ])) {
         parse("a.json", &with(member, value));
     }
+}
+
+#[test]
+fn mistakes_in_queries_are_told() {
+    let log = |others: &str| {
+        format!(
+            r#"{{"AlarmName": "a", "QueryResultsToEvaluate": 3, "QueryResultsToAlarm": 2, "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold", "ScheduledQueryConfiguration": {{"ScheduleConfiguration": {{"ScheduleExpression": "rate(5 minutes)"}}, {others}}}}}"#
+        )
+    };
+    let alarms = [
+        log(r#""QueryString": "", "AggregationExpression": "median(x)""#),
+        log(r#""QueryString": "fields @message", "AggregationExpression": "max(x) by bin(5m)""#),
+        r#"{"AlarmName": "a", "EvaluationInterval": 60, "WarmUpConfiguration": {}, "EvaluationCriteria": {"PromQLCriteria": {"Query": ""}}}"#.to_owned(),
+    ];
+    check(&format!("[{}]", alarms.join(",\n")), expect![[r#"
+        a.json:1:253: alarm `a`: `QueryString` has 0 characters, but 1 to 10000 are allowed
+        a.json:1:282: alarm `a`: `AggregationExpression`: `median(x)` is none of `count(*)`, `avg(FIELD)`, `sum(FIELD)`, `min(FIELD)` and `max(FIELD)`, with `by FIELD, …` or without
+        a.json:2:296: alarm `a`: `AggregationExpression`: `bin()` cannot be grouped by
+        a.json:3:69: alarm `a`: `WarmUpPeriodDurationInMinutes` is missing
+        a.json:3:124: alarm `a`: `Query` has 0 characters, but 1 to 10000 are allowed
+    "#]]);
+}
+
+#[test]
+fn a_band_around_metric_math_has_limits() {
+    let band = |period: u32, band: &str| {
+        let m1 = M1
+            .replace(": 60", &format!(": {period}"))
+            .replace("\"ReturnData\": true", "\"ReturnData\": false");
+        format!(
+            r#"{{"AlarmName": "a", "EvaluationPeriods": 1, "ThresholdMetricId": "b", "ComparisonOperator": "GreaterThanUpperThreshold", "Metrics": [{m1},
+                {{"Id": "e", "Expression": "m1 * 2"}}, {{"Id": "b", "Expression": "{band}"}}]}}"#
+        )
+    };
+    let alarms = [
+        band(3_600, "ANOMALY_DETECTION_BAND(e)"),
+        band(7_200, "ANOMALY_DETECTION_BAND(e)"),
+        band(30, "ANOMALY_DETECTION_BAND(SUM(METRICS()))"),
+    ];
+    check(&format!("[{}]", alarms.join(",\n")), expect![[r#"
+        a: p99 of `n m` 1 of 1 x 3600 s Band { operator: GreaterThanUpperThreshold, threshold_metric_id: "b" } (anomaly detection needs a model that only CloudWatch has)
+        a.json:3:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 7200
+        a.json:5:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 30
+        a.json:5:132: alarm `a`: a band around metric math must not use `METRICS`
+    "#]]);
 }

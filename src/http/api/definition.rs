@@ -169,7 +169,7 @@ fn promql(alarm: &PromQlAlarm) -> PromQl<'_> {
 fn log(alarm: &LogAlarm) -> Log<'_> {
     Log {
         query: &alarm.query.text,
-        aggregation_expression: &alarm.query.aggregation,
+        aggregation_expression: alarm.query.aggregation.text(),
         schedule_expression: &alarm.query.schedule,
         query_results_to_evaluate: alarm.results_to_evaluate,
         query_results_to_alarm: alarm.results_to_alarm,

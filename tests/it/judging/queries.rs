@@ -1,6 +1,8 @@
 //! Alarms on queries that only CloudWatch can run, on what these are said to have returned.
 
-use cwbridge::alarm::{Answer, Point, Rule};
+use std::ops::Range;
+
+use cwbridge::alarm::{Answer, CONTRIBUTORS_MAX, EvaluationState, Point, Rule, StateValue};
 use expect_test::expect;
 
 use super::{Play, replace};
@@ -144,4 +146,70 @@ fn a_log_alarm_that_looks_at_other_logs_begins_anew() {
     assert_eq!(play.status("a").state.name(), "ALARM");
     replace(&mut play, &[log_alarm("h", "")], 1_001);
     assert_eq!(play.status("a").state.name(), "INSUFFICIENT_DATA");
+}
+
+/// What the query of alarm `a` returned at a minute: the series numbered so, each with a value if there is one.
+fn returned(
+    play: &mut Play,
+    minute: i64,
+    numbers: Range<usize>,
+    value: Option<f64>,
+) -> Option<EvaluationState> {
+    let at = play.start + 60 * minute;
+    let point = |value| Point {
+        start: at,
+        value: Some(value),
+        sample_count: 1.0,
+        band: None,
+    };
+    let points: Vec<Point> = value.map(point).into_iter().collect();
+    let series = numbers.map(|number| (format!("h{number:04}"), points.clone()));
+    let answer = Answer {
+        series: series.collect(),
+    };
+    let events = play.pipeline.answer("a", &answer, at).unwrap();
+    play.write(&events);
+    play.status("a").evaluation_state
+}
+
+/// Whatever a query returns, five hundred series are known of each alarm; what is more is said to be left out.
+#[test]
+fn five_hundred_contributors_are_known() {
+    let promql = r#"{"AlarmName": "a", "EvaluationInterval": 60, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0", "RecoveryPeriod": 3600}}}"#;
+    for (alarm, value) in [(promql.to_owned(), None), (log_alarm("g", ""), Some(9.0))] {
+        let mut play = Play::new(&[&alarm]);
+        assert_eq!(returned(&mut play, 5, 0..300, value), None);
+        assert_eq!(returned(&mut play, 10, 200..500, value), None);
+        assert_eq!(
+            returned(&mut play, 15, 400..501, value),
+            Some(EvaluationState::PartialData)
+        );
+        assert_eq!(play.status("a").contributors.len(), CONTRIBUTORS_MAX);
+        let history = play.status("a").history;
+        let has = |kind| history.iter().any(|item| item.event.kind() == kind);
+        assert!(
+            has("StateUpdate") && has("AlarmContributorStateUpdate"),
+            "{history:?}"
+        );
+        play.until(3_600 * 3);
+        assert_eq!(returned(&mut play, 180, 0..0, value), None);
+        assert_eq!(returned(&mut play, 185, 0..0, value), None);
+        assert_eq!(returned(&mut play, 190, 700..800, value), None);
+        assert!(play.status("a").contributors.contains_key("h0700"));
+    }
+}
+
+#[test]
+fn a_count_over_nothing_is_zero() {
+    let states = ["count(*)", "avg(x)"].map(|aggregation| {
+        let alarm = log_alarm("g", "")
+            .replace("avg(x)", aggregation)
+            .replace("3,", "1,");
+        let mut play = Play::new(&[&alarm]);
+        let at = play.start + 300;
+        let events = play.pipeline.answer("a", &Answer::default(), at).unwrap();
+        play.write(&events);
+        play.status("a").state
+    });
+    assert_eq!(states, [StateValue::Ok, StateValue::InsufficientData]);
 }

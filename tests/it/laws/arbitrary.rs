@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use cwbridge::alarm::{
-    Actions, Alarm, AlarmRule, Comparison, ComparisonOperator, CompositeAlarm, EvaluationWindow,
-    LogAlarm, LowSamplePercentile, MathSource, MetricAlarm, MetricDataQuery, MetricStat,
-    MuteDuration, MuteRule, PromQlAlarm, QueryContent, Rule, Schedule, ScheduledQuery, Source,
-    Suppressor, TreatMissingData, WarmUp,
+    Actions, Aggregation, Alarm, AlarmRule, Comparison, ComparisonOperator, CompositeAlarm,
+    EvaluationWindow, LogAlarm, LowSamplePercentile, MathSource, MetricAlarm, MetricDataQuery,
+    MetricStat, MuteDuration, MuteRule, PromQlAlarm, QueryContent, Rule, Schedule, ScheduledQuery,
+    Source, Suppressor, TreatMissingData, WarmUp,
 };
 use cwbridge::metric::{
     Content, Metric, Period, Reading, Resolution, Sample, Statistic, StatisticSet, Timestamp, Unit,
@@ -241,7 +241,7 @@ fn on_query() -> impl Strategy<Value = Rule> {
         query: ScheduledQuery {
             text: "filter @message like /x/".to_owned(),
             log_groups: vec![],
-            aggregation: "count(*)".to_owned(),
+            aggregation: Aggregation::parse("count(*)").unwrap(),
             schedule: "rate(5 minutes)".to_owned(),
             interval: 300,
         },
