@@ -31,7 +31,7 @@ pub use error::{Cause, Error, OpenError, Result};
 pub use history::Reader;
 use intern::Metrics;
 pub use open::Note;
-pub use outbox::{AGE_MAX, AHEAD_MAX, Batch, Id, OutOfRange, Outgoing, Waiting};
+pub use outbox::{Batch, Id, OutOfRange, Outgoing, Waiting};
 pub use prune::Pruned;
 
 /// How much is kept.

@@ -22,6 +22,10 @@ pub use unit::Unit;
 /// What CloudWatch accepts as the magnitude of a value: 2^360 (SPEC section 2.2).
 pub const VALUE_MAX: f64 = f64::from_bits((1023 + 360) << 52);
 
+/// How old samples may be that CloudWatch takes, and how far ahead, in seconds (SPEC section 2.2).
+pub const AGE_MAX: i64 = 14 * 86_400;
+pub const AHEAD_MAX: i64 = 2 * 3_600;
+
 /// A name–value pair that is part of a metric's identity.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Dimension {

@@ -10,15 +10,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::metric::{
-    Content, Datapoint, Distribution, Metric, Reading, Resolution, Sample, Statistic, StatisticSet,
-    Timestamp, Unit, VALUE_MAX,
+    AGE_MAX, AHEAD_MAX, Content, Datapoint, Distribution, Metric, Reading, Resolution, Sample,
+    Statistic, StatisticSet, Timestamp, Unit, VALUE_MAX,
 };
 
 use history::History;
-
-/// How far back and ahead CloudWatch takes samples, in seconds (SPEC section 2.2).
-pub const LATE_MAX: i64 = 14 * 86_400;
-pub const AHEAD_MAX: i64 = 2 * 3_600;
 
 /// Why a sample was not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -146,7 +142,7 @@ impl DatapointStore {
     }
 
     fn record_sample(&mut self, sample: &Sample, now: Timestamp) -> Result<(), DropReason> {
-        if !(now - LATE_MAX..=now + AHEAD_MAX).contains(&sample.at) {
+        if !(now - AGE_MAX..=now + AHEAD_MAX).contains(&sample.at) {
             return Err(DropReason::TimeOutOfRange);
         }
         let statistics = statistics(&sample.content).ok_or(DropReason::ValueOutOfRange)?;
@@ -238,7 +234,9 @@ impl DatapointStore {
             if !series.restored.is_empty() {
                 let is_over = |slot: &mut Datapoint| over(slot.start, resolution);
                 let restored: Vec<Datapoint> = series.restored.extract_if(.., is_over).collect();
-                restored.iter().for_each(|slot| series.see(slot));
+                for slot in &restored {
+                    series.see(slot);
+                }
             }
             let closed = series
                 .open

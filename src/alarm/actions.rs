@@ -130,9 +130,11 @@ impl Gate {
         in_alarm: bool,
         at: Timestamp,
     ) {
-        self.withhold_nothing();
         if actions.enabled {
+            self.muted = None;
             self.suppression.composite_changed(suppressor, in_alarm, at);
+        } else {
+            self.withhold_nothing();
         }
     }
 

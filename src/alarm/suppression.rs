@@ -45,13 +45,18 @@ pub struct Withheld {
 }
 
 impl Suppression {
-    /// The composite alarm changed its state: a period that ran is over, and its actions wait anew.
+    /// The composite alarm changed its state: a period that ran is over, and its actions wait anew. The suppressor in ALARM
+    /// goes on suppressing them.
     pub(super) fn composite_changed(
         &mut self,
         suppressor: &Suppressor,
         in_alarm: bool,
         at: Timestamp,
     ) {
+        let goes_on = in_alarm && self.by().is_some_and(|(by, _)| by == SuppressedBy::Alarm);
+        if goes_on {
+            return;
+        }
         self.withheld = Some(if in_alarm {
             Withheld {
                 by: SuppressedBy::Alarm,

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use crate::alarm::validate_namespace;
 use crate::finding::{Finding, Report};
 use crate::metric::{
-    Content, DISTRIBUTION_VALUES_MAX, Metric, Resolution, Sample, StatisticSet, Timestamp, Unit,
-    VALUE_MAX,
+    AGE_MAX, AHEAD_MAX, Content, DISTRIBUTION_VALUES_MAX, Metric, Resolution, Sample, StatisticSet,
+    Timestamp, Unit, VALUE_MAX,
 };
-use crate::store::{AHEAD_MAX, LATE_MAX};
 use crate::tree::{self, Node};
 
 /// SPEC section 2.2.
@@ -240,7 +239,7 @@ fn timestamp(node: &Node, now: Timestamp, report: &mut Report) -> Option<Timesta
         report.add(node.position, format!("`Timestamp` is `{text}`, but must be a date and time such as `2026-01-31T18:00:00Z`"));
     }
     let at = Timestamp::from_milliseconds(at?.as_millisecond());
-    if !(now - LATE_MAX..=now + AHEAD_MAX).contains(&at) {
+    if !(now - AGE_MAX..=now + AHEAD_MAX).contains(&at) {
         let text = format!(
             "`Timestamp` is `{text}`, but must be from two weeks before {now} to two hours after it"
         );

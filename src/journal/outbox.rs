@@ -5,11 +5,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::intern::Row;
 use super::schema::{ANSWER_LOST, DROPPED, IN_FLIGHT, IN_FLIGHT_AGAIN, PUBLISHED, WAITING};
 use super::{Journal, Result, Write};
-use crate::metric::{Datapoint, Timestamp};
-
-/// In seconds: CloudWatch takes nothing that is older, or farther ahead (SPEC section 2.2).
-pub const AGE_MAX: i64 = 14 * 86_400;
-pub const AHEAD_MAX: i64 = 2 * 3_600;
+use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Timestamp};
 
 /// How many datapoints are dropped in one transaction.
 const DROPPED_AT_ONCE_MAX: i64 = 1_000;

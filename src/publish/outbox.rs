@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::metric::{Datapoint, Timestamp};
+use crate::metric::{AGE_MAX, Datapoint, Timestamp};
 
 /// The most datapoints held. With one metric a minute that is almost three days; beyond it the oldest go.
 pub const OUTBOX_MAX: usize = 4_096;
@@ -12,9 +12,6 @@ pub const OUTBOX_MAX: usize = 4_096;
 /// a part is left for the envelope.
 const REQUEST_DATAPOINTS_MAX: usize = 1_000;
 const REQUEST_BYTES_MAX: usize = 900_000;
-
-/// CloudWatch takes nothing older.
-const AGE_MAX: i64 = 14 * 86_400;
 
 /// A datapoint by its place in the order of sending: its start, and when it was put in.
 type Key = (Timestamp, u64);

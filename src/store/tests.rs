@@ -152,7 +152,7 @@ fn what_cloudwatch_refuses_is_dropped_for_its_reason() {
     let samples = vec![
         sample(now, f64::NAN),
         sample(now, 2.0 * VALUE_MAX),
-        sample(now - LATE_MAX - 1, 1.0),
+        sample(now - AGE_MAX - 1, 1.0),
         sample(now + AHEAD_MAX + 1, 1.0),
     ];
     let (value, time) = (DropReason::ValueOutOfRange, DropReason::TimeOutOfRange);

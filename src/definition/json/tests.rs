@@ -389,13 +389,16 @@ fn mistakes_in_queries_are_told() {
         log(r#""QueryString": "fields @message", "AggregationExpression": "max(x) by bin(5m)""#),
         r#"{"AlarmName": "a", "EvaluationInterval": 60, "WarmUpConfiguration": {}, "EvaluationCriteria": {"PromQLCriteria": {"Query": ""}}}"#.to_owned(),
     ];
-    check(&format!("[{}]", alarms.join(",\n")), expect![[r#"
+    check(
+        &format!("[{}]", alarms.join(",\n")),
+        expect![[r#"
         a.json:1:253: alarm `a`: `QueryString` has 0 characters, but 1 to 10000 are allowed
         a.json:1:282: alarm `a`: `AggregationExpression`: `median(x)` is none of `count(*)`, `avg(FIELD)`, `sum(FIELD)`, `min(FIELD)` and `max(FIELD)`, with `by FIELD, …` or without
         a.json:2:296: alarm `a`: `AggregationExpression`: `bin()` cannot be grouped by
         a.json:3:69: alarm `a`: `WarmUpPeriodDurationInMinutes` is missing
         a.json:3:124: alarm `a`: `Query` has 0 characters, but 1 to 10000 are allowed
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -414,10 +417,13 @@ fn a_band_around_metric_math_has_limits() {
         band(7_200, "ANOMALY_DETECTION_BAND(e)"),
         band(30, "ANOMALY_DETECTION_BAND(SUM(METRICS()))"),
     ];
-    check(&format!("[{}]", alarms.join(",\n")), expect![[r#"
+    check(
+        &format!("[{}]", alarms.join(",\n")),
+        expect![[r#"
         a: p99 of `n m` 1 of 1 x 3600 s Band { operator: GreaterThanUpperThreshold, threshold_metric_id: "b" } (anomaly detection needs a model that only CloudWatch has)
         a.json:3:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 7200
         a.json:5:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 30
         a.json:5:132: alarm `a`: a band around metric math must not use `METRICS`
-    "#]]);
+    "#]],
+    );
 }

@@ -56,11 +56,15 @@ impl Case {
     }
 }
 
-/// Reads one alarm; its name is `a` unless it has one.
+/// Reads one alarm. Without a name it is `a`, or a composite alarm unlike any child.
 pub(super) fn read(alarm: &Value) -> Alarm {
     let mut request = alarm.clone();
     if request["AlarmName"].is_null() {
-        request["AlarmName"] = "a".into();
+        let name = match request["AlarmRule"].is_null() {
+            true => "a",
+            false => "the composite alarm",
+        };
+        request["AlarmName"] = name.into();
     }
     let mut parsed = parse_in("case", &request.to_string(), &Account::default());
     assert!(

@@ -59,11 +59,11 @@ impl World {
     }
 }
 
-/// An alarm whose state is only ever set.
-fn child(name: &str) -> Alarm {
+/// An alarm whose state is only ever set: it has no data, and keeps its state without.
+pub(super) fn child(name: &str) -> Alarm {
     read(&json!({
         "AlarmName": name, "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1,
-        "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold",
+        "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold", "TreatMissingData": "ignore",
     }))
 }
 

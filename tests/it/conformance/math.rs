@@ -16,7 +16,10 @@ pub(super) fn run(case: &Case) -> Differences {
         (Err(_), true) => vec![],
         (Err(error), false) => vec![format!("refused: {error}")],
         (Ok(found), true) => vec![format!("expected to be refused, got {found:?}")],
-        (Ok(found), false) => compare(case.get("expected"), &found),
+        (Ok(found), false) => {
+            let text = case.get("expression").as_str().unwrap();
+            compare(case.get("expected"), found, text.contains("SORT"))
+        }
     }
 }
 
@@ -90,15 +93,19 @@ fn starts(case: &Case, slots: usize, period: u64) -> Vec<Timestamp> {
         .collect()
 }
 
-/// A list of values is one series, a list of ids with values an array.
-fn compare(expected: &Value, found: &Found) -> Differences {
+/// A list of values is one series, a list of ids with values an array, which has an order if it was given one.
+fn compare(expected: &Value, found: Found, is_sorted: bool) -> Differences {
     let is_array = expected
         .as_array()
         .is_some_and(|list| list.first().is_some_and(Value::is_array));
     match found {
-        Found::Series(series) if !is_array => compare_series("", expected, series),
-        Found::Array(found) if is_array => {
-            let expected = expected.as_array().unwrap();
+        Found::Series(series) if !is_array => compare_series("", expected, &series),
+        Found::Array(mut found) if is_array => {
+            let mut expected = expected.as_array().unwrap().clone();
+            if !is_sorted {
+                expected.sort_by_key(|series| series[0].as_str().map(str::to_owned));
+                found.sort_by_key(|series| series.id.clone());
+            }
             if expected.len() != found.len() {
                 return vec![format!(
                     "expected {} series, got {}",
@@ -106,7 +113,7 @@ fn compare(expected: &Value, found: &Found) -> Differences {
                     found.len()
                 )];
             }
-            let pairs = expected.iter().zip(found);
+            let pairs = expected.iter().zip(&found);
             pairs
                 .flat_map(|(expected, found)| {
                     let id = expected[0].as_str().unwrap();

@@ -479,15 +479,19 @@ pub(super) fn log(case: &Case) -> Differences {
             None => time(NOON) + 300 * i as i64,
         };
         let mut pipeline = new_pipeline(&alarm, previous, None, at(0));
-        for i in 0..count.unwrap_or(0) {
-            let result = |(name, values): &(String, Vec<Option<f64>>)| {
-                Some((name.clone(), vec![point(at(i), *values.get(i)?)]))
-            };
-            let answer = Answer {
-                series: series.iter().filter_map(result).collect(),
-            };
-            pipeline.answer(&alarm.name, &answer, at(i)).unwrap();
-        }
+        let results = |(name, values): &(String, Vec<Option<f64>>)| {
+            let points = values.iter().enumerate();
+            (
+                name.clone(),
+                points.map(|(i, value)| point(at(i), *value)).collect(),
+            )
+        };
+        // All at once: the state before is that before the newest result.
+        let answer = Answer {
+            series: series.iter().map(results).collect(),
+        };
+        let newest = at(count.unwrap_or(1) - 1);
+        pipeline.answer(&alarm.name, &answer, newest).unwrap();
         let status = pipeline.status(&alarm.name).unwrap();
         differences.extend(states(case, &status, previous));
         differences.extend(reasons(case, &status));

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Differences;
 use super::case::{Case, time};
+use super::composite::child;
 
 pub(super) fn run(case: &Case) -> Differences {
     let messages = refused(case);
@@ -100,14 +101,8 @@ fn set_state(case: &Case, request: &str) -> Vec<String> {
     };
     let known = account(case).alarms.unwrap_or_default();
     let at = time("10:00:00");
-    let alarm = |name: &String| {
-        super::case::read(&serde_json::json!({
-            "AlarmName": name, "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60, "EvaluationPeriods": 1,
-            "Threshold": 1, "ComparisonOperator": "GreaterThanThreshold",
-        }))
-    };
     let mut pipeline = Pipeline::default();
-    pipeline.set_alarms(known.iter().map(alarm).collect(), at);
+    pipeline.set_alarms(known.iter().map(|name| child(name)).collect(), at);
     match pipeline.set_state(
         &set.alarm,
         set.state,

@@ -1,6 +1,6 @@
 //! When actions are run, withheld and caught up on.
 
-use cwbridge::alarm::MuteRule;
+use cwbridge::alarm::{MuteRule, StateValue, SuppressedBy};
 use expect_test::expect;
 
 use super::{Play, above_50, actions, composite, mute_rule, replace};
@@ -235,4 +235,25 @@ fn a_suppressed_alarm_does_not_catch_up_on_switched_off_actions() {
         1m c OK -> ALARM (determined)
         1m s INSUFFICIENT_DATA -> OK (determined)
     "#]]);
+}
+
+/// The composite alarm changes while its suppressor is in ALARM.
+#[test]
+fn a_suppressor_suppresses_from_when_it_began_to() {
+    let alarms = [
+        suppressed(""),
+        above_50("a", "x", ""),
+        above_50("s", "y", ""),
+    ];
+    let mut play = Play::new(&alarms.each_ref().map(String::as_str));
+    play.values("y", 0, 60, "90");
+    let suppressed = |play: &Play| {
+        let (by, since) = play.status("c").suppressed_by.unwrap();
+        (by, (since - play.start) / 60)
+    };
+    let by = SuppressedBy::Alarm;
+    assert_eq!(suppressed(&play), (by, 1));
+    play.values("x", 60, 60, "90");
+    assert_eq!(suppressed(&play), (by, 1));
+    assert_eq!(play.status("c").state, StateValue::Alarm);
 }
