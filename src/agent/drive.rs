@@ -140,8 +140,10 @@ impl Judge {
             evaluated,
         } = self.pipeline.advance(&self.sources.reading(&look));
         if let Some(seconds) = clock_set_back {
+            let until = look.at + seconds;
             warn!(
                 seconds,
+                %until,
                 "the clock was set back; samples are dropped until it stands where it stood"
             );
         }

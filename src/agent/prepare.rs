@@ -1,13 +1,12 @@
 //! Finding out who this host is, saying what will be done, and doing the part that needs AWS.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{debug, info, warn};
 
-use crate::alarm::{Alarm, Options, Status, alarm_name};
+use crate::alarm::{Alarm, MuteRule, Options, Status, alarm_name};
 use crate::aws::{self, Failure, Instance, Metrics};
 use crate::clock;
 use crate::cost::{estimate, publish_interval};
@@ -118,6 +117,7 @@ impl Here {
         let sources = plan.sources(&self.placeholders);
         let alarms = alarms(plan.alarms.clone(), &sources, &self.placeholders);
         announce(&sources, &alarms);
+        announce_mute_rules(&plan.mute_rules, &alarms);
         Prepared {
             sources,
             alarms,
@@ -195,20 +195,32 @@ fn announce(sources: &Sources, alarms: &[Alarm]) {
     announce_unknown_suppressors(&statuses);
 }
 
+/// A rule that names no alarm of this host may be meant for others, and one with a misspelt name mutes nothing.
+fn announce_mute_rules(mute_rules: &[MuteRule], alarms: &[Alarm]) {
+    if mute_rules.is_empty() {
+        return;
+    }
+    let is_known = |target: &&String| alarms.iter().any(|alarm| alarm.name == **target);
+    let targets = mute_rules.iter().flat_map(|rule| &rule.targets);
+    let (known, unknown): (Vec<&String>, Vec<&String>) = targets.partition(is_known);
+    let (rules, targets) = (mute_rules.len(), known.len());
+    info!(rules, targets, "mute rules withhold actions");
+    for target in unknown.into_iter().take(NAMED_MAX) {
+        warn!(
+            alarm = target,
+            "a mute rule names an alarm that is not judged here"
+        );
+    }
+}
+
 /// CloudWatch would withhold actions that are run here.
 fn announce_unknown_suppressors(statuses: &[Arc<Status>]) {
-    let known: HashSet<&str> = statuses
-        .iter()
-        .filter(|status| status.not_mirrored.is_none())
-        .map(|status| status.alarm.name.as_str())
-        .collect();
-    let unknown = |status: &Arc<Status>| {
-        let suppressor = alarm_name(&status.alarm.suppressor()?.alarm).to_owned();
-        (!known.contains(suppressor.as_str())).then(|| (status.alarm.name.clone(), suppressor))
-    };
-    for (alarm, suppressor) in statuses.iter().filter_map(unknown).take(NAMED_MAX) {
+    let unknown = |status: &&Arc<Status>| status.suppressor_unknown;
+    for status in statuses.iter().filter(unknown).take(NAMED_MAX) {
+        let suppressor = status.alarm.suppressor();
+        let suppressor = suppressor.map(|suppressor| alarm_name(&suppressor.alarm));
         warn!(
-            alarm,
+            alarm = status.alarm.name,
             suppressor,
             "the actions suppressor is not judged here: actions are taken as not suppressed"
         );

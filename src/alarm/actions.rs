@@ -21,6 +21,8 @@ pub struct ActionRun {
     pub at: Timestamp,
     pub state: StateValue,
     pub occasion: Occasion,
+    /// Whether the alarm has an actions suppressor whose state is not known here: CloudWatch may withhold these.
+    pub suppressor_unknown: bool,
 }
 
 /// Why actions are run now.
@@ -166,6 +168,7 @@ impl Gate {
             at,
             state,
             occasion,
+            suppressor_unknown: false,
         })
     }
 

@@ -102,6 +102,13 @@ impl Evaluator {
         suppressor.is_some_and(|suppressor| self.alarms[suppressor].state == StateValue::Alarm)
     }
 
+    /// Whether the state of the suppressor is not known here, if the alarm has one.
+    fn is_suppressor_unknown(&self, place: usize) -> bool {
+        let is_known = |suppressor: usize| self.alarms[suppressor].not_mirrored.is_none();
+        self.alarms[place].alarm.suppressor().is_some()
+            && !self.graph.suppressor[place].is_some_and(is_known)
+    }
+
     /// Replaces the rules that mute alarms; what is no longer muted acts at the next evaluation.
     pub fn set_mute_rules(&mut self, mute_rules: Vec<MuteRule>, at: Timestamp) {
         self.mute_rules = mute_rules;
@@ -157,14 +164,23 @@ impl Evaluator {
 
     /// Every alarm's status, with the newest datapoints of its range.
     pub fn statuses(&self) -> Vec<Arc<Status>> {
-        let status = |tracked: &Tracked| Arc::new(tracked.status(&self.options, POINTS_SHOWN_MAX));
-        self.alarms.iter().map(status).collect()
+        let places = 0..self.alarms.len();
+        places
+            .map(|place| Arc::new(self.status_at(place, POINTS_SHOWN_MAX)))
+            .collect()
     }
 
     /// The status of one alarm, with all datapoints of its range.
     pub fn status(&self, name: &str) -> Option<Status> {
         let place = self.graph.place(name)?;
-        Some(self.alarms[place].status(&self.options, usize::MAX))
+        Some(self.status_at(place, usize::MAX))
+    }
+
+    fn status_at(&self, place: usize, points_max: usize) -> Status {
+        Status {
+            suppressor_unknown: self.is_suppressor_unknown(place),
+            ..self.alarms[place].status(&self.options, points_max)
+        }
     }
 
     /// The next instant at which something is due.
@@ -391,7 +407,11 @@ impl Evaluator {
                 alarm, gate, state, ..
             } = &mut self.alarms[place];
             let released = gate.release(alarm, *state, is_suppressed, now, &self.mute_rules);
-            events.actions.extend(released);
+            let suppressor_unknown = self.is_suppressor_unknown(place);
+            events.actions.extend(released.map(|run| ActionRun {
+                suppressor_unknown,
+                ..run
+            }));
         }
     }
 }

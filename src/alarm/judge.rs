@@ -323,7 +323,7 @@ fn several_units(stat: &MetricStat, store: &DatapointStore, series: &[SeriesId])
         .map(|series| format!("`{}`", store.unit(*series)))
         .collect();
     Trouble(format!(
-        "`{}` has samples in several units ({}) and the alarm sets no `Unit`",
+        "`{}` has samples in several units ({}) and the alarm sets no `Unit`; set it to one of them",
         stat.metric,
         units.join(", ")
     ))

@@ -157,9 +157,16 @@ impl MathSource {
         self.band.is_some() || self.program.uses_band(&self.observed)
     }
 
+    /// The first function that only CloudWatch can evaluate.
+    pub(super) fn external(&self) -> Option<&'static str> {
+        let (observed, band) = self.wanted();
+        let mut wanted = std::iter::once(observed).chain(band);
+        wanted.find_map(|id| self.program.external(id))
+    }
+
     /// What the expressions need and only CloudWatch has.
     pub fn needs(&self) -> Option<String> {
-        if let Some(function) = self.program.external(&self.observed) {
+        if let Some(function) = self.external() {
             return Some(format!("`{function}` can only be evaluated by CloudWatch"));
         }
         self.needs_band()

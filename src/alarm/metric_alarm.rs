@@ -175,6 +175,15 @@ impl MetricAlarm {
         }
     }
 
+    /// Whether its datapoints can be computed by CloudWatch alone, whatever is supplied.
+    pub(super) fn is_external(&self) -> bool {
+        match &self.source {
+            Source::Stat(_) => false,
+            Source::Math(math) => math.external().is_some(),
+            Source::Query { .. } => true,
+        }
+    }
+
     /// What only CloudWatch has and this alarm needs.
     pub fn needs(&self) -> Option<String> {
         match (&self.source, &self.comparison) {

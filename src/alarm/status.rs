@@ -30,6 +30,8 @@ pub struct Status {
     pub contributors: BTreeMap<String, Contributor>,
     /// What withholds the actions of a composite alarm, and since when.
     pub suppressed_by: Option<(SuppressedBy, Timestamp)>,
+    /// Whether the alarm has an actions suppressor whose state is not known here: its actions are taken as not suppressed.
+    pub suppressor_unknown: bool,
     /// Until when a mute rule withholds the actions of the current state.
     pub muted_until: Option<Timestamp>,
     /// The newest things that happened, oldest first.

@@ -148,7 +148,9 @@ impl Tracked {
     /// The interval at which it is judged, if it is by itself.
     fn interval(&self) -> Option<i64> {
         match (&self.alarm.rule, &self.kind) {
-            (Rule::Metric(alarm), Kind::Metric(_)) if self.alarm.not_here.is_none() => {
+            (Rule::Metric(alarm), Kind::Metric(_))
+                if self.alarm.not_here.is_none() && !alarm.is_external() =>
+            {
                 Some(alarm.evaluation_interval())
             }
             _ => None,
@@ -399,6 +401,7 @@ impl Tracked {
             transitions: self.counted(),
             contributors,
             suppressed_by: self.gate.suppression.by(),
+            suppressor_unknown: false,
             muted_until: self.gate.muted_until(),
             history: self.history.iter().cloned().collect(),
         }

@@ -69,6 +69,8 @@ struct Alarm<'a> {
     actions_enabled: bool,
     actions_suppressed_by: Option<&'static str>,
     actions_suppressed_reason: Option<String>,
+    /// Whether there is an actions suppressor that is not judged here.
+    actions_suppressor_unknown: bool,
     actions_muted_until: Option<String>,
     alarm_actions: &'a [String],
     ok_actions: &'a [String],
@@ -80,7 +82,7 @@ struct Judged {
     datapoints_used: usize,
     datapoints_breaching: usize,
     datapoints_filled: usize,
-    /// Newest first, the whole evaluation range.
+    /// Newest first; of the evaluation range the newest [`POINTS_SHOWN_MAX`](crate::alarm::POINTS_SHOWN_MAX).
     datapoints: Vec<Point>,
 }
 
@@ -172,6 +174,7 @@ fn describe(status: &Status) -> Alarm<'_> {
         actions_enabled: actions.enabled,
         actions_suppressed_by: suppressed_by.map(SuppressedBy::name),
         actions_suppressed_reason: suppressed_by.map(SuppressedBy::reason),
+        actions_suppressor_unknown: status.suppressor_unknown,
         actions_muted_until: status.muted_until.map(|until| until.to_string()),
         alarm_actions: &actions.alarm,
         ok_actions: &actions.ok,

@@ -194,6 +194,7 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
           "actions_muted_until": null,
           "actions_suppressed_by": null,
           "actions_suppressed_reason": null,
+          "actions_suppressor_unknown": false,
           "alarm_actions": [],
           "arn": "arn:aws:cloudwatch:::alarm:a <hot> one",
           "certainty": "determined",

@@ -241,7 +241,7 @@ fn several_units_without_one_asked_for_are_not_judged() {
         []
     );
     expect![
-        "`CWBridge m` has samples in several units (`Percent`, `None`) and the alarm sets no `Unit`"
+        "`CWBridge m` has samples in several units (`Percent`, `None`) and the alarm sets no `Unit`; set it to one of them"
     ]
     .assert_eq(pipeline.statuses()[0].not_mirrored.as_ref().unwrap());
 }

@@ -334,7 +334,7 @@ fn what_follows_an_alarm_that_is_no_longer_judged_is_not_judged_either() {
     expect![[r#"
         [
             Some(
-                "`n x` has samples in several units (`None`, `Percent`) and the alarm sets no `Unit`",
+                "`n x` has samples in several units (`None`, `Percent`) and the alarm sets no `Unit`; set it to one of them",
             ),
             Some(
                 "it depends on alarm `a`, which is not judged here",

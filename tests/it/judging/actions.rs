@@ -1,6 +1,7 @@
 //! When actions are run, withheld and caught up on.
 
 use cwbridge::alarm::{MuteRule, StateValue, SuppressedBy};
+use cwbridge::metric::Reading;
 use expect_test::expect;
 
 use super::{Play, above_50, actions, composite, mute_rule, replace};
@@ -256,4 +257,21 @@ fn a_suppressor_suppresses_from_when_it_began_to() {
     play.values("x", 60, 60, "90");
     assert_eq!(suppressed(&play), (by, 1));
     assert_eq!(play.status("c").state, StateValue::Alarm);
+}
+
+#[test]
+fn actions_with_a_suppressor_that_is_not_known_here_say_so() {
+    let alarms = [suppressed(""), above_50("a", "x", "")];
+    let mut play = Play::new(&alarms.each_ref().map(String::as_str));
+    assert!(play.status("c").suppressor_unknown && !play.status("a").suppressor_unknown);
+    play.values("x", 0, 60, "90");
+    let ended = Reading {
+        at: play.start + 180,
+        samples: vec![],
+    };
+    let runs = play.pipeline.advance(&ended).events.actions;
+    assert!(
+        matches!(runs.as_slice(), [run] if run.suppressor_unknown),
+        "{runs:?}"
+    );
 }
