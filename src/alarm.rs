@@ -44,7 +44,7 @@ pub use metric_alarm::{
     MetricAlarm, MetricStat, Source, TreatMissingData, WarmUp,
 };
 pub use mute::{Cron, MuteDuration, MuteRule, MuteStatus, Schedule, ScheduleError, Window};
-pub use number::in_reason as number_in_reason;
+pub use number::JavaDouble;
 pub use options::Options;
 pub use range::Point;
 pub use reason_data::{DatapointsData, QueryResultsData, ReasonData, TriggeringAlarm};

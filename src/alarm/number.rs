@@ -1,20 +1,28 @@
 //! Numbers as CloudWatch writes them in state reasons.
 
+use std::fmt;
+
 /// A double in Java's notation: `21.5`, `0.0`, `45628.0`, and from ten million on `1.0E7` (SPEC section 6.1).
-pub fn in_reason(value: f64) -> String {
-    let magnitude = value.abs();
-    if magnitude == 0.0 || !magnitude.is_finite() || (1e-3..1e7).contains(&magnitude) {
-        return format!("{value:?}");
+#[derive(Clone, Copy, Debug)]
+pub struct JavaDouble(pub f64);
+
+impl fmt::Display for JavaDouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(value) = self;
+        let magnitude = value.abs();
+        if magnitude == 0.0 || !magnitude.is_finite() || (1e-3..1e7).contains(&magnitude) {
+            return write!(f, "{value:?}");
+        }
+        let scientific = format!("{value:e}");
+        let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+        let point = if digits.contains('.') { "" } else { ".0" };
+        write!(f, "{digits}{point}E{exponent}")
     }
-    let scientific = format!("{value:e}");
-    let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let point = if digits.contains('.') { "" } else { ".0" };
-    format!("{digits}{point}E{exponent}")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::in_reason;
+    use super::JavaDouble;
 
     #[test]
     fn doubles_are_written_as_java_writes_them() {
@@ -33,7 +41,7 @@ mod tests {
             (-1e300, "-1.0E300"),
         ];
         for (value, written) in cases {
-            assert_eq!(in_reason(value), written);
+            assert_eq!(JavaDouble(value).to_string(), written);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! Why an alarm is in its state, in CloudWatch's words: SPEC section 6.
 
+use std::fmt;
+
 use crate::metric::Timestamp;
 
 use super::decision::Terms;
-use super::number::in_reason as number;
-use super::{BandOperator, Basis, Comparison, Point, StateValue, TreatMissingData};
+use super::number::JavaDouble;
+use super::{Band, BandOperator, Basis, Comparison, Point, StateValue, TreatMissingData};
 
 /// From this many datapoints on, a reason lists only the newest ones.
 const LISTED_MAX: usize = 5;
@@ -29,185 +31,260 @@ pub(super) struct Wording<'a> {
     pub(super) noun: &'static str,
 }
 
-impl Wording<'_> {
+impl<'a> Wording<'a> {
     /// The state reason for entering `state` on these datapoints, newest first.
     pub(super) fn text(&self, state: StateValue, points: &[Point], basis: Basis) -> String {
         if state == StateValue::InsufficientData {
-            return format!(
-                "Insufficient Data: {} unknown.",
-                counted(self.terms.n, "datapoint")
-            );
+            let unknown = Counted(self.terms.n, "datapoint");
+            return format!("Insufficient Data: {unknown} unknown.");
         }
-        let to_alarm = state == StateValue::Alarm;
-        let crossing = self.crossing(to_alarm, points, basis);
-        if crossing.is_empty() {
-            let received = if basis.used == 0 {
-                "no datapoints were".to_owned()
-            } else {
-                counted(basis.used, "datapoint")
-            };
-            let periods = plural(self.terms.n, "period");
-            return format!(
-                "Threshold Crossed: {received} received for {periods}{}.",
-                self.filled(basis)
-            );
+        let crossed = self.crossed(state, points, basis);
+        match crossed.count {
+            0 => crossed.without_datapoints(),
+            _ => crossed.with_datapoints(),
         }
-        self.crossed(to_alarm, &crossing, basis)
-    }
-
-    /// The datapoints used that are on the side of the new state.
-    fn crossing<'p>(&self, to_alarm: bool, points: &'p [Point], basis: Basis) -> Vec<&'p Point> {
-        let is_crossing = |point: &&Point| {
-            let value = point.value.unwrap_or(f64::NAN);
-            self.comparison.is_breaching(value, point.band) == Some(to_alarm)
-        };
-        let used = points
-            .iter()
-            .filter(|point| point.value.is_some())
-            .take(basis.used);
-        used.filter(is_crossing).collect()
-    }
-
-    fn crossed(&self, to_alarm: bool, crossing: &[&Point], basis: Basis) -> String {
-        let thresholds = match self.comparison {
-            Comparison::Threshold { .. } => "Threshold",
-            Comparison::Band { .. } => "Thresholds",
-        };
-        let inline = crossing.len() < LISTED_MAX;
-        let newest = &crossing[..crossing.len().min(LISTED_MAX)];
-        let list = list(newest);
-        let subject = if self.tells_minimum {
-            format!(
-                "{} out of the last {} {}",
-                crossing.len(),
-                self.terms.n,
-                self.noun
-            )
-        } else {
-            plural(crossing.len(), "datapoint")
-        };
-        let (before, after) = if inline {
-            (format!(" {list}"), String::new())
-        } else {
-            (
-                String::new(),
-                format!(". The most recent datapoints which crossed the threshold: {list}"),
-            )
-        };
-        let verb = was(crossing.len());
-        let compared = self.compared(to_alarm, newest);
-        let (fills, minimum) = (self.filled(basis), self.minimum(to_alarm));
-        format!("{thresholds} Crossed: {subject}{before} {verb} {compared}{fills}{after}{minimum}.")
-    }
-
-    /// `greater than the threshold (50.0)`, `not less than the lower thresholds [0.5]`.
-    fn compared(&self, to_alarm: bool, newest: &[&Point]) -> String {
-        let not = if to_alarm { "" } else { "not " };
-        let bounds = |of: fn(&super::Band) -> f64| {
-            let bounds = newest.iter().filter_map(|point| point.band.as_ref());
-            let bounds: Vec<String> = bounds.map(|band| number(of(band))).collect();
-            format!("[{}]", bounds.join(", "))
-        };
-        let lower = || {
-            format!(
-                "{not}less than the lower thresholds {}",
-                bounds(|band| band.lower)
-            )
-        };
-        let upper = || {
-            format!(
-                "{not}greater than the upper thresholds {}",
-                bounds(|band| band.upper)
-            )
-        };
-        match self.comparison {
-            Comparison::Threshold {
-                operator,
-                threshold,
-            } => {
-                format!(
-                    "{not}{} the threshold ({})",
-                    operator.words(),
-                    number(*threshold)
-                )
-            }
-            Comparison::Band { operator, .. } => match operator {
-                BandOperator::LessThanLowerOrGreaterThanUpperThreshold => {
-                    format!("{} or {}", lower(), upper())
-                }
-                BandOperator::LessThanLowerThreshold => lower(),
-                BandOperator::GreaterThanUpperThreshold => upper(),
-            },
-        }
-    }
-
-    fn filled(&self, basis: Basis) -> String {
-        let treated = match self.terms.treatment {
-            TreatMissingData::Breaching => "Breaching",
-            TreatMissingData::NotBreaching => "NonBreaching",
-            TreatMissingData::Missing | TreatMissingData::Ignore => return String::new(),
-        };
-        match basis.filled {
-            0 => String::new(),
-            filled => format!(
-                " and {} treated as [{treated}]",
-                counted(filled, "missing datapoint")
-            ),
-        }
-    }
-
-    /// M for the way to ALARM, N − M + 1 for the way back; only where the definition sets M.
-    fn minimum(&self, to_alarm: bool) -> String {
-        if !self.tells_minimum {
-            return String::new();
-        }
-        let Terms { n, m, .. } = self.terms;
-        let (minimum, way) = if to_alarm {
-            (m, "OK -> ALARM")
-        } else {
-            (n.saturating_sub(m) + 1, "ALARM -> OK")
-        };
-        format!(
-            " (minimum {} for {way} transition)",
-            plural(minimum, "datapoint")
-        )
     }
 
     /// Why one of several series is in its state: always with the datapoints last, and without a minimum (SPEC section 6.3).
     pub(super) fn contributor(&self, state: StateValue, points: &[Point], basis: Basis) -> String {
-        let to_alarm = state == StateValue::Alarm;
-        let crossing = self.crossing(to_alarm, points, basis);
         let short = Wording {
             tells_minimum: false,
             ..*self
         };
-        if crossing.is_empty() {
-            return short.text(state, points, basis);
+        let crossed = short.crossed(state, points, basis);
+        match crossed.count {
+            0 => short.text(state, points, basis),
+            _ => crossed.of_contributor(),
         }
-        let count = crossing.len();
-        let newest = &crossing[..count.min(LISTED_MAX)];
-        let compared = self.compared(to_alarm, newest);
-        let recent = match newest.len() {
-            1 => "datapoint which crossed the threshold:".to_owned(),
-            _ => "datapoints which crossed the threshold:".to_owned(),
+    }
+
+    /// The datapoints used that are on the side of the new state.
+    fn crossed<'p>(&self, state: StateValue, points: &'p [Point], basis: Basis) -> Crossed<'p>
+    where
+        'a: 'p,
+    {
+        let to_alarm = state == StateValue::Alarm;
+        let existing = points.iter().filter(|point| point.value.is_some());
+        let is_crossing = |point: &&Point| {
+            let value = point.value.unwrap_or(f64::NAN);
+            self.comparison.is_breaching(value, point.band) == Some(to_alarm)
+        };
+        let crossing = existing.take(basis.used).filter(is_crossing);
+        Crossed {
+            count: crossing.clone().count(),
+            newest: crossing.take(LISTED_MAX).collect(),
+            wording: *self,
+            to_alarm,
+            basis,
+        }
+    }
+}
+
+/// Datapoints that crossed the threshold, one way or the other.
+struct Crossed<'a> {
+    wording: Wording<'a>,
+    to_alarm: bool,
+    basis: Basis,
+    count: usize,
+    /// The newest of them, which are listed.
+    newest: Vec<&'a Point>,
+}
+
+impl Crossed<'_> {
+    fn without_datapoints(&self) -> String {
+        let periods = Plural(self.wording.terms.n, "period");
+        let filled = Filled(self);
+        match self.basis.used {
+            0 => format!("Threshold Crossed: no datapoints were received for {periods}{filled}."),
+            used => {
+                let received = Counted(used, "datapoint");
+                format!("Threshold Crossed: {received} received for {periods}{filled}.")
+            }
+        }
+    }
+
+    fn with_datapoints(&self) -> String {
+        let verb = was(self.count);
+        let (subject, list) = (Subject(self), List(&self.newest));
+        let (compared, filled, minimum) = (Compared(self), Filled(self), Minimum(self));
+        let thresholds = match self.wording.comparison {
+            Comparison::Threshold { .. } => "Threshold",
+            Comparison::Band { .. } => "Thresholds",
+        };
+        if self.count < LISTED_MAX {
+            return format!(
+                "{thresholds} Crossed: {subject} {list} {verb} {compared}{filled}{minimum}."
+            );
+        }
+        format!(
+            "{thresholds} Crossed: {subject} {verb} {compared}{filled}. The most recent datapoints which crossed the threshold: {list}{minimum}."
+        )
+    }
+
+    fn of_contributor(&self) -> String {
+        let counted = Counted(self.count, "datapoint");
+        let (compared, filled, list) = (Compared(self), Filled(self), List(&self.newest));
+        let datapoints = if self.count == 1 {
+            "datapoint"
+        } else {
+            "datapoints"
         };
         format!(
-            "Threshold Crossed: {} {compared}{}. The most recent {recent} {}.",
-            counted(count, "datapoint"),
-            self.filled(basis),
-            list(newest)
+            "Threshold Crossed: {counted} {compared}{filled}. The most recent {datapoints} which crossed the threshold: {list}."
         )
     }
 }
 
+/// `2 out of the last 3 datapoints`, or `2 datapoints` where the definition does not set M.
+struct Subject<'a>(&'a Crossed<'a>);
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Crossed { wording, count, .. } = self.0;
+        if wording.tells_minimum {
+            let Terms { n, .. } = wording.terms;
+            write!(f, "{count} out of the last {n} {}", wording.noun)
+        } else {
+            Plural(*count, "datapoint").fmt(f)
+        }
+    }
+}
+
+/// `greater than the threshold (50.0)`, `not less than the lower thresholds [0.5]`.
+struct Compared<'a>(&'a Crossed<'a>);
+
+impl fmt::Display for Compared<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let not = if self.0.to_alarm { "" } else { "not " };
+        let lower = Bounds(&self.0.newest, |band| band.lower);
+        let upper = Bounds(&self.0.newest, |band| band.upper);
+        match self.0.wording.comparison {
+            Comparison::Threshold {
+                operator,
+                threshold,
+            } => {
+                let (words, threshold) = (operator.words(), JavaDouble(*threshold));
+                write!(f, "{not}{words} the threshold ({threshold})")
+            }
+            Comparison::Band { operator, .. } => match operator {
+                BandOperator::LessThanLowerOrGreaterThanUpperThreshold => write!(
+                    f,
+                    "{not}less than the lower thresholds {lower} or {not}greater than the upper thresholds {upper}"
+                ),
+                BandOperator::LessThanLowerThreshold => {
+                    write!(f, "{not}less than the lower thresholds {lower}")
+                }
+                BandOperator::GreaterThanUpperThreshold => {
+                    write!(f, "{not}greater than the upper thresholds {upper}")
+                }
+            },
+        }
+    }
+}
+
+/// One side of the bands that the datapoints were compared with: `[0.5, 0.5]`.
+struct Bounds<'a>(&'a [&'a Point], fn(&Band) -> f64);
+
+impl fmt::Display for Bounds<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bands = self.0.iter().filter_map(|point| point.band.as_ref());
+        bracketed(f, bands.map(|band| JavaDouble(self.1(band))))
+    }
+}
+
+/// ` and 1 missing datapoint was treated as [Breaching]`, if any was.
+struct Filled<'a>(&'a Crossed<'a>);
+
+impl fmt::Display for Filled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let treated = match self.0.wording.terms.treatment {
+            TreatMissingData::Breaching => "Breaching",
+            TreatMissingData::NotBreaching => "NonBreaching",
+            TreatMissingData::Missing | TreatMissingData::Ignore => return Ok(()),
+        };
+        match self.0.basis.filled {
+            0 => Ok(()),
+            filled => {
+                let missing = Counted(filled, "missing datapoint");
+                write!(f, " and {missing} treated as [{treated}]")
+            }
+        }
+    }
+}
+
+/// M for the way to ALARM, N − M + 1 for the way back; only where the definition sets M.
+struct Minimum<'a>(&'a Crossed<'a>);
+
+impl fmt::Display for Minimum<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Crossed {
+            wording, to_alarm, ..
+        } = self.0;
+        if !wording.tells_minimum {
+            return Ok(());
+        }
+        let Terms { n, m, .. } = wording.terms;
+        let (minimum, way) = match to_alarm {
+            true => (m, "OK -> ALARM"),
+            false => (n.saturating_sub(m) + 1, "ALARM -> OK"),
+        };
+        let minimum = Plural(minimum, "datapoint");
+        write!(f, " (minimum {minimum} for {way} transition)")
+    }
+}
+
 /// `[21.5 (25/09/26 21:51:00), …]`, newest first.
-fn list(points: &[&Point]) -> String {
-    let written = |point: &&Point| {
-        let start = point.start.in_reason();
-        Some(format!("{} ({start})", number(point.value?)))
-    };
-    let written: Vec<String> = points.iter().filter_map(written).collect();
-    format!("[{}]", written.join(", "))
+struct List<'a>(&'a [&'a Point]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        bracketed(f, self.0.iter().map(|point| Dated(point)))
+    }
+}
+
+struct Dated<'a>(&'a Point);
+
+impl fmt::Display for Dated<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Point { start, value, .. } = self.0;
+        let value = JavaDouble(value.unwrap_or(f64::NAN));
+        write!(f, "{value} ({})", start.in_reason())
+    }
+}
+
+fn bracketed(
+    f: &mut fmt::Formatter<'_>,
+    parts: impl Iterator<Item = impl fmt::Display>,
+) -> fmt::Result {
+    f.write_str("[")?;
+    for (i, part) in parts.enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        write!(f, "{comma}{part}")?;
+    }
+    f.write_str("]")
+}
+
+/// `1 datapoint was`, `2 datapoints were`.
+struct Counted(usize, &'static str);
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", Plural(self.0, self.1), was(self.0))
+    }
+}
+
+/// `1 datapoint`, `2 datapoints`.
+struct Plural(usize, &'static str);
+
+impl fmt::Display for Plural {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} {}{s}", self.0, self.1)
+    }
+}
+
+fn was(count: usize) -> &'static str {
+    if count == 1 { "was" } else { "were" }
 }
 
 /// Of a Metrics Insights alarm: `6 out of 6 time series evaluated to ALARM`. `noun` is `contributors` for a log alarm.
@@ -242,19 +319,6 @@ pub(super) fn of_child(arn: &str, state: StateValue, at: Timestamp) -> String {
         "{arn} transitioned to {state} at {}",
         at.in_composite_reason()
     )
-}
-
-/// `1 datapoint was`, `2 datapoints were`.
-fn counted(count: usize, noun: &str) -> String {
-    format!("{} {}", plural(count, noun), was(count))
-}
-
-fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
-}
-
-fn was(count: usize) -> &'static str {
-    if count == 1 { "was" } else { "were" }
 }
 
 #[cfg(test)]

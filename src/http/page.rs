@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::alarm::{Status, number_in_reason};
+use crate::alarm::{JavaDouble, Status};
 use crate::exposition::Snapshot;
 
 const HEAD: &str = r#"<!DOCTYPE html>
@@ -105,7 +105,9 @@ fn alarm(page: &mut String, status: &Status) {
     );
     if let Some(evaluation) = &status.evaluation {
         let value = |point: &crate::alarm::Point| {
-            point.value.map_or_else(|| "–".to_owned(), number_in_reason)
+            point
+                .value
+                .map_or_else(|| "–".to_owned(), |value| JavaDouble(value).to_string())
         };
         let strip: Vec<String> = evaluation.points.iter().rev().map(value).collect();
         let certainty = evaluation.certainty.name();
