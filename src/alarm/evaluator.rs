@@ -254,7 +254,7 @@ impl Evaluator {
                 };
                 let end = window_end(alarm, now - seen_by_date);
                 let end = tracked.warm_up_until().map_or(end, |until| until.min(end));
-                tracked.due = Some(due.max(self.options.first(end, 1)));
+                tracked.skip_until(end, &self.options);
             }
         }
         self.find_next_due();

@@ -69,18 +69,18 @@ impl Frame {
     /// datapoints if there are many.
     pub(super) fn data(self, points: &[Point], used: usize) -> ReasonData {
         let existing = points.iter().filter(|point| point.value.is_some());
-        let used: Vec<&Point> = existing.take(used).collect();
-        let evaluated: Vec<Point> = match used.as_slice() {
-            [] => points
-                .iter()
-                .take(self.n.min(DATAPOINTS_MAX))
-                .copied()
-                .collect(),
-            used => used.iter().take(DATAPOINTS_MAX).copied().copied().collect(),
+        let used = existing.take(used);
+        let start_date = used.clone().last().map(|point| point.start);
+        let evaluated: Vec<Point> = match start_date {
+            Some(_) => used.take(DATAPOINTS_MAX).copied().collect(),
+            None => {
+                let missing = points.iter().take(self.n.min(DATAPOINTS_MAX));
+                missing.copied().collect()
+            }
         };
         ReasonData::Datapoints(DatapointsData {
             query_date: self.query_date,
-            start_date: used.last().map(|point| point.start),
+            start_date,
             unit: self.unit,
             counts_samples: self.statistic.is_some(),
             statistic: self.statistic,

@@ -33,6 +33,8 @@ pub(super) struct Tracked {
     transitioned_at: Option<Timestamp>,
     /// When it is judged next; `None` for an alarm that is judged when something else happens, or never.
     pub(super) due: Option<Timestamp>,
+    /// How often it is judged by itself, in seconds, if it is.
+    interval: Option<i64>,
     judged: Option<Judged>,
     /// How certain the state is as long as it has not been judged here.
     certainty_before: Certainty,
@@ -89,6 +91,7 @@ impl Tracked {
             created_at: at,
             transitioned_at: None,
             due: None,
+            interval: interval(&alarm),
             judged: None,
             certainty_before: Certainty::HistoryIncomplete,
             evaluation_state: None,
@@ -110,6 +113,7 @@ impl Tracked {
         }
         self.not_mirrored = alarm.not_mirrored();
         self.kind = Kind::new(&alarm, options);
+        self.interval = interval(&alarm);
         if let Kind::Composite { is_new } = &mut self.kind {
             *is_new = false;
         }
@@ -145,30 +149,29 @@ impl Tracked {
         })
     }
 
-    /// The interval at which it is judged, if it is by itself.
-    fn interval(&self) -> Option<i64> {
-        match (&self.alarm.rule, &self.kind) {
-            (Rule::Metric(alarm), Kind::Metric(_))
-                if self.alarm.not_here.is_none() && !alarm.is_external() =>
-            {
-                Some(alarm.evaluation_interval())
-            }
-            _ => None,
-        }
-    }
-
     /// First due one whole interval after `at`, on the schedule; a composite alarm at once.
     fn schedule_from(&mut self, at: Timestamp, options: &Options) {
         self.due = match self.kind {
             Kind::Composite { .. } => Some(at),
             _ => self
-                .interval()
+                .interval
                 .map(|interval| options.first(at + interval, interval)),
         };
     }
 
     pub(super) fn schedule_after(&mut self, now: Timestamp, options: &Options) {
-        self.due = self.interval().map(|interval| options.after(now, interval));
+        self.due = self.interval.map(|interval| match self.due {
+            // As it usually is.
+            Some(due) if (due..due + interval).contains(&now) => due + interval,
+            _ => options.after(now, interval),
+        });
+    }
+
+    /// Not due before `at`.
+    pub(super) fn skip_until(&mut self, at: Timestamp, options: &Options) {
+        if let (Some(due), Some(interval)) = (self.due, self.interval) {
+            self.due = Some(due.max(options.first(at, interval)));
+        }
     }
 
     /// How far back it looks, in seconds.
@@ -440,6 +443,16 @@ fn resets(before: &Alarm, after: &Alarm) -> bool {
     match (&before.rule, &after.rule) {
         (Rule::Log(before), Rule::Log(after)) => before.query != after.query,
         _ => false,
+    }
+}
+
+/// How often an alarm is judged by itself, in seconds, if it is.
+fn interval(alarm: &Alarm) -> Option<i64> {
+    match &alarm.rule {
+        Rule::Metric(rule) if alarm.not_here.is_none() && !rule.is_external() => {
+            Some(rule.evaluation_interval())
+        }
+        _ => None,
     }
 }
 
