@@ -141,15 +141,15 @@ impl MathSource {
         (&self.observed, self.band.as_deref())
     }
 
-    /// Where a band around a result of metric math is asked for, the functions that make the band and what it is around.
-    pub(super) fn band_functions(&self) -> Option<Vec<&'static str>> {
-        let band = self.band.as_ref()?;
+    /// The functions called, where a band around a result of metric math is asked for.
+    pub(super) fn functions_with_band(&self) -> Option<Vec<&'static str>> {
+        self.band.as_ref()?;
         let observed = self
             .queries
             .iter()
             .find(|query| query.id == self.observed)?;
         matches!(observed.content, QueryContent::Expression(_))
-            .then(|| self.program.function_names(band).collect())
+            .then(|| self.program.function_names().collect())
     }
 
     /// Whether a band has to be supplied.

@@ -202,7 +202,7 @@ impl Refusals {
             );
         }
         if let Source::Math(math) = &alarm.source
-            && let Some(functions) = math.band_functions()
+            && let Some(functions) = math.functions_with_band()
         {
             self.band_on_math(alarm.period, &functions);
         }

@@ -120,10 +120,10 @@ impl Queries {
         self.expressions_for(id).find_map(Expression::external)
     }
 
-    /// The functions that anything that `id` needs calls; see [`Expression::function_names`].
-    pub fn function_names(&self, id: &str) -> impl Iterator<Item = &'static str> {
-        self.expressions_for(id)
-            .flat_map(Expression::function_names)
+    /// The functions that the expressions call; see [`Expression::function_names`].
+    pub fn function_names(&self) -> impl Iterator<Item = &'static str> {
+        let expressions = self.expressions().map(|(_, expression)| expression);
+        expressions.flat_map(Expression::function_names)
     }
 
     /// Whether anything that `id` needs takes a band; see [`Expression::uses_band`].

@@ -416,14 +416,19 @@ fn a_band_around_metric_math_has_limits() {
         band(3_600, "ANOMALY_DETECTION_BAND(e)"),
         band(7_200, "ANOMALY_DETECTION_BAND(e)"),
         band(30, "ANOMALY_DETECTION_BAND(SUM(METRICS()))"),
+        band(60, "ANOMALY_DETECTION_BAND(e)").replace(
+            r#"{"Id": "b""#,
+            r#"{"Id": "b2", "Expression": "ANOMALY_DETECTION_BAND(m1)", "ReturnData": false}, {"Id": "b""#,
+        ),
     ];
     check(
         &format!("[{}]", alarms.join(",\n")),
         expect![[r#"
-        a: p99 of `n m` 1 of 1 x 3600 s Band { operator: GreaterThanUpperThreshold, threshold_metric_id: "b" } (anomaly detection needs a model that only CloudWatch has)
-        a.json:3:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 7200
-        a.json:5:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 30
-        a.json:5:132: alarm `a`: a band around metric math must not use `METRICS`
-    "#]],
+            a: p99 of `n m` 1 of 1 x 3600 s Band { operator: GreaterThanUpperThreshold, threshold_metric_id: "b" } (anomaly detection needs a model that only CloudWatch has)
+            a.json:3:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 7200
+            a.json:5:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 30
+            a.json:5:132: alarm `a`: a band around metric math must not use `METRICS`
+            a.json:7:132: alarm `a`: only one `ANOMALY_DETECTION_BAND` is allowed
+        "#]],
     );
 }

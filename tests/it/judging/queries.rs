@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use cwbridge::alarm::{Answer, CONTRIBUTORS_MAX, EvaluationState, Point, Rule, StateValue};
+use cwbridge::metric::Reading;
 use expect_test::expect;
 
 use super::{Play, replace};
@@ -212,4 +213,40 @@ fn a_count_over_nothing_is_zero() {
         play.status("a").state
     });
     assert_eq!(states, [StateValue::Ok, StateValue::InsufficientData]);
+}
+
+/// First data at 00:05, so that three minutes later is 00:08; and the whole hour where that is asked for.
+#[test]
+fn an_insights_alarm_warms_up() {
+    let warm_up = |others: &str| {
+        let alarm = format!(
+            r#"{{"AlarmName": "a", "EvaluationPeriods": 3, "DatapointsToAlarm": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1,
+                "Metrics": [{{"Id": "q", "Expression": "SELECT AVG(x) FROM n", "Period": 60}}],
+                "WarmUpConfiguration": {{"WarmUpPeriodDurationInMinutes": 60{others}}}}}"#
+        );
+        let mut play = Play::new(&[&alarm]);
+        for minute in 0..70 {
+            log_result(&mut play, minute, (minute >= 5).then_some(9.0));
+        }
+        play
+    };
+    warm_up("").check(expect![[r#"
+        8m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+    warm_up(r#", "OnlyStartEvaluatingAfterWarmUpPeriodEnds": true"#).check(expect![[r#"
+        60m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+}
+
+#[test]
+fn what_only_cloudwatch_can_compute_is_never_due() {
+    let alarm = r#"{"AlarmName": "a", "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1,
+        "Metrics": [{"Id": "e", "Expression": "LAMBDA(\"f\")", "Period": 60}]}"#;
+    let mut play = Play::new(&[alarm]);
+    let later = Reading {
+        at: play.start + 600,
+        samples: vec![],
+    };
+    assert_eq!(play.pipeline.advance(&later).evaluated, 0);
+    assert!(play.status("a").not_mirrored.is_some());
 }
