@@ -7,6 +7,7 @@ mod json;
 mod metric_data;
 mod placeholder;
 mod reason_data;
+mod snapshot;
 mod state;
 mod zone;
 
@@ -20,6 +21,7 @@ pub use json::{parse, parse_in};
 pub use metric_data::metric_data;
 pub use placeholder::{Placeholders, substitute};
 pub use reason_data::reason_data;
+pub use snapshot::{alarm_snapshot, read_alarm_snapshot};
 pub use state::{StateRequest, set_alarm_state};
 pub use zone::time_zone;
 
