@@ -1,14 +1,16 @@
 //! The tasks, the channels between them, and the way down.
 //!
-//! `collect` looks at the host once a second; `drive` advances the pipeline and shows what came of it; `publish` finds out
-//! who this host is and sends datapoints; `serve` answers HTTP. A task ends after its last item: when `collect` is told to
-//! stop, its channel closes, and so on down the line.
+//! `collect` looks at the host once a second; `drive` advances the pipeline and shows what came of it; the keeper writes it
+//! to the journal; `publish` finds out who this host is and sends what the keeper has; `serve` answers HTTP. A task ends
+//! after its last item: when `collect` is told to stop, its channel closes, and so on down the line.
 
 mod drive;
 mod prepare;
 mod reload;
+mod restore;
 mod systemd;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -25,7 +27,8 @@ use crate::config::{Collector, Config};
 use crate::definition::Placeholders;
 use crate::host::{self, Host, Look, Parts};
 use crate::http;
-use crate::metric::Datapoint;
+use crate::journal::Limits;
+use crate::keeper::{self, Kept};
 use crate::sources::Sources;
 use crate::stats::Stats;
 
@@ -35,10 +38,9 @@ pub use prepare::dry_run;
 const LOOKS_MAX: usize = 4;
 /// Reloads that wait for the one that is under way.
 const RELOADS_MAX: usize = 1;
-/// Readings' worth of datapoints that wait for the publisher while it waits for CloudWatch.
-const DATAPOINTS_MAX: usize = 64;
-/// How long everything may take to end, so that the process is gone within five seconds.
-const SHUTDOWN_MAX: Duration = Duration::from_millis(4_500);
+/// How long the tasks may take to end, and then the journal, so that the process is gone within five seconds.
+const TASKS_END_MAX: Duration = Duration::from_millis(3_500);
+const JOURNAL_END_MAX: Duration = Duration::from_millis(1_000);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Looks are taken in the middle of each second, so that a clock that is a little off never skips one or counts one twice.
 const LOOK_OFFSET: Duration = Duration::from_millis(500);
@@ -52,6 +54,8 @@ pub struct Plan {
     /// `None`: the built-in alarm.
     pub alarms: Option<Vec<Alarm>>,
     pub mute_rules: Vec<MuteRule>,
+    /// Where the journal is; `None` if there is no place for it.
+    pub state_dir: Option<PathBuf>,
     /// As configured; `None` leaves it to the instance metadata.
     pub region: Option<String>,
     /// Where the environment leads instead of to AWS.
@@ -107,9 +111,16 @@ where
     stats.reloaded_at.store(clock::now().seconds(), Relaxed);
     let facts = plan.facts();
     let host = Host::new(plan.parts()).context("cannot look at this host")?;
+    let limits = Limits {
+        max_age: plan.config.journal.max_age,
+        max_size: plan.config.journal.max_size,
+    };
+    let (keeper, mut kept) = keeper::start(plan.state_dir.clone(), limits, Arc::clone(&stats))
+        .context("cannot start a thread")?;
+    announce(plan.state_dir.as_deref());
     let (stop, stopped) = oneshot::channel();
     let (looks, looks_in) = mpsc::channel(LOOKS_MAX);
-    let (datapoints, datapoints_in) = mpsc::channel(DATAPOINTS_MAX);
+    let (ended, ended_in) = watch::channel(false);
     let (prepared, prepared_in) = oneshot::channel();
     let (shown, shown_in) = watch::channel(None);
     let (reloaded, reloaded_in) = mpsc::channel(1);
@@ -120,7 +131,8 @@ where
     let mut tasks = JoinSet::new();
     tasks.spawn(named("collect", collect(host, parts_in, looks, stopped)));
     let drive = drive::Drive {
-        datapoints,
+        keeper: keeper.clone(),
+        ended,
         shown,
         stats: Arc::clone(&stats),
         facts: Arc::clone(&facts),
@@ -135,7 +147,10 @@ where
             plan.clone(),
             Arc::clone(&facts),
             prepare::Known { prepared, here },
-            datapoints_in,
+            prepare::Source {
+                keeper,
+                ended: ended_in,
+            },
             Arc::clone(&stats),
         ),
     ));
@@ -160,12 +175,13 @@ where
     let outcome = tokio::select! {
         () = shutdown => Ok(()),
         Some(ended) = tasks.join_next() => Err(early_end(ended)),
+        ended = kept.ended() => Err(ended.map_or_else(Into::into, |()| anyhow!("the journal's thread ended by itself"))),
     };
     systemd::stopping();
     drop(stop);
     reloader.abort();
     hangups.abort();
-    finish(tasks, &stats).await;
+    finish(tasks, kept, &stats).await;
     server.abort();
     outcome
 }
@@ -182,22 +198,35 @@ fn early_end(ended: Result<&'static str, tokio::task::JoinError>) -> anyhow::Err
     }
 }
 
-/// Waits for the tasks to end one after the other, and counts what could not be sent in time.
-async fn finish(mut tasks: JoinSet<&'static str>, stats: &Stats) {
+/// Where things are kept.
+fn announce(state_dir: Option<&Path>) {
+    match state_dir {
+        Some(dir) => info!(dir = %dir.display(), "keeping datapoints, states and transitions"),
+        None => warn!(
+            "there is no place for the journal: what CloudWatch does not have is held in memory, and lost at the end; set `--state-dir`"
+        ),
+    }
+}
+
+/// Waits for the tasks to end one after the other, and tells what CloudWatch does not have.
+async fn finish(mut tasks: JoinSet<&'static str>, mut kept: Kept, stats: &Stats) {
     let all = async { while tasks.join_next().await.is_some() {} };
-    let in_time = tokio::time::timeout(SHUTDOWN_MAX, all).await.is_ok();
-    let held = usize::try_from(stats.outbox.load(Relaxed)).unwrap_or(0);
-    stats.drop_from_outbox("shutdown", held);
+    let in_time = tokio::time::timeout(TASKS_END_MAX, all).await.is_ok();
+    // A request that is still under way ends without its answer.
+    drop(tasks);
+    if tokio::time::timeout(JOURNAL_END_MAX, kept.ended())
+        .await
+        .is_err()
+    {
+        warn!("the journal is not closed yet; it is recovered at the next start");
+    }
     let published = stats.published.load(Relaxed);
-    if held > 0 {
-        warn!(
+    match stats.outbox.load(Relaxed) {
+        0 => info!(published, "stopped; nothing was held back"),
+        waiting => info!(
             published,
-            lost = held,
-            in_time,
-            "stopped; datapoints that CloudWatch does not have are lost"
-        );
-    } else {
-        info!(published, "stopped; nothing was held back");
+            waiting, in_time, "stopped; what waits in the journal is sent after the next start"
+        ),
     }
 }
 
@@ -226,6 +255,3 @@ async fn collect(
         }
     }
 }
-
-/// Datapoints on their way from `drive` to `publish`.
-type Datapoints = mpsc::Sender<Vec<Datapoint>>;

@@ -5,6 +5,7 @@ mod run;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -60,6 +61,17 @@ pub struct Environment {
     pub regions: [Option<String>; 2],
     pub endpoint_url: Option<String>,
     pub instance_metadata_disabled: bool,
+    pub state: StateDirectories,
+}
+
+/// Where state may be kept, as the environment has it.
+#[derive(Clone, Debug, Default)]
+pub struct StateDirectories {
+    /// What the service manager made for it.
+    pub given: Option<String>,
+    /// For programs of the user.
+    pub of_user: Option<String>,
+    pub home: Option<String>,
 }
 
 impl Environment {
@@ -75,6 +87,33 @@ impl Environment {
             endpoint_url: read("AWS_ENDPOINT_URL_CLOUDWATCH").or_else(|| read("AWS_ENDPOINT_URL")),
             instance_metadata_disabled: read("AWS_EC2_METADATA_DISABLED")
                 .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            state: StateDirectories {
+                given: read("STATE_DIRECTORY"),
+                of_user: read("XDG_STATE_HOME"),
+                home: read("HOME"),
+            },
+        }
+    }
+}
+
+impl StateDirectories {
+    /// The service manager's, root's, or the user's.
+    fn choose(&self, is_root: bool) -> Option<PathBuf> {
+        // There may be several, separated by colons; the first is ours.
+        let given = self
+            .given
+            .as_deref()
+            .and_then(|given| given.split(':').next());
+        let of_user = || {
+            let home = self.home.as_ref();
+            let state = self.of_user.as_ref().map(PathBuf::from);
+            let state = state.or_else(|| Some(PathBuf::from(home?).join(".local/state")));
+            state.map(|state| state.join("cwbridge"))
+        };
+        match given {
+            Some(given) => Some(PathBuf::from(given)),
+            None if is_root => Some(PathBuf::from("/var/lib/cwbridge")),
+            None => of_user(),
         }
     }
 }

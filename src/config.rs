@@ -19,6 +19,17 @@ pub struct Config {
     pub listen: SocketAddr,
     pub publish: Publish,
     pub collectors: Collectors,
+    pub journal: Journal,
+}
+
+/// Where what outlives the process is kept, and how much of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Journal {
+    /// `None`: the state directory.
+    pub dir: Option<String>,
+    pub max_age: Duration,
+    /// In bytes.
+    pub max_size: u64,
 }
 
 /// A file or glob as written, relative to the configuration file.

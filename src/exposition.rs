@@ -62,6 +62,11 @@ impl Exposition {
         }
     }
 
+    /// What does not work as it should, although the daemon does its work.
+    pub fn warnings(&self) -> Vec<String> {
+        self.stats.journal.trouble().into_iter().collect()
+    }
+
     pub fn body(&self, format: Format, gzip: bool) -> Bytes {
         let text = match format {
             Format::OpenMetrics => 0,

@@ -110,17 +110,22 @@ async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
 }
 
 async fn ready(State(shown): State<Shown>) -> Response {
-    let reason = match current(&shown) {
+    let exposition = current(&shown);
+    let reason = match &exposition {
         None => Some(NOT_LOOKED),
         Some(exposition) if exposition.snapshot.statuses.is_none() => Some(NOT_KNOWN),
         Some(_) => None,
     };
+    let warnings = exposition.map(|exposition| exposition.warnings());
     let status = if reason.is_some() {
         StatusCode::SERVICE_UNAVAILABLE
     } else {
         StatusCode::OK
     };
-    json(status, api::readiness(reason))
+    json(
+        status,
+        api::readiness(reason, &warnings.unwrap_or_default()),
+    )
 }
 
 /// Only from this host, and from no page in a browser: it takes no password.

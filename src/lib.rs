@@ -50,7 +50,8 @@
 //! tells what it will cost.
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
-//! (which metrics this host has), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`publish`] (the outbox),
+//! (which metrics this host has), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`journal`] (the file), [`keeper`] (the thread that keeps it),
+//! [`publish`],
 //! [`agent`] (the tasks and the channels between them), [`cli`].
 //!
 //! # Who may name whom
@@ -75,12 +76,13 @@
 //! | shell | `host` | `metric` |
 //! | shell | `sources` | `metric`, `alarm`, `definition`, `config`, `host` |
 //! | shell | `journal` | `metric` |
+//! | shell | `keeper` | `metric`, `journal`, `clock`, `stats` |
 //! | shell | `exposition` | `alarm`, `host`, `stats` |
 //! | shell | `http` | `metric`, `alarm`, `definition`, `exposition` |
 //! | shell | `aws` | `metric` |
-//! | shell | `publish` | `metric`, `clock`, `stats`, `aws` |
-//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `publish` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `config`, `aws`, `agent` |
+//! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
+//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `config`, `journal`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!
@@ -97,7 +99,7 @@
 //! | `aws_config`, `aws_sdk_cloudwatch` | `aws` |
 //! | `clap`, `glob`, `tracing_subscriber` | `cli` |
 //! | `sd_notify` | `agent` |
-//! | `tokio` | `http`, `aws`, `publish`, `agent`, `cli` |
+//! | `tokio` | `http`, `aws`, `keeper`, `publish`, `agent`, `cli` |
 //!
 //! # Invariants
 //!
@@ -147,6 +149,7 @@ pub mod exposition;
 pub mod host;
 pub mod http;
 pub mod journal;
+pub mod keeper;
 pub mod publish;
 pub mod sources;
 pub mod stats;

@@ -3,13 +3,14 @@
 //! `run`, `test` and `replay` are three sources of readings in front of this one step.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::alarm::{
     Alarm, AlarmSnapshot, Answer, Evaluator, Events, MuteRule, Options, StateValue, Status,
 };
-use crate::metric::{Datapoint, Reading, Timestamp};
-use crate::store::{DatapointStore, DropReason};
+use crate::metric::{Datapoint, Metric, Reading, Timestamp};
+use crate::store::{DatapointStore, DropReason, Need};
 
 /// The store and the alarms, advanced one reading at a time.
 #[derive(Debug, Default)]
@@ -65,10 +66,9 @@ impl Pipeline {
         self.store.keep_history(self.evaluator.history_needed());
     }
 
-    /// How far back, in seconds, datapoints are read by any alarm.
-    pub fn reach(&self) -> i64 {
-        let needs = self.evaluator.history_needed();
-        needs.values().map(|need| need.seconds).max().unwrap_or(0)
+    /// How much of each metric's history the alarms read.
+    pub fn history_needed(&self) -> HashMap<Arc<Metric>, Need> {
+        self.evaluator.history_needed()
     }
 
     /// What outlives the program; `None` before the first reading.

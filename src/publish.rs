@@ -1,22 +1,19 @@
-//! Datapoints to CloudWatch: held until they are accepted, sent at this host's own time after the minute.
+//! Datapoints to CloudWatch: taken from the keeper, sent at this host's own time after the minute.
 
-mod outbox;
-
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::aws::Failure;
 use crate::clock;
-use crate::metric::{Datapoint, Timestamp};
+use crate::keeper::{Fate, Handle, Outgoing};
+use crate::metric::Datapoint;
 use crate::stats::Stats;
-
-pub use outbox::OUTBOX_MAX;
-use outbox::{Entry, Outbox};
 
 /// Hosts of a fleet publish at different times after the minute: when the minute is certain to be closed, also if a look is
 /// late, and at most twenty seconds later.
@@ -26,6 +23,12 @@ const PHASE_MAX: Duration = Duration::from_secs(20);
 /// Waits between attempts while CloudWatch cannot be reached: full jitter up to twice as much each time.
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_mins(1);
+
+/// Between two requests of one round: a fleet that comes back from an outage must not ask for more than CloudWatch gives.
+const REQUEST_GAP: Duration = Duration::from_millis(200);
+
+/// How many requests are made once the program ends: the open minute, and a little of what waits. The rest is kept.
+const LAST_REQUESTS_MAX: usize = 2;
 
 /// When this host publishes: at `phase` after every multiple of `interval`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,11 +53,10 @@ impl Schedule {
     }
 }
 
-/// Holds datapoints, and sends them through `put`.
+/// Sends what the keeper has through `put`.
 #[derive(Debug)]
 pub struct Publisher<P> {
-    incoming: mpsc::Receiver<Vec<Datapoint>>,
-    outbox: Outbox,
+    keeper: Handle,
     put: P,
     schedule: Schedule,
     stats: Arc<Stats>,
@@ -66,8 +68,6 @@ pub struct Publisher<P> {
 struct Outage {
     since: Instant,
     attempts: u32,
-    /// Whether it was told that datapoints are lost because of it.
-    loss_told: bool,
 }
 
 impl<P, F> Publisher<P>
@@ -75,15 +75,9 @@ where
     P: Fn(Vec<Arc<Datapoint>>) -> F,
     F: Future<Output = Result<(), Failure>>,
 {
-    pub fn new(
-        incoming: mpsc::Receiver<Vec<Datapoint>>,
-        put: P,
-        schedule: Schedule,
-        stats: Arc<Stats>,
-    ) -> Self {
+    pub fn new(keeper: Handle, put: P, schedule: Schedule, stats: Arc<Stats>) -> Self {
         Self {
-            incoming,
-            outbox: Outbox::default(),
+            keeper,
             put,
             schedule,
             stats,
@@ -91,22 +85,15 @@ where
         }
     }
 
-    /// Publishes what arrives until the channel is closed, then tries once more to send what is left.
-    pub async fn run(mut self) {
-        let mut due = self.next_due();
-        loop {
+    /// Publishes until nothing more comes, which `ended` tells, then tries once more to send what is newest.
+    pub async fn run(mut self, mut ended: watch::Receiver<bool>) {
+        while !*ended.borrow() {
             tokio::select! {
-                received = self.incoming.recv() => match received {
-                    Some(datapoints) => self.hold(datapoints),
-                    None => break,
-                },
-                () = tokio::time::sleep_until(due) => {
-                    self.round().await;
-                    due = self.next_due();
-                }
+                changed = ended.changed() => if changed.is_err() { break },
+                () = tokio::time::sleep_until(self.next_due()) => self.round(&ended).await,
             }
         }
-        self.round().await;
+        self.round(&ended).await;
     }
 
     fn next_due(&self) -> Instant {
@@ -116,52 +103,38 @@ where
             self.schedule.phase,
         );
         let wait = match self.outage {
-            Some(outage) if self.outbox.len() > 0 => backoff(outage.attempts, fastrand::f64()),
+            Some(outage) if self.stats.outbox.load(Relaxed) > 0 => {
+                backoff(outage.attempts, fastrand::f64())
+            }
             _ => until_phase,
         };
         Instant::now() + wait
     }
 
-    fn hold(&mut self, datapoints: Vec<Datapoint>) {
-        let room_made = datapoints
-            .into_iter()
-            .filter_map(|datapoint| self.outbox.push(datapoint))
-            .count();
-        self.lost("outbox_full", room_made);
-        self.show_oldest();
-    }
-
-    /// Counts datapoints that have to go although CloudWatch does not have them. Told once for each outage.
-    fn lost(&mut self, reason: &'static str, count: usize) {
-        self.stats.drop_from_outbox(reason, count);
-        if let Some(outage) = self
-            .outage
-            .as_mut()
-            .filter(|outage| count > 0 && !outage.loss_told)
-        {
-            outage.loss_told = true;
-            warn!(
-                reason,
-                at_most = OUTBOX_MAX,
-                "datapoints are lost from now on, the oldest first"
-            );
-        }
-    }
-
-    /// Sends everything there is: the current minute first, then the rest from the oldest on.
-    async fn round(&mut self) {
-        let too_old = self.outbox.remove_too_old(clock::now());
-        self.lost("too_old", too_old);
-        let newest = self.outbox.newest_minute();
+    /// Sends everything there is; only the newest of it once there will be no more.
+    async fn round(&mut self, ended: &watch::Receiver<bool>) {
         let mut rejected = Rejected::default();
         // `None` while nothing was sent, which says nothing about whether it could be.
         let mut outcome = None;
-        while let Some(batch) = self
-            .outbox
-            .batch(newest)
-            .filter(|_| !matches!(outcome, Some(Err(_))))
-        {
-            outcome = Some(self.send(batch, &mut rejected).await);
+        let mut last = 0;
+        while last < LAST_REQUESTS_MAX && !matches!(outcome, Some(Err(_))) {
+            let batch = self.keeper.take().await;
+            if batch.is_empty() {
+                break;
+            }
+            if outcome.is_some() {
+                tokio::time::sleep(REQUEST_GAP).await;
+            }
+            for batch in by_namespace(batch) {
+                outcome = Some(match outcome {
+                    Some(Err(failure)) => {
+                        self.settle(&batch, Fate::NotSent).await;
+                        Err(failure)
+                    }
+                    _ => self.send(batch, &mut rejected).await,
+                });
+            }
+            last += usize::from(*ended.borrow());
         }
         rejected.tell();
         match outcome {
@@ -169,36 +142,26 @@ where
             Some(Ok(())) => self.recovered(),
             Some(Err(failure)) => self.failed(&failure),
         }
-        self.show_oldest();
     }
 
     /// Sends one batch, in halves where CloudWatch does not take it whole. An error means that there is no point in going on.
-    async fn send(&mut self, batch: Vec<Entry>, rejected: &mut Rejected) -> Result<(), Failure> {
+    async fn send(&mut self, batch: Vec<Outgoing>, rejected: &mut Rejected) -> Result<(), Failure> {
         let mut batches = vec![batch];
         while let Some(mut batch) = batches.pop() {
             match self.request(&batch).await {
-                Ok(()) => {
-                    let accepted = self.outbox.remove(&batch);
-                    self.stats.accept_from_outbox(accepted);
-                }
+                Ok(()) => self.settle(&batch, Fate::Accepted).await,
                 Err(Failure::Rejected(_) | Failure::TooLarge(_)) if batch.len() > 1 => {
                     let newer = batch.split_off(batch.len() / 2);
                     batches.extend([newer, batch]);
                 }
                 Err(Failure::Rejected(message) | Failure::TooLarge(message)) => {
-                    let removed = self.outbox.remove(&batch);
-                    self.stats.drop_from_outbox("rejected", removed);
+                    self.settle(&batch, Fate::Dropped("rejected")).await;
                     rejected.add(&batch, message);
                 }
                 Err(failure) => {
-                    if matches!(
-                        failure,
-                        Failure::Failed {
-                            answer_lost: true,
-                            ..
-                        }
-                    ) {
-                        self.outbox.mark_answer_lost(&batch);
+                    self.settle(&batch, fate(&failure)).await;
+                    for batch in batches {
+                        self.settle(&batch, Fate::NotSent).await;
                     }
                     return Err(failure);
                 }
@@ -207,23 +170,16 @@ where
         Ok(())
     }
 
-    /// One request, and what arrives meanwhile.
-    async fn request(&mut self, batch: &[Entry]) -> Result<(), Failure> {
-        let resent = batch.iter().filter(|entry| entry.answer_lost).count();
+    async fn settle(&self, batch: &[Outgoing], fate: Fate) {
+        let keys = batch.iter().map(|outgoing| outgoing.key).collect();
+        self.keeper.settle(keys, fate).await;
+    }
+
+    async fn request(&mut self, batch: &[Outgoing]) -> Result<(), Failure> {
+        let resent = batch.iter().filter(|outgoing| outgoing.answer_lost).count();
         self.stats.resent.fetch_add(resent as u64, Relaxed);
-        let put = (self.put)(
-            batch
-                .iter()
-                .map(|entry| Arc::clone(&entry.datapoint))
-                .collect(),
-        );
-        tokio::pin!(put);
-        let answer = loop {
-            tokio::select! {
-                answer = &mut put => break answer,
-                Some(datapoints) = self.incoming.recv() => self.hold(datapoints),
-            }
-        };
+        let datapoints = batch.iter().map(|outgoing| Arc::clone(&outgoing.datapoint));
+        let answer = (self.put)(datapoints.collect()).await;
         if let Some(outcome) = answer
             .as_ref()
             .err()
@@ -251,25 +207,36 @@ where
         self.outage = Some(Outage {
             since: Instant::now(),
             attempts: 1,
-            loss_told: false,
         });
-        let (held, at_most, error) = (self.outbox.len(), OUTBOX_MAX, failure.message());
+        let (held, error) = (self.stats.outbox.load(Relaxed), failure.message());
         match failure {
-            Failure::NotSent(_) => warn!(
-                held,
-                at_most, error, "nothing can be published; datapoints are held"
-            ),
+            Failure::NotSent(_) => {
+                warn!(held, error, "nothing can be published; datapoints are held");
+            }
             _ => warn!(
                 held,
-                at_most, error, "publishing failed; datapoints are held and tried again"
+                error, "publishing failed; datapoints are held and tried again"
             ),
         }
     }
+}
 
-    fn show_oldest(&self) {
-        self.stats
-            .outbox_oldest
-            .store(self.outbox.oldest().map_or(0, Timestamp::seconds), Relaxed);
+/// One request is for one namespace.
+fn by_namespace(batch: Vec<Outgoing>) -> Vec<Vec<Outgoing>> {
+    let mut namespaces: BTreeMap<String, Vec<Outgoing>> = BTreeMap::new();
+    for outgoing in batch {
+        let namespace = outgoing.datapoint.metric.namespace.clone();
+        namespaces.entry(namespace).or_default().push(outgoing);
+    }
+    namespaces.into_values().collect()
+}
+
+fn fate(failure: &Failure) -> Fate {
+    match failure {
+        Failure::Failed {
+            answer_lost: true, ..
+        } => Fate::AnswerLost,
+        _ => Fate::NotSent,
     }
 }
 
@@ -281,7 +248,7 @@ struct Rejected {
 }
 
 impl Rejected {
-    fn add(&mut self, batch: &[Entry], message: String) {
+    fn add(&mut self, batch: &[Outgoing], message: String) {
         self.count += batch.len();
         if let (None, Some(entry)) = (&self.first, batch.first()) {
             self.first = Some((Arc::clone(&entry.datapoint), message));

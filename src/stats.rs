@@ -3,20 +3,23 @@
 mod process;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 
 pub use process::{Process, process};
 
 /// Why datapoints or samples did not reach CloudWatch: the values of the label `reason`.
-pub const DROP_REASONS: [&str; 8] = [
+pub const DROP_REASONS: [&str; 11] = [
     "clock_stepped_back",
     "outbox_full",
+    "pruned",
     "queue_full",
     "rejected",
     "shutdown",
     "time_out_of_range",
+    "too_far_ahead",
     "too_old",
+    "unreadable",
     "value_out_of_range",
 ];
 
@@ -41,6 +44,7 @@ pub struct Stats {
     pub outbox_oldest: AtomicI64,
     pub dropped: Counters,
     pub requests: Counters,
+    pub journal: Journal,
     /// Whether the configuration in force is the one that was read last.
     pub reload_successful: AtomicBool,
     /// When it was read, in seconds since the epoch; 0 before the start is over.
@@ -56,31 +60,31 @@ impl Default for Stats {
             outbox_oldest: AtomicI64::new(0),
             dropped: Counters::of(&DROP_REASONS),
             requests: Counters::of(&OUTCOMES),
+            journal: Journal::default(),
             reload_successful: AtomicBool::new(true),
             reloaded_at: AtomicI64::new(0),
         }
     }
 }
 
-impl Stats {
-    /// Counts datapoints that leave the outbox without having been accepted.
-    pub fn drop_from_outbox(&self, reason: &'static str, count: usize) {
-        self.dropped.add(reason, count);
-        self.outbox.fetch_sub(signed(count), Relaxed);
+/// The journal as it stands.
+#[derive(Debug, Default)]
+pub struct Journal(Mutex<(u64, Option<String>)>);
+
+impl Journal {
+    /// `size` in bytes; `trouble`: why it cannot be used, if it cannot.
+    pub fn set(&self, size: u64, trouble: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = (size, trouble);
     }
 
-    pub fn accept_from_outbox(&self, count: usize) {
-        self.published.fetch_add(count as u64, Relaxed);
-        self.outbox.fetch_sub(signed(count), Relaxed);
+    pub fn size(&self) -> u64 {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0
     }
 
-    pub fn into_outbox(&self, count: usize) {
-        self.outbox.fetch_add(signed(count), Relaxed);
+    pub fn trouble(&self) -> Option<String> {
+        let journal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.1.clone()
     }
-}
-
-fn signed(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// One counter per label value.

@@ -6,16 +6,17 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::alarm::{Alarm, MuteRule, Options, StateValue, Status, Transition};
+use crate::alarm::{Alarm, Events, MuteRule, Options, StateValue, Status, Transition};
 use crate::exposition::{Exposition, Snapshot};
 use crate::host::{Facts, Look};
-use crate::metric::{Datapoint, Timestamp};
+use crate::keeper::{Handle, Step};
+use crate::metric::{Datapoint, Reading, Timestamp};
 use crate::pipeline::{Outcome, Pipeline};
 use crate::sources::Sources;
 use crate::stats::Stats;
 use crate::store::DropReason;
 
-use super::Datapoints;
+use super::restore::{begin, record, snapshot};
 use super::systemd::{self, Watchdog};
 
 /// Looks that are kept until it is known which metrics they belong to: more than finding that out may take.
@@ -36,7 +37,9 @@ pub(super) struct Prepared {
 /// Where results go.
 #[derive(Debug)]
 pub(super) struct Drive {
-    pub(super) datapoints: Datapoints,
+    pub(super) keeper: Handle,
+    /// Told when nothing more will come.
+    pub(super) ended: watch::Sender<bool>,
     pub(super) shown: watch::Sender<Option<Arc<Exposition>>>,
     pub(super) stats: Arc<Stats>,
     pub(super) facts: Arc<Facts>,
@@ -51,32 +54,39 @@ impl Drive {
         mut reloaded: mpsc::Receiver<Prepared>,
     ) {
         let mut waiting = VecDeque::new();
-        let prepared = loop {
-            tokio::select! {
-                Ok(prepared) = &mut prepared => break prepared,
-                look = looks.recv() => match look {
-                    Some(look) => self.wait(look, &mut waiting),
-                    None => return,
-                },
+        let begun = {
+            let begun = begin(&mut prepared, &self.keeper);
+            tokio::pin!(begun);
+            loop {
+                tokio::select! {
+                    begun = &mut begun => break begun,
+                    look = looks.recv() => match look {
+                        Some(look) => self.wait(look, &mut waiting),
+                        None => return,
+                    },
+                }
             }
         };
+        let first = match waiting.pop_front() {
+            Some(look) => Some(look),
+            None => looks.recv().await,
+        };
+        let (Some(begun), Some(first)) = (begun, first) else {
+            return;
+        };
         let mut judge = Judge {
-            pipeline: Pipeline::new(prepared.options),
+            pipeline: begun.pipeline,
             statuses: Arc::new([]),
             newest: None,
             watchdog: Watchdog::new(),
-            sources: prepared.sources,
+            sources: begun.sources,
             drive: self,
         };
-        let first = waiting.pop_front();
-        let Some(first) = (match first {
-            Some(look) => Some(look),
-            None => looks.recv().await,
-        }) else {
-            return;
-        };
-        judge.pipeline.set_alarms(prepared.alarms, first.at);
-        judge.pipeline.set_mute_rules(prepared.mute_rules, first.at);
+        if begun.restored {
+            judge.catch_up(first.at);
+        }
+        judge.pipeline.set_alarms(begun.alarms, first.at);
+        judge.pipeline.set_mute_rules(begun.mute_rules, first.at);
         judge.statuses = judge.pipeline.statuses().into();
         judge.step(first);
         systemd::ready();
@@ -92,8 +102,7 @@ impl Drive {
                 Some(prepared) = reloaded.recv() => judge.replace(prepared),
             }
         }
-        let open = judge.pipeline.finish();
-        judge.publish(open);
+        judge.end().await;
     }
 
     /// Shows a look before its metrics have their names.
@@ -132,15 +141,30 @@ impl Judge {
     fn step(&mut self, look: Look) {
         self.watchdog.look();
         self.tell_pause(look.at);
+        let outcome = self.pipeline.advance(&self.sources.reading(&look));
+        self.carry_out(outcome, look.at);
+        self.drive.show(look, Some(Arc::clone(&self.statuses)));
+    }
+
+    /// Judges the time in which the program was not there, up to `now`.
+    fn catch_up(&mut self, now: Timestamp) {
+        let outcome = self.pipeline.advance(&Reading {
+            at: now,
+            samples: vec![],
+        });
+        self.carry_out(outcome, now);
+    }
+
+    fn carry_out(&mut self, outcome: Outcome, at: Timestamp) {
         let Outcome {
             datapoints,
             events,
             dropped,
             clock_set_back,
             evaluated,
-        } = self.pipeline.advance(&self.sources.reading(&look));
+        } = outcome;
         if let Some(seconds) = clock_set_back {
-            let until = look.at + seconds;
+            let until = at + seconds;
             warn!(
                 seconds,
                 %until,
@@ -153,13 +177,14 @@ impl Judge {
         for transition in &events.transitions {
             log(transition);
         }
-        self.publish(datapoints);
         if evaluated > 0 {
             let statuses: Arc<[Arc<Status>]> = self.pipeline.statuses().into();
             tell_mirroring(&self.statuses, &statuses);
             self.statuses = statuses;
         }
-        self.drive.show(look, Some(Arc::clone(&self.statuses)));
+        if evaluated > 0 || !datapoints.is_empty() || events != Events::default() {
+            self.keep(datapoints, &events);
+        }
     }
 
     /// Goes on with another configuration; alarms that did not change keep their state.
@@ -182,20 +207,38 @@ impl Judge {
         self.newest = Some(at);
     }
 
-    fn publish(&self, mut datapoints: Vec<Datapoint>) {
-        datapoints.retain(|datapoint| self.sources.is_published(datapoint));
-        let count = datapoints.len();
-        if count == 0 {
-            return;
-        }
-        self.drive.stats.into_outbox(count);
-        if self.drive.datapoints.try_send(datapoints).is_err() {
-            self.drive.stats.drop_from_outbox("queue_full", count);
+    /// Keeps what a step brought, with how everything stands after it.
+    fn keep(&self, datapoints: Vec<Datapoint>, events: &Events) {
+        let step = self.record(datapoints, events);
+        if let Err(step) = self.drive.keeper.append(step) {
+            let lost = step.datapoints.iter().filter(|(_, publish)| *publish);
+            let lost = lost.count();
+            self.drive.stats.dropped.add("queue_full", lost);
             warn!(
-                datapoints = count,
-                "datapoints were dropped, because the publisher does not take them"
+                datapoints = lost,
+                "datapoints were dropped, because the journal's disk takes too long"
             );
         }
+    }
+
+    fn record(&self, datapoints: Vec<Datapoint>, events: &Events) -> Step {
+        let mark = |datapoint| (self.sources.is_published(&datapoint), datapoint);
+        let datapoints = datapoints.into_iter().map(mark);
+        Step {
+            datapoints: datapoints
+                .map(|(publish, datapoint)| (datapoint, publish))
+                .collect(),
+            transitions: events.transitions.iter().map(record).collect(),
+            snapshot: snapshot(&self.pipeline),
+        }
+    }
+
+    /// Closes what is open as it is: nothing more will come.
+    async fn end(mut self) {
+        let open = self.pipeline.finish();
+        let last = self.record(open, &Events::default());
+        self.drive.keeper.append_last(last).await;
+        self.drive.ended.send_replace(true);
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tracing::{debug, info, warn};
 
 use crate::alarm::{Alarm, MuteRule, Options, Status, alarm_name};
@@ -12,6 +12,7 @@ use crate::clock;
 use crate::cost::{estimate, publish_interval};
 use crate::definition::{BUILT_IN, Placeholders, parse, substitute};
 use crate::host::{Facts, Host};
+use crate::keeper::Handle;
 use crate::metric::Datapoint;
 use crate::pipeline::Pipeline;
 use crate::publish::{Publisher, Schedule};
@@ -24,12 +25,12 @@ use super::{LOOK_INTERVAL, LOOK_OFFSET, Plan};
 /// Alarms that are named one by one when the program starts.
 const NAMED_MAX: usize = 20;
 
-/// Prepares, and then publishes until the channel closes.
+/// Prepares, and then publishes until nothing more comes.
 pub(super) async fn publish(
     plan: Plan,
     facts: Arc<Facts>,
     known: Known,
-    datapoints: mpsc::Receiver<Vec<Datapoint>>,
+    source: Source,
     stats: Arc<Stats>,
 ) {
     let here = Arc::new(Here::find(&plan, &facts).await);
@@ -63,11 +64,18 @@ pub(super) async fn publish(
         let metrics = metrics.clone();
         async move { metrics?.put(&batch).await }
     };
-    let mut publisher = Publisher::new(datapoints, put, schedule, stats);
+    let mut publisher = Publisher::new(source.keeper, put, schedule, stats);
     if let Err(failure) = reachable {
         publisher.failed(&failure);
     }
-    publisher.run().await;
+    publisher.run(source.ended).await;
+}
+
+/// What is published, and whether more of it will come.
+#[derive(Debug)]
+pub(super) struct Source {
+    pub(super) keeper: Handle,
+    pub(super) ended: watch::Receiver<bool>,
 }
 
 /// Where it goes what was found out.

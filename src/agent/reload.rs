@@ -124,6 +124,10 @@ where
                 "`high_resolution` under `[[publish.metric]]`",
                 resolution_changed || interval_changed,
             ),
+            (
+                "`[journal]`",
+                self.plan.config.journal != plan.config.journal,
+            ),
             ("the collector `os`", os(&self.plan) != os(plan)),
         ];
         let problem = |what| format!("{what} cannot change while the program runs; start it again");

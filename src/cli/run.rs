@@ -1,7 +1,9 @@
 //! `cwbridge run`
 
+use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -14,6 +16,7 @@ use tracing::{info, warn};
 use crate::agent::{self, Plan};
 use crate::aws;
 use crate::config::check_region;
+use crate::journal::OpenError;
 use crate::metric::Datapoint;
 
 use super::load::{self, Loaded};
@@ -24,7 +27,8 @@ pub(super) struct Args {
     /// Configuration file [default: /etc/cwbridge/cwbridge.toml if present, else built-in defaults]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder for what outlives the process; nothing is kept there yet
+    /// Folder for the journal: what CloudWatch does not have yet, states and history [default: $STATE_DIRECTORY,
+    /// /var/lib/cwbridge for root, else the user's state folder]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
     /// Address to serve on, instead of the configured one
@@ -38,7 +42,7 @@ pub(super) struct Args {
 pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) -> Exit {
     let Args {
         config: config_file,
-        state_dir: _,
+        state_dir,
         listen,
         dry_run,
     } = args;
@@ -75,10 +79,15 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
             complain(&problems);
             return Exit::CouldNotStart;
         }
+        let configured = config.journal.dir.clone().map(PathBuf::from);
+        let state_dir = state_dir
+            .or(configured)
+            .or_else(|| environment.state.choose(is_root()));
         let plan = Plan {
             config,
             alarms,
             mute_rules,
+            state_dir,
             region,
             endpoint_url: environment.endpoint_url,
             instance_metadata: !environment.instance_metadata_disabled,
@@ -144,9 +153,17 @@ async fn watch(plan: Plan, files: Files) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) => {
             complain(&[format!("{error:#}")]);
-            Exit::Failed
+            match error.downcast_ref::<OpenError>() {
+                Some(_) => Exit::CouldNotStart,
+                None => Exit::Failed,
+            }
         }
     }
+}
+
+/// Whether this process is root's.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// Binds the address and catches the signals, before anything is said.

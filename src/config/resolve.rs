@@ -1,17 +1,20 @@
 //! From what the TOML file says to what is meant, collecting every mistake on the way.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
+
+use bytesize::ByteSize;
 
 use crate::finding::{Finding, Position, Report, did_you_mean, one_of};
 use crate::tree::{self, Node};
 
 use super::{
-    AlarmFiles, Collector, Collectors, Config, KNOWN_DIMENSIONS, LISTEN, PUBLISHABLE, Publish,
-    PublishedMetric,
+    AlarmFiles, Collector, Collectors, Config, Journal, KNOWN_DIMENSIONS, LISTEN, PUBLISHABLE,
+    Publish, PublishedMetric,
 };
 
-const KEYS: [&str; 4] = ["alarms", "serve", "publish", "collectors"];
+const KEYS: [&str; 5] = ["alarms", "serve", "publish", "journal", "collectors"];
 const SERVE_KEYS: [&str; 1] = ["listen"];
 const PUBLISH_KEYS: [&str; 6] = [
     "namespace",
@@ -22,6 +25,7 @@ const PUBLISH_KEYS: [&str; 6] = [
     "metric",
 ];
 const METRIC_KEYS: [&str; 3] = ["names", "dimensions", "high_resolution"];
+const JOURNAL_KEYS: [&str; 3] = ["dir", "max_age", "max_size"];
 const COLLECTORS_KEYS: [&str; 2] = ["interval", "only"];
 
 /// The most dimensions of a metric, and the lengths of their names and values, that CloudWatch takes.
@@ -32,6 +36,15 @@ const VALUE_LENGTH_MAX: usize = 1024;
 /// How often memory and load are looked at.
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_mins(1);
+
+/// How long the journal keeps what was published; CloudWatch itself takes nothing older than two weeks.
+const AGE_DEFAULT: Duration = Duration::from_hours(15 * 24);
+const AGE_MIN: Duration = Duration::from_hours(1);
+const AGE_MAX: Duration = Duration::from_hours(455 * 24);
+
+/// How large the journal may become, in bytes.
+const SIZE_DEFAULT: u64 = 512_000_000;
+const SIZE_MIN: u64 = 10_000_000;
 
 /// Reads the text of a configuration file; an empty one is the built-in defaults. Where there is a finding, the default stands
 /// in the configuration.
@@ -52,6 +65,7 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
         listen: reader.listen(tree.get("serve")),
         publish: reader.publish(tree.get("publish")),
         collectors: reader.collectors(tree.get("collectors")),
+        journal: reader.journal(tree.get("journal")),
     };
     // Where the syntax is broken, what a value means is not worth a second line.
     let mut findings = report.findings.split_off(broken.len());
@@ -316,31 +330,63 @@ impl Reader<'_> {
         }
     }
 
-    fn interval(&mut self, node: &Node) -> Option<Duration> {
-        let text = self.report.string("interval", node)?;
-        let allowed = || {
-            format!(
-                "must be from {} to {}",
-                humantime::format_duration(INTERVAL_MIN),
-                humantime::format_duration(INTERVAL_MAX)
-            )
-        };
-        match humantime::parse_duration(&text) {
-            Ok(interval) if (INTERVAL_MIN..=INTERVAL_MAX).contains(&interval) => {
-                return Some(interval);
-            }
-            Ok(_) => self.report.add(
-                node.position,
-                format!("`interval` is `{text}`, but {}", allowed()),
-            ),
-            Err(error) => self.report.add(
-                node.position,
-                format!(
-                    "`interval` is `{text}`, but {}, such as `10s`: {error}",
-                    allowed()
-                ),
-            ),
+    fn journal(&mut self, journal: Option<&Node>) -> Journal {
+        let key = |key| journal.and_then(|journal| journal.get(key));
+        if let Some(journal) = journal {
+            self.keys("`[journal]`", journal, &JOURNAL_KEYS);
         }
+        let max_age = key("max_age")
+            .and_then(|node| self.duration("max_age", node, AGE_MIN..=AGE_MAX, "15d"));
+        Journal {
+            dir: key("dir").and_then(|node| self.report.string("dir", node)),
+            max_age: max_age.unwrap_or(AGE_DEFAULT),
+            max_size: key("max_size")
+                .and_then(|node| self.max_size(node))
+                .unwrap_or(SIZE_DEFAULT),
+        }
+    }
+
+    fn max_size(&mut self, node: &Node) -> Option<u64> {
+        let text = self.report.string("max_size", node)?;
+        let size: Option<ByteSize> = text.parse().ok();
+        let size = size
+            .map(|ByteSize(bytes)| bytes)
+            .filter(|bytes| *bytes >= SIZE_MIN);
+        if size.is_none() {
+            let text = format!(
+                "`max_size` is `{text}`, but must be a size of at least 10MB, such as `512MB` or `2GB`"
+            );
+            self.report.add(node.position, text);
+        }
+        size
+    }
+
+    fn interval(&mut self, node: &Node) -> Option<Duration> {
+        self.duration("interval", node, INTERVAL_MIN..=INTERVAL_MAX, "10s")
+    }
+
+    fn duration(
+        &mut self,
+        what: &str,
+        node: &Node,
+        allowed: RangeInclusive<Duration>,
+        example: &str,
+    ) -> Option<Duration> {
+        let text = self.report.string(what, node)?;
+        let (least, most) = (allowed.start(), allowed.end());
+        let bounds = format!(
+            "must be from {} to {}",
+            humantime::format_duration(*least),
+            humantime::format_duration(*most)
+        );
+        let problem = match humantime::parse_duration(&text) {
+            Ok(duration) if allowed.contains(&duration) => return Some(duration),
+            Ok(_) => format!("`{what}` is `{text}`, but {bounds}"),
+            Err(error) => {
+                format!("`{what}` is `{text}`, but {bounds}, such as `{example}`: {error}")
+            }
+        };
+        self.report.add(node.position, problem);
         None
     }
 }

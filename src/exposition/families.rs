@@ -277,6 +277,16 @@ impl Families {
             &stats.requests,
         );
         self.gauge(
+            "cwbridge_journal_usable",
+            "Whether the journal can be written; if not, datapoints are held in memory.",
+            f64::from(u8::from(stats.journal.trouble().is_none())),
+        );
+        self.gauge(
+            "cwbridge_journal_size_bytes",
+            "What the journal takes on its disk.",
+            float(stats.journal.size()),
+        );
+        self.gauge(
             "cwbridge_config_last_reload_successful",
             "Whether the configuration in force is the one that was read last.",
             f64::from(u8::from(stats.reload_successful.load(Relaxed))),

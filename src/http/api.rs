@@ -17,6 +17,8 @@ pub(super) const JSON: &str = "application/json";
 struct Readiness<'a> {
     ready: bool,
     reasons: Vec<&'a str>,
+    /// What does not work as it should, although the daemon does its work.
+    warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -120,10 +122,11 @@ pub(super) fn alarm(status: &Status) -> String {
     })
 }
 
-pub(super) fn readiness(reason: Option<&str>) -> String {
+pub(super) fn readiness(reason: Option<&str>, warnings: &[String]) -> String {
     to_json(&Readiness {
         ready: reason.is_none(),
         reasons: reason.into_iter().collect(),
+        warnings,
     })
 }
 

@@ -283,7 +283,7 @@ async fn what_is_not_there_is_said_to_be_missing() {
     assert_eq!(text("/nothing").await.0, StatusCode::NOT_FOUND);
     assert_eq!(
         text("/-/ready").await,
-        (StatusCode::OK, api::readiness(None))
+        (StatusCode::OK, api::readiness(None, &[]))
     );
 }
 

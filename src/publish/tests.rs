@@ -1,7 +1,8 @@
 //! What is sent, held, split and dropped. Time is paused: everything here is in memory.
 
 use super::*;
-use crate::metric::{Metric, Resolution, StatisticSet, Unit};
+use crate::keeper::{PENDING_MAX, Step, in_memory};
+use crate::metric::{Metric, Resolution, StatisticSet, Timestamp, Unit};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 
@@ -20,6 +21,15 @@ const SCHEDULE: Schedule = Schedule {
     interval: Duration::from_mins(1),
     phase: PHASE_MIN,
 };
+
+fn keep(keeper: &Handle, starts: impl IntoIterator<Item = Timestamp>) {
+    let starts = starts.into_iter();
+    let step = Step {
+        datapoints: starts.map(|start| (datapoint(start), true)).collect(),
+        ..Step::default()
+    };
+    keeper.append(step).unwrap();
+}
 
 /// Lets a publisher send datapoints that start so many minutes ago, with these answers and success afterwards. Returns the
 /// requests, each as the datapoints in it by minutes ago.
@@ -41,18 +51,16 @@ async fn rounds(
         std::future::ready(answers.borrow_mut().pop_front().unwrap_or(Ok(())))
     };
     let stats = Arc::new(Stats::default());
-    let (_sender, incoming) = mpsc::channel(1);
-    let mut publisher = Publisher::new(incoming, put, SCHEDULE, Arc::clone(&stats));
-    stats.into_outbox(minutes_ago.len());
-    publisher.hold(
-        minutes_ago
-            .iter()
-            .map(|minutes| datapoint(now - minutes * 60))
-            .collect(),
-    );
+    let keeper = in_memory(Arc::clone(&stats));
+    let start = |minutes: &i64| now - minutes * 60;
+    keep(&keeper, minutes_ago.iter().map(start));
+    let (_more, ended) = watch::channel(false);
+    let mut publisher = Publisher::new(keeper, put, SCHEDULE, Arc::clone(&stats));
     for _ in 0..rounds {
-        publisher.round().await;
+        publisher.round(&ended).await;
     }
+    // What was settled last is carried out before the next command.
+    publisher.keeper.snapshot().await;
     drop(publisher);
     (requests.into_inner(), stats)
 }
@@ -127,27 +135,29 @@ async fn a_bad_datapoint_does_not_hold_up_the_others() {
 
 #[tokio::test(start_paused = true)]
 async fn what_has_no_room_is_counted() {
-    let minutes: Vec<i64> = (0..OUTBOX_MAX as i64 + 5).rev().collect();
+    let minutes: Vec<i64> = (0..PENDING_MAX as i64 + 5).rev().collect();
     let (_, stats) = rounds(1, &minutes, vec![denied()]).await;
     assert_eq!(
         (
             stats.dropped.get()["outbox_full"],
             stats.outbox.load(Relaxed)
         ),
-        (5, OUTBOX_MAX as i64)
+        (5, PENDING_MAX as i64)
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_ends_when_something_was_sent_and_not_before() {
-    let (_sender, incoming) = mpsc::channel(1);
     let put = |_| std::future::ready(Ok(()));
-    let mut publisher = Publisher::new(incoming, put, SCHEDULE, Arc::new(Stats::default()));
+    let stats = Arc::new(Stats::default());
+    let keeper = in_memory(Arc::clone(&stats));
+    let (_more, ended) = watch::channel(false);
+    let mut publisher = Publisher::new(keeper.clone(), put, SCHEDULE, stats);
     publisher.failed(&Failure::NotSent("no region".into()));
-    publisher.round().await;
+    publisher.round(&ended).await;
     assert!(publisher.outage.is_some());
-    publisher.hold(vec![datapoint(clock::now())]);
-    publisher.round().await;
+    keep(&keeper, [clock::now()]);
+    publisher.round(&ended).await;
     assert!(publisher.outage.is_none());
 }
 
@@ -156,15 +166,17 @@ async fn times(answers: Vec<Result<(), Failure>>, count: usize) -> Vec<Duration>
     let start = Instant::now();
     let times = RefCell::new(Vec::new());
     let answers = RefCell::new(VecDeque::from(answers));
-    let (sender, incoming) = mpsc::channel(8);
+    let stats = Arc::new(Stats::default());
+    let keeper = in_memory(Arc::clone(&stats));
     let put = |_| {
         times.borrow_mut().push(start.elapsed());
         // Whatever arrives during a request is held.
-        let _ = sender.try_send(vec![datapoint(clock::now())]);
+        keep(&keeper, [clock::now()]);
         std::future::ready(answers.borrow_mut().pop_front().unwrap_or_else(denied))
     };
-    sender.try_send(vec![datapoint(clock::now())]).unwrap();
-    let publisher = Publisher::new(incoming, put, SCHEDULE, Arc::new(Stats::default()));
+    keep(&keeper, [clock::now()]);
+    let (_more, ended) = watch::channel(false);
+    let publisher = Publisher::new(keeper.clone(), put, SCHEDULE, stats);
     let enough = async {
         while times.borrow().len() < count {
             tokio::task::yield_now().await;
@@ -172,7 +184,7 @@ async fn times(answers: Vec<Result<(), Failure>>, count: usize) -> Vec<Duration>
         }
     };
     tokio::select! {
-        () = publisher.run() => {}
+        () = publisher.run(ended) => {}
         () = enough => {}
     }
     times.into_inner()
@@ -207,11 +219,13 @@ async fn what_is_left_is_sent_when_the_source_ends() {
         *sent.borrow_mut() += datapoints.len();
         std::future::ready(Ok(()))
     };
-    let (sender, incoming) = mpsc::channel(1);
-    sender.try_send(vec![datapoint(clock::now())]).unwrap();
-    drop(sender);
-    Publisher::new(incoming, put, SCHEDULE, Arc::new(Stats::default()))
-        .run()
+    let stats = Arc::new(Stats::default());
+    let keeper = in_memory(Arc::clone(&stats));
+    keep(&keeper, [clock::now()]);
+    let (more, ended) = watch::channel(false);
+    more.send_replace(true);
+    Publisher::new(keeper, put, SCHEDULE, stats)
+        .run(ended)
         .await;
     assert_eq!(*sent.borrow(), 1);
 }

@@ -9,6 +9,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -20,12 +21,21 @@ pub(crate) fn data(name: &str) -> PathBuf {
     root().join("tests/data").join(name)
 }
 
-/// The program, in an environment of its own: no region, no credentials, no instance metadata.
+/// A state folder that nobody else uses.
+fn state_folder() -> PathBuf {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let name = format!("state-{}-{count}", std::process::id());
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+}
+
+/// The program, in an environment of its own: no region, no credentials, no instance metadata, an empty state folder.
 pub(crate) fn cwbridge() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cwbridge"));
     command
         .env_clear()
         .env("HOME", "/nonexistent")
+        .env("STATE_DIRECTORY", state_folder())
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .stdin(Stdio::null());
     command

@@ -1,0 +1,398 @@
+//! What must not be lost, kept by one thread: in the journal, and in memory while that cannot be written.
+//!
+//! Everything that a step of the pipeline brought is appended as one. The publisher takes what CloudWatch is to have from
+//! here, a request's worth at a time, and says what became of it. Whatever happens to the journal, the others do not wait
+//! for it: what cannot be written stays in memory, within bounds, and is written once that is possible again.
+
+mod pending;
+mod task;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tracing::{info, warn};
+
+use crate::journal::{self, Error, Id, Journal, Limits, OpenError, OutOfRange};
+use crate::metric::{Datapoint, Metric, Timestamp};
+use crate::stats::Stats;
+
+pub use pending::PENDING_MAX;
+use pending::{Pending, Place};
+#[cfg(test)]
+pub(crate) use task::in_memory;
+pub use task::{Handle, Kept, start};
+
+/// What one PutMetricData request may carry (SPEC section 2.2): a thousand datums and, not compressed, a megabyte, of which
+/// a part is left for the envelope.
+pub const REQUEST_MAX: RequestLimits = RequestLimits {
+    datapoints: 1_000,
+    bytes: 900_000,
+};
+
+/// How often the journal is pruned after one step: more waits for the next.
+const PRUNED_MAX: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestLimits {
+    pub datapoints: usize,
+    pub bytes: usize,
+}
+
+/// What one step of the pipeline brought.
+#[derive(Debug, Default)]
+pub struct Step {
+    /// Each with whether CloudWatch is to have it.
+    pub datapoints: Vec<(Datapoint, bool)>,
+    pub transitions: Vec<journal::Transition>,
+    pub snapshot: Option<journal::Snapshot>,
+}
+
+/// A datapoint that is to be sent.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub key: Key,
+    pub datapoint: Arc<Datapoint>,
+    /// It was sent before, and no answer told what became of it.
+    pub answer_lost: bool,
+}
+
+/// Where a datapoint waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    Journal(Id),
+    Pending(Place),
+}
+
+/// What became of datapoints that were to be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Accepted,
+    /// They may have arrived: they wait again, and count as sent twice if they are sent.
+    AnswerLost,
+    /// They did not arrive: they wait again.
+    NotSent,
+    /// CloudWatch will never take them, for the reason given.
+    Dropped(&'static str),
+}
+
+/// The journal, and what is not in it.
+#[derive(Debug)]
+pub struct Keeper {
+    /// Where the journal is; `None` where there is no place for one.
+    dir: Option<PathBuf>,
+    limits: Limits,
+    journal: Option<Journal>,
+    pending: Pending,
+    /// What became of datapoints in the journal, and could not be written yet.
+    unsettled: Vec<(Vec<Id>, Fate)>,
+    /// The minute of the newest datapoint.
+    newest: Timestamp,
+    /// What is wrong with the journal, if something is.
+    trouble: Option<String>,
+    stats: Arc<Stats>,
+}
+
+impl Keeper {
+    /// Opens the journal, or goes on without it until it can be opened. An error means that another process has it.
+    pub fn open(
+        dir: Option<PathBuf>,
+        limits: Limits,
+        stats: Arc<Stats>,
+        now: Timestamp,
+    ) -> Result<Self, OpenError> {
+        let mut keeper = Self {
+            dir,
+            limits,
+            journal: None,
+            pending: Pending::default(),
+            unsettled: Vec::new(),
+            newest: now.floor(60) - 60,
+            trouble: None,
+            stats,
+        };
+        match keeper.try_open(now) {
+            Err(in_use @ OpenError::InUse { .. }) => return Err(in_use),
+            Err(error) => keeper.troubled(chain(&error)),
+            Ok(()) => {}
+        }
+        keeper.show();
+        Ok(keeper)
+    }
+
+    fn try_open(&mut self, now: Timestamp) -> Result<(), OpenError> {
+        let Some(dir) = &self.dir else {
+            return Ok(());
+        };
+        let (journal, notes) = Journal::open(dir, self.limits, now)?;
+        for note in notes {
+            warn!("{note}");
+        }
+        self.journal = Some(journal);
+        Ok(())
+    }
+
+    /// What a pipeline goes on from, if there is anything.
+    pub fn snapshot(&mut self) -> Option<journal::Snapshot> {
+        let read = self.journal.as_ref()?.snapshot();
+        self.checked(read).flatten()
+    }
+
+    /// Every datapoint of these metrics that starts at the instant given or later, oldest first.
+    pub fn datapoints_since(&mut self, since: &HashMap<Arc<Metric>, Timestamp>) -> Vec<Datapoint> {
+        let mut found = Vec::new();
+        let (Some(journal), Some(earliest)) = (&self.journal, since.values().min()) else {
+            return found;
+        };
+        let read = journal.datapoints(*earliest, |datapoint| {
+            let since = since.get(&datapoint.metric);
+            if since.is_some_and(|since| datapoint.start >= *since) {
+                found.push(datapoint);
+            }
+        });
+        if let Some(unreadable @ 1..) = self.checked(read) {
+            warn!(
+                unreadable,
+                "datapoints in the journal cannot be read; they count as missing"
+            );
+        }
+        found
+    }
+
+    /// Keeps what a step brought.
+    pub fn append(&mut self, step: Step, now: Timestamp) {
+        let starts = step
+            .datapoints
+            .iter()
+            .map(|(datapoint, _)| datapoint.start.floor(60));
+        self.newest = starts
+            .max()
+            .map_or(self.newest, |newest| newest.max(self.newest));
+        let lost = self.pending.add(step);
+        self.lost("outbox_full", lost);
+        self.flush(now);
+        self.prune(now);
+        self.show();
+    }
+
+    /// A request's worth of datapoints that CloudWatch is to have: first the newest minute, then the rest from the oldest on.
+    /// They are in flight until [`Keeper::settle`] says what became of them.
+    pub fn take(&mut self, now: Timestamp, limits: RequestLimits) -> Vec<Outgoing> {
+        self.flush(now);
+        self.drop_out_of_range(now);
+        let mut batch = self.pending.take(self.newest, limits);
+        if batch.is_empty() && self.unsettled.is_empty() {
+            batch = self.take_from_journal(limits).unwrap_or_default();
+        }
+        self.show();
+        batch
+    }
+
+    fn take_from_journal(&mut self, limits: RequestLimits) -> Option<Vec<Outgoing>> {
+        let newest = self.newest;
+        let journal = self.journal.as_mut()?;
+        let read = journal.next_batch(newest, limits.datapoints, limits.bytes);
+        let batch = self.checked(read)?;
+        self.lost("unreadable", batch.unreadable);
+        let ids: Vec<Id> = batch.outgoing.iter().map(|outgoing| outgoing.id).collect();
+        let marked = self.journal.as_mut()?.mark_in_flight(&ids);
+        self.checked(marked)?;
+        let outgoing = batch.outgoing.into_iter().map(|outgoing| Outgoing {
+            key: Key::Journal(outgoing.id),
+            datapoint: Arc::new(outgoing.datapoint),
+            answer_lost: outgoing.answer_lost,
+        });
+        Some(outgoing.collect())
+    }
+
+    /// Notes what became of datapoints that were taken.
+    pub fn settle(&mut self, keys: &[Key], fate: Fate) {
+        let (mut ids, mut places) = (Vec::new(), Vec::new());
+        for key in keys {
+            match key {
+                Key::Journal(id) => ids.push(*id),
+                Key::Pending(place) => places.push(*place),
+            }
+        }
+        let settled = self.pending.settle(&places, fate);
+        self.count(fate, settled);
+        if !ids.is_empty() {
+            self.unsettled.push((ids, fate));
+        }
+        self.settle_in_journal();
+        self.show();
+    }
+
+    /// Writes what is known, in the order in which it came to be known.
+    fn settle_in_journal(&mut self) {
+        while let Some((ids, fate)) = self.unsettled.first() {
+            let fate = *fate;
+            let Some(journal) = &mut self.journal else {
+                return;
+            };
+            let written = match fate {
+                Fate::Accepted => journal.accepted(ids),
+                Fate::AnswerLost => journal.answer_lost(ids),
+                Fate::NotSent => journal.not_sent(ids),
+                Fate::Dropped(reason) => journal.dropped(ids, reason),
+            };
+            let Some(settled) = self.checked(written) else {
+                return;
+            };
+            self.count(fate, settled);
+            self.unsettled.remove(0);
+        }
+    }
+
+    fn count(&self, fate: Fate, settled: usize) {
+        match fate {
+            Fate::Accepted => {
+                self.stats.published.fetch_add(settled as u64, Relaxed);
+            }
+            Fate::Dropped(reason) => self.stats.dropped.add(reason, settled),
+            Fate::AnswerLost | Fate::NotSent => {}
+        }
+    }
+
+    /// Writes what is pending, if there is a journal or one can be opened.
+    fn flush(&mut self, now: Timestamp) {
+        if self.dir.is_none() {
+            return;
+        }
+        if self.journal.is_none()
+            && let Err(error) = self.try_open(now)
+        {
+            return self.troubled(chain(&error));
+        }
+        self.settle_in_journal();
+        let Some(journal) = &mut self.journal else {
+            return;
+        };
+        if self.pending.is_empty() {
+            return;
+        }
+        let written = self.pending.flush(|append| journal.append(append));
+        if self.checked(written).is_some() {
+            self.recovered();
+        }
+    }
+
+    fn prune(&mut self, now: Timestamp) {
+        for _ in 0..PRUNED_MAX {
+            let Some(journal) = &mut self.journal else {
+                return;
+            };
+            let pruned = journal.prune(now);
+            let Some(pruned) = self.checked(pruned) else {
+                return;
+            };
+            self.lost("pruned", pruned.unpublished);
+            if !pruned.more {
+                return;
+            }
+        }
+    }
+
+    fn drop_out_of_range(&mut self, now: Timestamp) {
+        let too_old = self.pending.drop_too_old(now);
+        self.lost("too_old", too_old);
+        if let Some(journal) = &mut self.journal {
+            let dropped = journal.drop_too_old(now);
+            let OutOfRange {
+                too_old,
+                too_far_ahead,
+            } = self.checked(dropped).unwrap_or_default();
+            self.lost("too_old", too_old);
+            self.lost("too_far_ahead", too_far_ahead);
+        }
+    }
+
+    fn lost(&self, reason: &'static str, count: usize) {
+        if count > 0 {
+            self.stats.dropped.add(reason, count);
+            warn!(
+                reason,
+                datapoints = count,
+                "datapoints that CloudWatch does not have are lost"
+            );
+        }
+    }
+
+    /// The result, unless it is an error. A corrupt journal is dropped, to be set aside when it is opened again.
+    fn checked<T>(&mut self, result: Result<T, Error>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(error) => {
+                if matches!(error, Error::Corrupt(_)) {
+                    self.journal = None;
+                }
+                self.troubled(chain(&error));
+                None
+            }
+        }
+    }
+
+    /// One line for each thing that goes wrong, however often it does.
+    fn troubled(&mut self, error: String) {
+        if self.trouble.as_ref() == Some(&error) {
+            return;
+        }
+        warn!(
+            error,
+            at_most = PENDING_MAX,
+            "the journal cannot be used; datapoints are held in memory"
+        );
+        self.trouble = Some(error);
+    }
+
+    fn recovered(&mut self) {
+        if self.trouble.take().is_some() {
+            info!("the journal is written again");
+        }
+    }
+
+    /// Shows how things stand.
+    fn show(&self) {
+        let in_journal = self
+            .journal
+            .as_ref()
+            .map(Journal::waiting)
+            .unwrap_or_default();
+        let (pending, oldest) = self.pending.waiting();
+        let oldest = in_journal.oldest.into_iter().chain(oldest).min();
+        let count = i64::try_from(in_journal.count + pending).unwrap_or(i64::MAX);
+        self.stats.outbox.store(count, Relaxed);
+        self.stats
+            .outbox_oldest
+            .store(oldest.map_or(0, Timestamp::seconds), Relaxed);
+        let size = self.journal.as_ref().map_or(0, Journal::size);
+        self.stats.journal.set(size, self.trouble.clone());
+    }
+
+    /// Ends: writes what is pending, and leaves one complete file.
+    pub fn close(mut self, now: Timestamp) {
+        self.flush(now);
+        let (pending, _) = self.pending.waiting();
+        self.lost("shutdown", pending);
+        self.pending = Pending::default();
+        self.show();
+        if let Some(Err(error)) = self.journal.take().map(Journal::close) {
+            warn!(
+                error = chain(&error),
+                "the journal could not be closed; it is recovered at the next start"
+            );
+        }
+    }
+}
+
+/// An error with what brought it about.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

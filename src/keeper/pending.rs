@@ -1,0 +1,173 @@
+//! What is not in the journal yet: for a moment, or as long as there is none that can be written.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::journal::{Append, Recorded, Snapshot, Transition};
+use crate::metric::{AGE_MAX, Datapoint, Timestamp};
+
+use super::{Fate, Key, Outgoing, RequestLimits, Step};
+
+/// The most datapoints held. With one metric a minute that is almost three days; beyond it the oldest go.
+pub const PENDING_MAX: usize = 4_096;
+
+/// The most transitions held; beyond it the oldest go.
+const TRANSITIONS_MAX: usize = 256;
+
+/// A datapoint by its place in the order of sending: its start, and when it came.
+pub(super) type Place = (Timestamp, u64);
+
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// What CloudWatch is to have.
+    outbox: BTreeMap<Place, Waiting>,
+    /// What it has, or is never to have.
+    history: VecDeque<Datapoint>,
+    transitions: VecDeque<Transition>,
+    snapshot: Option<Snapshot>,
+    came: u64,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    datapoint: Datapoint,
+    in_flight: bool,
+    /// It was sent before, and no answer told what became of it.
+    answer_lost: bool,
+}
+
+impl Pending {
+    /// Returns how many datapoints had to go that CloudWatch does not have.
+    pub(super) fn add(&mut self, step: Step) -> usize {
+        for (datapoint, publish) in step.datapoints {
+            if publish {
+                self.came += 1;
+                let place = (datapoint.start, self.came);
+                let waiting = Waiting {
+                    datapoint,
+                    in_flight: false,
+                    answer_lost: false,
+                };
+                self.outbox.insert(place, waiting);
+            } else {
+                self.history.push_back(datapoint);
+            }
+        }
+        self.transitions.extend(step.transitions);
+        let surplus = self.transitions.len().saturating_sub(TRANSITIONS_MAX);
+        self.transitions.drain(..surplus);
+        self.snapshot = step.snapshot.or(self.snapshot.take());
+        self.make_room()
+    }
+
+    fn make_room(&mut self) -> usize {
+        let surplus = (self.outbox.len() + self.history.len()).saturating_sub(PENDING_MAX);
+        let forgotten = surplus.min(self.history.len());
+        self.history.drain(..forgotten);
+        let lost = (forgotten..surplus).filter_map(|_| self.outbox.pop_first());
+        lost.count()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.outbox.is_empty()
+            && self.history.is_empty()
+            && self.transitions.is_empty()
+            && self.snapshot.is_none()
+    }
+
+    /// How many datapoints CloudWatch is yet to have, and the start of the oldest.
+    pub(super) fn waiting(&self) -> (usize, Option<Timestamp>) {
+        let oldest = self.outbox.keys().next().map(|(start, _)| *start);
+        (self.outbox.len(), oldest)
+    }
+
+    /// Gives everything to the journal, and forgets it if that succeeds. What was sent stays here until its fate is known.
+    pub(super) fn flush<E>(
+        &mut self,
+        append: impl FnOnce(Append<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let record = |publish| move |datapoint| Recorded { datapoint, publish };
+        let unsent = self.outbox.values().filter(|waiting| waiting.waits());
+        let unsent = unsent.map(|waiting| &waiting.datapoint).map(record(true));
+        let history = self.history.iter().map(record(false));
+        let datapoints: Vec<Recorded<'_>> = unsent.chain(history).collect();
+        append(Append {
+            datapoints: &datapoints,
+            transitions: self.transitions.make_contiguous(),
+            snapshot: self.snapshot.as_ref(),
+        })?;
+        self.outbox.retain(|_, waiting| !waiting.waits());
+        self.history.clear();
+        self.transitions.clear();
+        self.snapshot = None;
+        Ok(())
+    }
+
+    /// What one request can carry, now in flight: first what starts at `newest` or later, then the rest from the oldest on.
+    pub(super) fn take(&mut self, newest: Timestamp, limits: RequestLimits) -> Vec<Outgoing> {
+        let mut bytes = 0;
+        let mut fits = |waiting: &Waiting| {
+            bytes += waiting.datapoint.request_size();
+            bytes <= limits.bytes
+        };
+        let newest = (newest, 0);
+        let places = self
+            .outbox
+            .range(newest..)
+            .chain(self.outbox.range(..newest));
+        let free = places.filter(|(_, waiting)| !waiting.in_flight);
+        let batch: Vec<Place> = free
+            .take(limits.datapoints)
+            .take_while(|(_, waiting)| fits(waiting))
+            .map(|(place, _)| *place)
+            .collect();
+        batch
+            .into_iter()
+            .filter_map(|place| self.send(place))
+            .collect()
+    }
+
+    fn send(&mut self, place: Place) -> Option<Outgoing> {
+        let waiting = self.outbox.get_mut(&place)?;
+        waiting.in_flight = true;
+        Some(Outgoing {
+            key: Key::Pending(place),
+            datapoint: Arc::new(waiting.datapoint.clone()),
+            answer_lost: waiting.answer_lost,
+        })
+    }
+
+    /// Returns how many of them were still here.
+    pub(super) fn settle(&mut self, places: &[Place], fate: Fate) -> usize {
+        let settle = |place: &&Place| match fate {
+            Fate::Accepted | Fate::Dropped(_) => {
+                let gone = self.outbox.remove(place);
+                let is_known = gone.is_some();
+                self.history.extend(gone.map(|waiting| waiting.datapoint));
+                is_known
+            }
+            Fate::AnswerLost | Fate::NotSent => self.outbox.get_mut(place).is_some_and(|waiting| {
+                waiting.in_flight = false;
+                waiting.answer_lost |= fate == Fate::AnswerLost;
+                true
+            }),
+        };
+        places.iter().filter(settle).count()
+    }
+
+    /// Forgets what CloudWatch would not take any more, and returns how many datapoints those are.
+    pub(super) fn drop_too_old(&mut self, now: Timestamp) -> usize {
+        let before = self.outbox.len();
+        let oldest = now - AGE_MAX;
+        self.outbox
+            .retain(|(start, _), waiting| *start >= oldest || waiting.in_flight);
+        before - self.outbox.len()
+    }
+}
+
+impl Waiting {
+    /// Whether it was never sent.
+    fn waits(&self) -> bool {
+        !self.in_flight && !self.answer_lost
+    }
+}

@@ -1,0 +1,139 @@
+//! The keeper on a thread of its own, and the handle by which others reach it.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock;
+use crate::journal::{Limits, OpenError, Snapshot};
+use crate::metric::{Datapoint, Metric, Timestamp};
+use crate::stats::Stats;
+
+use super::{Fate, Keeper, Key, Outgoing, REQUEST_MAX, Step};
+
+/// Commands that wait for the disk. One step of the pipeline in a minute is the usual one.
+const COMMANDS_MAX: usize = 64;
+
+enum Command {
+    Append(Step),
+    Take(oneshot::Sender<Vec<Outgoing>>),
+    Settle(Vec<Key>, Fate),
+    Kept(oneshot::Sender<Option<Snapshot>>),
+    Datapoints(
+        HashMap<Arc<Metric>, Timestamp>,
+        oneshot::Sender<Vec<Datapoint>>,
+    ),
+}
+
+/// The way to the keeper. When nobody has one any more, the journal is closed.
+#[derive(Clone, Debug)]
+pub struct Handle(mpsc::Sender<Command>);
+
+/// Tells when the keeper has ended.
+#[derive(Debug)]
+pub struct Kept(oneshot::Receiver<Result<(), OpenError>>);
+
+/// Opens the journal in `dir` and keeps it, on a thread of its own.
+pub fn start(
+    dir: Option<PathBuf>,
+    limits: Limits,
+    stats: Arc<Stats>,
+) -> std::io::Result<(Handle, Kept)> {
+    let (commands, mut commands_in) = mpsc::channel(COMMANDS_MAX);
+    let (ended, ended_in) = oneshot::channel();
+    let keep = move || {
+        let mut keeper = Keeper::open(dir, limits, stats, clock::now())?;
+        while let Some(command) = commands_in.blocking_recv() {
+            keeper.carry_out(command);
+        }
+        keeper.close(clock::now());
+        Ok(())
+    };
+    let thread = std::thread::Builder::new().name("journal".to_owned());
+    // Nobody may be there any more to be told.
+    thread.spawn(move || ended.send(keep()))?;
+    Ok((Handle(commands), Kept(ended_in)))
+}
+
+/// A keeper without a journal, as a task.
+#[cfg(test)]
+pub(crate) fn in_memory(stats: Arc<Stats>) -> Handle {
+    let (commands, mut commands_in) = mpsc::channel(COMMANDS_MAX);
+    let keeper = Keeper::open(None, Limits::default(), stats, clock::now());
+    let mut keeper = keeper.expect("there is nothing to open");
+    tokio::spawn(async move {
+        while let Some(command) = commands_in.recv().await {
+            keeper.carry_out(command);
+        }
+    });
+    Handle(commands)
+}
+
+impl Keeper {
+    /// Whoever asked may have left.
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Append(step) => self.append(step, clock::now()),
+            Command::Take(answer) => drop(answer.send(self.take(clock::now(), REQUEST_MAX))),
+            Command::Settle(keys, fate) => self.settle(&keys, fate),
+            Command::Kept(answer) => drop(answer.send(self.snapshot())),
+            Command::Datapoints(since, answer) => drop(answer.send(self.datapoints_since(&since))),
+        }
+    }
+}
+
+impl Handle {
+    /// Returns the step if there is no room for it, because the disk takes too long.
+    pub fn append(&self, step: Step) -> Result<(), Step> {
+        self.0
+            .try_send(Command::Append(step))
+            .map_err(|error| match error.into_inner() {
+                Command::Append(step) => step,
+                _ => Step::default(),
+            })
+    }
+
+    /// As [`Handle::append`], but waits for room: for what comes last.
+    pub async fn append_last(&self, step: Step) {
+        // Without a keeper there is nothing that could be done.
+        let _ = self.0.send(Command::Append(step)).await;
+    }
+
+    /// See [`Keeper::take`]; nothing if the keeper has ended.
+    pub async fn take(&self) -> Vec<Outgoing> {
+        self.ask(Command::Take).await.unwrap_or_default()
+    }
+
+    /// See [`Keeper::settle`].
+    pub async fn settle(&self, keys: Vec<Key>, fate: Fate) {
+        let _ = self.0.send(Command::Settle(keys, fate)).await;
+    }
+
+    /// See [`Keeper::snapshot`].
+    pub async fn snapshot(&self) -> Option<Snapshot> {
+        self.ask(Command::Kept).await.flatten()
+    }
+
+    /// See [`Keeper::datapoints_since`].
+    pub async fn datapoints(&self, since: HashMap<Arc<Metric>, Timestamp>) -> Vec<Datapoint> {
+        self.ask(|answer| Command::Datapoints(since, answer))
+            .await
+            .unwrap_or_default()
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send(command(answer)).await.ok()?;
+        answered.await.ok()
+    }
+}
+
+impl Kept {
+    /// Resolves when the keeper has ended. An error means that it never began, because another process has the journal.
+    pub async fn ended(&mut self) -> Result<(), OpenError> {
+        // A panic has been told on the way.
+        (&mut self.0).await.unwrap_or(Ok(()))
+    }
+}
