@@ -40,7 +40,7 @@ const LOOKS_MAX: usize = 4;
 const RELOADS_MAX: usize = 1;
 /// How long the tasks may take to end, and then the journal, so that the process is gone within five seconds.
 const TASKS_END_MAX: Duration = Duration::from_millis(3_500);
-const JOURNAL_END_MAX: Duration = Duration::from_millis(1_000);
+const JOURNAL_END_MAX: Duration = Duration::from_secs(1);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// Looks are taken in the middle of each second, so that a clock that is a little off never skips one or counts one twice.
 const LOOK_OFFSET: Duration = Duration::from_millis(500);

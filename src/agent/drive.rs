@@ -177,12 +177,13 @@ impl Judge {
         for transition in &events.transitions {
             log(transition);
         }
-        if evaluated > 0 {
+        let is_new = evaluated > 0 || events != Events::default();
+        if is_new {
             let statuses: Arc<[Arc<Status>]> = self.pipeline.statuses().into();
             tell_mirroring(&self.statuses, &statuses);
             self.statuses = statuses;
         }
-        if evaluated > 0 || !datapoints.is_empty() || events != Events::default() {
+        if is_new || !datapoints.is_empty() {
             self.keep(datapoints, &events);
         }
     }

@@ -125,6 +125,11 @@ where
                 resolution_changed || interval_changed,
             ),
             (
+                "`detailed_monitoring` under `[publish]`",
+                self.plan.config.publish.detailed_monitoring
+                    != plan.config.publish.detailed_monitoring,
+            ),
+            (
                 "`[journal]`",
                 self.plan.config.journal != plan.config.journal,
             ),

@@ -41,10 +41,8 @@ pub enum Occasion {
 pub(super) struct Gate {
     pub(super) suppression: Suppression,
     muted: Option<Muted>,
-    /// When actions were run last, or would have been had they not been muted.
-    ran_at: Option<Timestamp>,
-    /// Whether the alarm has actions that are repeated.
-    repeats: bool,
+    /// When Auto Scaling's actions are run again, if the state has such.
+    repeat_at: Option<Timestamp>,
 }
 
 /// Actions that a mute rule withholds.
@@ -59,37 +57,26 @@ pub struct Muted {
 pub struct GateSnapshot {
     pub withheld: Option<Withheld>,
     pub muted: Option<Muted>,
-    pub ran_at: Option<Timestamp>,
+    pub repeat_at: Option<Timestamp>,
 }
 
 impl Gate {
-    pub(super) fn new(alarm: &Alarm) -> Self {
-        let states = StateValue::ALL.into_iter();
-        Self {
-            repeats: states
-                .flat_map(|state| alarm.actions.of(state))
-                .any(|arn| scales(arn)),
-            ..Self::default()
-        }
-    }
-
     pub(super) fn snapshot(&self) -> GateSnapshot {
         GateSnapshot {
             withheld: self.suppression.withheld,
             muted: self.muted,
-            ran_at: self.ran_at,
+            repeat_at: self.repeat_at,
         }
     }
 
     pub(super) fn restore(&mut self, snapshot: &GateSnapshot) {
         self.suppression.withheld = snapshot.withheld;
         self.muted = snapshot.muted;
-        self.ran_at = snapshot.ran_at;
+        self.repeat_at = snapshot.repeat_at;
     }
 
     /// Another definition: its actions are held back as those of the one before were, unless they are switched off.
     pub(super) fn redefined(&mut self, alarm: &Alarm) {
-        self.repeats = Self::new(alarm).repeats;
         if !alarm.actions.enabled {
             self.withhold_nothing();
         }
@@ -105,7 +92,9 @@ impl Gate {
         if let Some(muted) = &mut self.muted {
             muted.until = muted_until(alarm, at, mute_rules).unwrap_or(at);
         }
-        self.ran_at = self.ran_at.map(|ran_at| ran_at.min(at));
+        self.repeat_at = self
+            .repeat_at
+            .map(|repeat_at| repeat_at.min(at + REPEAT_INTERVAL));
     }
 
     /// The clock was set back to `now`: what was withheld then began now.
@@ -122,6 +111,7 @@ impl Gate {
         {
             self.mute_rules_changed(alarm, now, mute_rules);
         }
+        self.repeat_at = self.repeat_at.map(|repeat_at| repeat_at.max(now));
     }
 
     /// The composite alarm changed its state: what was withheld of the state before is over.
@@ -133,7 +123,7 @@ impl Gate {
         at: Timestamp,
     ) {
         if actions.enabled {
-            self.muted = None;
+            (self.muted, self.repeat_at) = (None, None);
             self.suppression.composite_changed(suppressor, in_alarm, at);
         } else {
             self.withhold_nothing();
@@ -141,7 +131,7 @@ impl Gate {
     }
 
     fn withhold_nothing(&mut self) {
-        self.muted = None;
+        (self.muted, self.repeat_at) = (None, None);
         self.suppression = Suppression::default();
     }
 
@@ -154,7 +144,7 @@ impl Gate {
         occasion: Occasion,
         mute_rules: &[MuteRule],
     ) -> Option<ActionRun> {
-        self.muted = None;
+        (self.muted, self.repeat_at) = (None, None);
         if !alarm.actions.enabled {
             return None;
         }
@@ -162,7 +152,7 @@ impl Gate {
             self.muted = Some(Muted { state, until });
             return None;
         }
-        self.ran_at = Some(at);
+        self.repeat_at = scales(alarm, state).then_some(at + REPEAT_INTERVAL);
         Some(ActionRun {
             alarm: Arc::clone(alarm),
             at,
@@ -181,7 +171,8 @@ impl Gate {
     pub(super) fn due(&self) -> Option<Timestamp> {
         let suppression = self.suppression.due();
         let muted = self.muted_until();
-        suppression.into_iter().chain(muted).min()
+        let times = suppression.into_iter().chain(muted);
+        times.chain(self.repeat_at).min()
     }
 
     /// What was withheld and is to be run now, the alarm being in `state`; `is_suppressed`: its suppressor is in ALARM.
@@ -196,7 +187,9 @@ impl Gate {
         if self.suppression.ends(now) {
             return self.run(alarm, state, now, Occasion::StateChange, mute_rules);
         }
-        let muted = self.muted.filter(|muted| muted.until <= now)?;
+        let Some(muted) = self.muted.filter(|muted| muted.until <= now) else {
+            return self.repeat(alarm, state, now, mute_rules);
+        };
         self.muted = None;
         if let Some(suppressor) = alarm.suppressor().filter(|_| is_suppressed) {
             // The window is over, but what suppresses the actions is not.
@@ -208,31 +201,31 @@ impl Gate {
             .flatten()
     }
 
-    /// Auto Scaling's actions, if the alarm has such for the state it is in and they are due again.
-    pub(super) fn repeat(
+    /// Auto Scaling's actions, if they are due again.
+    fn repeat(
         &mut self,
         alarm: &Arc<Alarm>,
         state: StateValue,
         now: Timestamp,
         mute_rules: &[MuteRule],
     ) -> Option<ActionRun> {
-        let last = self.ran_at.filter(|_| self.repeats)?;
-        let is_due =
-            now - last >= REPEAT_INTERVAL && alarm.actions.of(state).iter().any(|arn| scales(arn));
-        if !is_due || self.muted.is_some() {
+        self.repeat_at.filter(|repeat_at| *repeat_at <= now)?;
+        if !scales(alarm, state) {
+            self.repeat_at = None;
             return None;
         }
         if let Some(until) = muted_until(&alarm.name, now, mute_rules) {
-            // The next one is due when the window ends.
-            self.ran_at = Some(until - REPEAT_INTERVAL);
+            self.repeat_at = Some(until);
             return None;
         }
         self.run(alarm, state, now, Occasion::Repeat, mute_rules)
     }
 }
 
-fn scales(arn: &str) -> bool {
-    arn.split(':').nth(2) == Some("autoscaling")
+/// Whether the actions of a state are Auto Scaling's.
+fn scales(alarm: &Alarm, state: StateValue) -> bool {
+    let mut actions = alarm.actions.of(state).iter();
+    actions.any(|arn| arn.split(':').nth(2) == Some("autoscaling"))
 }
 
 /// The end of the mute window that `at` lies in, if one does; the last to end of several.

@@ -5,11 +5,12 @@ const FUNCTIONS: [&str; 5] = ["avg", "count", "max", "min", "sum"];
 
 const FIELDS_MAX: usize = 5;
 
-/// `count(*)`, or `avg`, `sum`, `min` or `max` of a field, as one number or one for each group: `avg(latency) by host`.
+/// `count(*)`, or the `count`, `avg`, `sum`, `min` or `max` of a field, as one number or one for each group: `avg(latency) by host`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Aggregation {
     text: String,
-    counts: bool,
+    /// Whether it is `count(*)`; the count of a field is missing where there is none.
+    counts_all: bool,
     /// The fields that it groups by.
     by: Vec<String>,
 }
@@ -17,16 +18,25 @@ pub struct Aggregation {
 impl Aggregation {
     /// Reads it, or says what CloudWatch would not take. How groups are sorted (`| sort desc`) is kept and not looked at.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let aggregated = text.split('|').next().unwrap_or_default().trim();
+        let (aggregated, sorted) = text.split_once('|').unwrap_or((text, "sort asc"));
+        let words: Vec<&str> = sorted.split_whitespace().collect();
+        if !matches!(words[..], ["sort", "asc" | "desc"]) {
+            return Err(form(text));
+        }
+        let aggregated = aggregated.trim();
         let (function, rest) = aggregated.split_once('(').ok_or_else(|| form(text))?;
-        let (_, rest) = rest.split_once(')').ok_or_else(|| form(text))?;
-        let function = function.trim().to_ascii_lowercase();
-        if !FUNCTIONS.contains(&function.as_str()) {
+        let (argument, rest) = rest.split_once(')').ok_or_else(|| form(text))?;
+        let (function, argument) = (function.trim().to_ascii_lowercase(), argument.trim());
+        let is_all = argument == "*";
+        if !FUNCTIONS.contains(&function.as_str())
+            || argument.is_empty()
+            || is_all && function != "count"
+        {
             return Err(form(text));
         }
         Ok(Self {
             by: fields(rest.trim()).ok_or_else(|| form(text))??,
-            counts: function == "count",
+            counts_all: is_all,
             text: text.to_owned(),
         })
     }
@@ -36,15 +46,20 @@ impl Aggregation {
         &self.text
     }
 
+    /// Whether it makes one number of each group.
+    pub(super) fn has_groups(&self) -> bool {
+        !self.by.is_empty()
+    }
+
     /// Whether it is zero, and not missing, where a query finds nothing.
     pub(super) fn is_zero_over_nothing(&self) -> bool {
-        self.counts && self.by.is_empty()
+        self.counts_all && self.by.is_empty()
     }
 }
 
 fn form(text: &str) -> String {
     format!(
-        "`{text}` is none of `count(*)`, `avg(FIELD)`, `sum(FIELD)`, `min(FIELD)` and `max(FIELD)`, with `by FIELD, …` or without"
+        "`{text}` is none of `count(*)`, `count(FIELD)`, `avg(FIELD)`, `sum(FIELD)`, `min(FIELD)` and `max(FIELD)`, with `by FIELD, …` and `| sort asc` or `desc`, or without"
     )
 }
 
@@ -58,7 +73,9 @@ fn fields(rest: &str) -> Option<Result<Vec<String>, String>> {
     if !by.eq_ignore_ascii_case("by") || fields.contains(&String::new()) {
         return None;
     }
-    if fields.iter().any(|field| field.starts_with("bin(")) {
+    let is_bin =
+        |field: &String| field.to_ascii_lowercase().starts_with("bin") && field.contains('(');
+    if fields.iter().any(is_bin) {
         return Some(Err("`bin()` cannot be grouped by".to_owned()));
     }
     Some(match fields.len() {
@@ -80,14 +97,17 @@ mod tests {
         assert_eq!(by("avg(latency) by host | sort desc"), ["host"]);
         assert_eq!(by("sum( bytes )  BY a,b, c"), ["a", "b", "c"]);
         let is_zero = |text| Aggregation::parse(text).unwrap().is_zero_over_nothing();
-        let zero = ["count(*)", "count(*) by host", "max(x)"].map(is_zero);
-        assert_eq!(zero, [true, false, false]);
+        let zero = ["count( * )", "count(*) by host", "count(x)", "max(x)"].map(is_zero);
+        assert_eq!(zero, [true, false, false, false]);
     }
 
     #[test]
     fn other_forms_are_refused() {
         let refused = |text| Aggregation::parse(text).unwrap_err();
         for text in [
+            "avg(*)",
+            "count(*) | limit 5",
+            "avg()",
             "",
             "count",
             "count(*",
@@ -98,7 +118,10 @@ mod tests {
         ] {
             assert_eq!(refused(text), form(text));
         }
-        assert_eq!(refused("max(x) by bin(5m)"), "`bin()` cannot be grouped by");
+        assert_eq!(
+            refused("max(x) by BIN (5m)"),
+            "`bin()` cannot be grouped by"
+        );
         assert_eq!(
             refused("max(x) by a, b, c, d, e, f"),
             "6 fields to group by, but at most 5 are allowed"

@@ -7,13 +7,19 @@ use std::sync::Arc;
 
 use crate::metric::Timestamp;
 
-use super::decision::{Decision, Verdict, decide};
+use super::certainty::Ground;
+use super::decision::{Decision, Verdict, alarm_if, decide};
 use super::range::{EvaluationRange, Point};
 use super::reason::{self, Wording};
-use super::{Basis, PromQlAlarm, StateValue, TreatMissingData};
+use super::schedule::Ranges;
+use super::{Basis, Certainty, PromQlAlarm, StateValue, TreatMissingData};
 
-/// The most series that are known of one alarm (SPEC sections 10 to 12); of more, the first by name.
+/// The most series that are looked at of those that a query returned (SPEC sections 10 to 12): those known already, then the
+/// first by name.
 pub const CONTRIBUTORS_MAX: usize = 500;
+
+/// The most that are known, with those in their recovery period.
+const KNOWN_MAX: usize = 2 * CONTRIBUTORS_MAX;
 
 /// The name of the only series of a query without groups.
 pub const SINGLE: &str = "";
@@ -92,11 +98,7 @@ impl Contributors {
         at: Timestamp,
         changed: &mut Vec<Changed>,
     ) -> bool {
-        for name in answer.series.keys() {
-            if self.known.len() < CONTRIBUTORS_MAX && !self.known.contains_key(name) {
-                self.known.insert(name.clone(), Contributor::new(at, true));
-            }
-        }
+        self.admit(answer, at);
         let mut boundary = false;
         for (name, contributor) in &mut self.known {
             let returned = answer.series.contains_key(name);
@@ -125,16 +127,29 @@ impl Contributors {
         boundary
     }
 
+    /// Makes the series known that a query returned, as far as there is room.
+    fn admit(&mut self, answer: &Answer, at: Timestamp) {
+        let is_returned = |name: &&String| answer.series.contains_key(*name);
+        let mut returned = self.known.keys().filter(is_returned).count();
+        for name in answer.series.keys() {
+            let has_room = returned < CONTRIBUTORS_MAX && self.known.len() < KNOWN_MAX;
+            if has_room && !self.known.contains_key(name) {
+                self.known.insert(name.clone(), Contributor::new(at, true));
+                returned += 1;
+            }
+        }
+    }
+
     /// A query returned these series with their datapoints: each is judged like an alarm, but knows only OK and ALARM. One
-    /// that is no longer returned is OK, whatever missing data is treated as.
+    /// that is no longer returned is OK, whatever missing data is treated as. Returns how certain the least certain one is.
     pub(super) fn judged(
         &mut self,
         answer: &Answer,
-        range: usize,
-        wording: Wording<'_>,
+        rules: Rules<'_>,
         at: Timestamp,
         changed: &mut Vec<Changed>,
-    ) {
+    ) -> Certainty {
+        let mut certainty = Certainty::Determined;
         for (name, contributor) in &mut self.known {
             if !answer.series.contains_key(name) {
                 contributor.returned = false;
@@ -142,21 +157,24 @@ impl Contributors {
                 changed.extend(before.map(|(state, reason)| (name.clone(), state, reason)));
             }
         }
-        for (name, points) in answer.series.iter().take(CONTRIBUTORS_MAX) {
-            let contributor = self
-                .known
-                .entry(name.clone())
-                .or_insert_with(|| Contributor::new(at, true));
+        self.admit(answer, at);
+        for (name, contributor) in &mut self.known {
+            let Some(points) = answer.series.get(name) else {
+                continue;
+            };
             contributor.returned = true;
-            let (decision, points) = judge(points, range, wording);
+            let found = rules.judge(points, contributor.state);
+            let (decision, points) = (found.decision, found.points);
+            certainty = certainty.and(&found.certainty);
             let state = match decision.verdict.state(contributor.state) {
                 StateValue::InsufficientData => contributor.state,
                 state => state,
             };
-            let text = wording.contributor(state, &points, decision.basis);
+            let text = rules.wording.contributor(state, &points, decision.basis);
             let before = contributor.enter(state, text);
             changed.extend(before.map(|(state, reason)| (name.clone(), state, reason)));
         }
+        certainty
     }
 
     /// Forgets what is OK and no longer returned.
@@ -165,18 +183,57 @@ impl Contributors {
     }
 }
 
-/// The verdict on datapoints that come oldest first, and the datapoints newest first.
-pub(super) fn judge(
-    points: &[Point],
-    range: usize,
-    wording: Wording<'_>,
-) -> (Decision, Vec<Point>) {
-    let mut seen = EvaluationRange::new(range);
-    for point in points {
-        seen.push(*point, wording.comparison, 0.0);
+/// How the datapoints of a series are judged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules<'a> {
+    pub(super) wording: Wording<'a>,
+    pub(super) ranges: Ranges,
+    /// Whether `ignore` goes by the datapoints there are: so do log alarms, unlike metric alarms (SPEC section 12).
+    pub(super) ignores_gaps: bool,
+}
+
+/// What the datapoints of one series come to.
+pub(super) struct Judgement {
+    pub(super) decision: Decision,
+    pub(super) certainty: Certainty,
+    /// Newest first.
+    pub(super) points: Vec<Point>,
+}
+
+impl Rules<'_> {
+    /// The verdict on datapoints that come oldest first, in the state `previous`.
+    pub(super) fn judge(&self, points: &[Point], previous: StateValue) -> Judgement {
+        let Self {
+            wording, ranges, ..
+        } = *self;
+        let terms = wording.terms;
+        let mut seen = EvaluationRange::new(ranges.longest);
+        for point in points {
+            seen.push(*point, wording.comparison, 0.0);
+        }
+        let mut decision = decide(seen.tally(ranges.assumed, terms.n), terms);
+        let ground = Ground {
+            range: &seen,
+            ranges,
+            terms,
+            previous,
+            disputed: false,
+            retains: false,
+            known_since: Timestamp::MIN,
+            in_guest: false,
+        };
+        let mut certainty = ground.certainty(decision);
+        let ignores = self.ignores_gaps && terms.treatment == TreatMissingData::Ignore;
+        if ignores && decision.basis.used > 0 {
+            decision.verdict = Verdict::State(alarm_if(decision.basis.breaching >= terms.m));
+            certainty = Certainty::Determined;
+        }
+        Judgement {
+            decision,
+            certainty,
+            points: seen.points(ranges.assumed),
+        }
     }
-    let decision = decide(seen.tally(range, wording.terms.n), wording.terms);
-    (decision, seen.points(range))
 }
 
 /// What an alarm does whose query returned nothing at all: the treatment of missing data applies to the alarm.

@@ -88,18 +88,33 @@ impl Evaluator {
             }
         }
         self.find_what_is_left_open();
+        self.tell_suppressors(at);
+        self.find_next_due();
+    }
+
+    /// A suppressor that is there no longer, or was replaced, does not suppress any more.
+    fn tell_suppressors(&mut self, at: Timestamp) {
         for place in 0..self.alarms.len() {
             if !self.is_suppressed(place) {
                 self.tell_suppressor(place, false, at);
             }
         }
-        self.find_next_due();
     }
 
     /// Whether the suppressor of a composite alarm is in ALARM, as far as it is known here.
     fn is_suppressed(&self, place: usize) -> bool {
         let suppressor = self.graph.suppressor[place];
-        suppressor.is_some_and(|suppressor| self.alarms[suppressor].state == StateValue::Alarm)
+        suppressor.is_some_and(|suppressor| self.is_in_alarm(suppressor))
+    }
+
+    /// Whether an alarm is in ALARM and judged here.
+    fn is_in_alarm(&self, place: usize) -> bool {
+        let Tracked {
+            state,
+            not_mirrored,
+            ..
+        } = &self.alarms[place];
+        *state == StateValue::Alarm && not_mirrored.is_none()
     }
 
     /// Whether the state of the suppressor is not known here, if the alarm has one.
@@ -159,6 +174,7 @@ impl Evaluator {
                 tracked.follows_itself(cycle);
             }
         }
+        self.tell_suppressors(at);
         self.find_next_due();
     }
 
@@ -229,7 +245,7 @@ impl Evaluator {
             match transition {
                 Some(transition) => self.changed(place, transition, events),
                 None if turned => self.turned(place, now, events),
-                None => self.repeat_actions(place, now, events),
+                None => {}
             }
         }
         self.release_actions(now, events);
@@ -253,7 +269,8 @@ impl Evaluator {
                     _ => 0,
                 };
                 let end = window_end(alarm, now - seen_by_date);
-                let end = tracked.warm_up_until().map_or(end, |until| until.min(end));
+                let warm_up_ends = tracked.warm_up_until().filter(|until| *until > due);
+                let end = warm_up_ends.map_or(end, |until| until.min(end));
                 tracked.skip_until(end, &self.options);
             }
         }
@@ -297,9 +314,16 @@ impl Evaluator {
     /// An alarm came to be judged, or to be judged no longer: whatever follows it may be known now, or unknown.
     pub(super) fn turned(&mut self, place: usize, at: Timestamp, events: &mut Events) {
         let mut pending = Pending::default();
-        let from = self.alarms[place].state;
-        self.await_parents(Changed { place, from, at }, &mut pending);
+        self.note_turn(place, at, &mut pending);
         self.follow(pending, events);
+    }
+
+    fn note_turn(&mut self, place: usize, at: Timestamp, pending: &mut Pending) {
+        let from = self.alarms[place].state;
+        if from == StateValue::Alarm {
+            self.tell_suppressed(place, self.is_in_alarm(place), at);
+        }
+        self.await_parents(Changed { place, from, at }, pending);
     }
 
     /// Judges composite alarms, children before parents, until none is left to be judged.
@@ -308,18 +332,10 @@ impl Evaluator {
             let parent = self.graph.order[rank];
             let was_mirrored = self.alarms[parent].not_mirrored.is_none();
             let transition = self.follow_children(parent, &children);
-            let tracked = &self.alarms[parent];
-            let turned = was_mirrored != tracked.not_mirrored.is_none();
+            let turned = was_mirrored != self.alarms[parent].not_mirrored.is_none();
             match (transition, children.last()) {
                 (Some(transition), _) => self.take(parent, transition, &mut pending, events),
-                (None, Some(last)) if turned => {
-                    let changed = Changed {
-                        place: parent,
-                        from: tracked.state,
-                        at: last.at,
-                    };
-                    self.await_parents(changed, &mut pending);
-                }
+                (None, Some(last)) if turned => self.note_turn(parent, last.at, &mut pending),
                 (None, _) => {}
             }
         }
@@ -386,16 +402,7 @@ impl Evaluator {
         }
     }
 
-    fn repeat_actions(&mut self, place: usize, now: Timestamp, events: &mut Events) {
-        let Tracked {
-            alarm, gate, state, ..
-        } = &mut self.alarms[place];
-        events
-            .actions
-            .extend(gate.repeat(alarm, *state, now, &self.mute_rules));
-    }
-
-    /// What was withheld until now.
+    /// What was withheld until now, or is to be repeated.
     fn release_actions(&mut self, now: Timestamp, events: &mut Events) {
         for place in 0..self.alarms.len() {
             let due = self.alarms[place].gate.due();

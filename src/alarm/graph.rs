@@ -1,6 +1,7 @@
 //! Which alarms follow which others.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::order::{Order, order};
@@ -93,12 +94,23 @@ fn ordered(needs: &[Vec<usize>], names: &[&str]) -> (Vec<usize>, Vec<Option<Arc<
     if cycles.is_empty() {
         return (all, in_cycle);
     }
-    for cycle in cycles {
+    let mark = |cycle: Vec<usize>, in_cycle: &mut Vec<Option<Arc<str>>>| {
         let round = cycle.iter().chain(cycle.first());
         let way: Vec<String> = round.map(|place| format!("`{}`", names[*place])).collect();
         let way: Arc<str> = way.join(" → ").into();
         for place in cycle {
-            in_cycle[place] = Some(Arc::clone(&way));
+            in_cycle[place].get_or_insert_with(|| Arc::clone(&way));
+        }
+    };
+    for cycle in cycles {
+        mark(cycle, &mut in_cycle);
+    }
+    // Those that share members with a cycle which was found are not found with it.
+    for place in 0..needs.len() {
+        if in_cycle[place].is_none()
+            && let Some(cycle) = way_round(needs, place)
+        {
+            mark(cycle, &mut in_cycle);
         }
     }
     // Whatever follows an alarm in a cycle is judged on what is known of its other children.
@@ -113,6 +125,27 @@ fn ordered(needs: &[Vec<usize>], names: &[&str]) -> (Vec<usize>, Vec<Option<Arc<
         .collect();
     let order = order(&needs).order.into_iter().filter(sound).collect();
     (order, in_cycle)
+}
+
+/// The shortest way from `start` along needs back to it, without its end; `None` if there is none.
+fn way_round(needs: &[Vec<usize>], start: usize) -> Option<Vec<usize>> {
+    let mut came_from: HashMap<usize, usize> = HashMap::new();
+    let mut queue = VecDeque::from([start]);
+    while let Some(place) = queue.pop_front() {
+        for &next in &needs[place] {
+            if next == start {
+                let before = |place: &usize| came_from.get(place).copied();
+                let mut way: Vec<usize> = std::iter::successors(Some(place), before).collect();
+                way.reverse();
+                return Some(way);
+            }
+            if let Entry::Vacant(entry) = came_from.entry(next) {
+                entry.insert(place);
+                queue.push_back(next);
+            }
+        }
+    }
+    None
 }
 
 /// For each place those that name it.

@@ -143,13 +143,14 @@ impl MathSource {
 
     /// The functions called, where a band around a result of metric math is asked for.
     pub(super) fn functions_with_band(&self) -> Option<Vec<&'static str>> {
-        self.band.as_ref()?;
-        let observed = self
-            .queries
-            .iter()
-            .find(|query| query.id == self.observed)?;
-        matches!(observed.content, QueryContent::Expression(_))
-            .then(|| self.program.function_names().collect())
+        let band = self.band.as_ref()?;
+        let is_math = |id: &str| {
+            let query = self.queries.iter().find(|query| query.id == id);
+            query.is_some_and(|query| matches!(query.content, QueryContent::Expression(_)))
+        };
+        let mut needed = self.program.needed_by(band).filter(|id| id != band);
+        let around_math = is_math(&self.observed) || needed.any(is_math);
+        around_math.then(|| self.program.function_names().collect())
     }
 
     /// Whether a band has to be supplied.

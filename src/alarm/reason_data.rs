@@ -4,7 +4,7 @@ use crate::metric::{Period, Timestamp, Unit};
 
 use super::{Point, StateValue};
 
-/// `StateReasonData` has at most 4000 characters (SPEC section 6.4); more datapoints, at 46 or more each, never fit.
+/// `StateReasonData` has at most 4000 characters (SPEC section 6.4); more datapoints, at 45 or more each, never fit.
 const DATAPOINTS_MAX: usize = 88;
 
 /// What an alarm was in when it entered its state.

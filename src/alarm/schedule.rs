@@ -78,6 +78,16 @@ impl Ranges {
         }
     }
 
+    /// So many periods and no other number.
+    pub(super) fn exactly(range: usize) -> Self {
+        Self {
+            shortest: range,
+            assumed: range,
+            longest: range,
+            cut_by_retention: false,
+        }
+    }
+
     /// How far back the longest range reaches, in seconds, with what a wall clock may add.
     pub(super) fn reach(&self, alarm: &MetricAlarm) -> i64 {
         let interval = alarm.evaluation_interval();

@@ -83,7 +83,7 @@ impl Tracked {
         let mut tracked = Self {
             not_mirrored: alarm.not_mirrored(),
             kind: Kind::new(&alarm, options),
-            gate: Gate::new(&alarm),
+            gate: Gate::default(),
             warm_up_until: warm_up_until(&alarm, at),
             state,
             reason: reason::INITIAL.into(),
@@ -122,12 +122,22 @@ impl Tracked {
             self.gate.suppression = Suppression::default();
         }
         self.judged = None;
-        if resets(&self.alarm, &alarm) {
-            self.state = StateValue::InsufficientData;
+        if warm_up(&alarm.rule).is_none() {
+            self.warm_up_until = None;
         }
+        self.evaluation_state = self.warm_up_until.map(|_| EvaluationState::InWarmUp);
+        let resets = resets(&self.alarm, &alarm);
         self.fingerprint = alarm.fingerprint();
         self.alarm = Arc::new(alarm);
         self.remember(at, HistoryEvent::Updated);
+        if resets {
+            self.enter(
+                StateValue::InsufficientData,
+                reason::INITIAL.into(),
+                None,
+                at,
+            );
+        }
         self.schedule_from(at, options);
         self
     }
@@ -278,6 +288,7 @@ impl Tracked {
             }
             Err(Trouble(trouble)) => {
                 self.not_mirrored = Some(trouble);
+                self.is_warming_up(store, now);
                 None
             }
         }

@@ -64,7 +64,10 @@ const QUERY_SPAN_MAX: i64 = 3 * 3_600;
 
 /// What a band around a result of metric math cannot be made with (SPEC section 9).
 const BAND_ON_MATH_PERIODS: RangeInclusive<i64> = 60..=3_600;
-const BAND_ON_MATH_REFUSED: [&str; 3] = ["METRICS", "SEARCH", "DB_PERF_INSIGHTS"];
+const BAND_ON_MATH_QUERIES_MAX: usize = 10;
+
+/// Nor with these; `SEARCH` is refused of every alarm.
+const BAND_ON_MATH_REFUSED: [&str; 2] = ["METRICS", "DB_PERF_INSIGHTS"];
 
 /// The periods that a wall clock can have (SPEC section 13).
 const WALL_CLOCK_PERIODS: [i64; 5] = [60, 300, 3_600, DAY, WEEK];
@@ -82,7 +85,11 @@ impl Alarm {
         match &self.rule {
             Rule::Metric(alarm) => refusals.metric(alarm, &self.actions),
             Rule::Composite(alarm) => refusals.composite(alarm, self, account),
-            Rule::PromQl(_) | Rule::Log(_) => {}
+            Rule::PromQl(_) => refusals.several_series(&self.actions),
+            Rule::Log(alarm) if alarm.query.aggregation.has_groups() => {
+                refusals.several_series(&self.actions);
+            }
+            Rule::Log(_) => {}
         }
         refusals.0
     }
@@ -204,7 +211,7 @@ impl Refusals {
         if let Source::Math(math) = &alarm.source
             && let Some(functions) = math.functions_with_band()
         {
-            self.band_on_math(alarm.period, &functions);
+            self.band_on_math(alarm.period, math.queries().len(), &functions);
         }
         if let Source::Query { query, .. } = &alarm.source {
             self.query(alarm, query, actions);
@@ -236,7 +243,13 @@ impl Refusals {
     }
 
     /// What holds for bands around a result of metric math (SPEC section 9).
-    fn band_on_math(&mut self, period: Period, functions: &[&str]) {
+    fn band_on_math(&mut self, period: Period, queries: usize, functions: &[&str]) {
+        if queries > BAND_ON_MATH_QUERIES_MAX {
+            let text = format!(
+                "a band around metric math allows {BAND_ON_MATH_QUERIES_MAX} queries, but there are {queries}"
+            );
+            self.add("Metrics", text);
+        }
         if !BAND_ON_MATH_PERIODS.contains(&period.seconds()) {
             let (least, most) = (BAND_ON_MATH_PERIODS.start(), BAND_ON_MATH_PERIODS.end());
             let text = format!(
@@ -272,9 +285,13 @@ impl Refusals {
             .split_whitespace()
             .map(str::to_ascii_uppercase)
             .collect();
-        if !words.windows(2).any(|pair| pair == ["GROUP", "BY"]) {
-            return;
+        if words.windows(2).any(|pair| pair == ["GROUP", "BY"]) {
+            self.several_series(actions);
         }
+    }
+
+    /// What holds for every alarm on several series.
+    fn several_series(&mut self, actions: &Actions) {
         if let Some(member) = uses(actions, &["autoscaling"]) {
             self.add(
                 member,

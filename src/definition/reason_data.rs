@@ -1,8 +1,11 @@
 //! `StateReasonData` as DescribeAlarms shows it (SPEC section 6.4).
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 
-use crate::alarm::{DatapointsData, Point, QueryResultsData, ReasonData, TriggeringAlarm};
+use crate::alarm::{
+    DatapointsData, JavaDouble, Point, QueryResultsData, ReasonData, TriggeringAlarm,
+};
 use crate::metric::{Timestamp, Unit};
 
 /// `StateReasonData` has at most so many characters (SPEC section 6.4).
@@ -21,13 +24,13 @@ struct Datapoints<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     statistic: Option<&'a str>,
     period: i64,
-    recent_datapoints: Vec<f64>,
+    recent_datapoints: Vec<Number>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    recent_lower_thresholds: Vec<f64>,
+    recent_lower_thresholds: Vec<Number>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    recent_upper_thresholds: Vec<f64>,
+    recent_upper_thresholds: Vec<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    threshold: Option<f64>,
+    threshold: Option<Number>,
     evaluated_datapoints: Vec<Datapoint>,
 }
 
@@ -36,9 +39,23 @@ struct Datapoints<'a> {
 struct Datapoint {
     timestamp: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    sample_count: Option<f64>,
+    sample_count: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<f64>,
+    value: Option<Number>,
+}
+
+/// A number written as in state reasons.
+#[derive(Clone, Copy)]
+struct Number(f64);
+
+impl Serialize for Number {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match RawValue::from_string(JavaDouble(self.0).to_string()) {
+            Ok(number) => number.serialize(serializer),
+            // Not a number in JSON.
+            Err(_) => serializer.serialize_none(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -63,7 +80,7 @@ struct TriggeringState {
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "named as CloudWatch names them")]
 struct QueryResults {
-    threshold: f64,
+    threshold: Number,
     query_results_to_evaluate: usize,
     query_results_to_alarm: usize,
     results: Vec<QueryResult>,
@@ -74,7 +91,7 @@ struct QueryResult {
     status: &'static str,
     timestamp: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<f64>,
+    value: Option<Number>,
 }
 
 /// The JSON text that CloudWatch puts into the member, with as many datapoints, alarms or results as fit.
@@ -120,10 +137,12 @@ fn datapoints(data: &DatapointsData, evaluated: &[Point]) -> String {
         unit: data.unit.map(Unit::name),
         statistic: data.statistic.as_deref(),
         period: data.period.seconds(),
-        recent_datapoints: oldest_first().filter_map(|point| point.value).collect(),
-        recent_lower_thresholds: bands().map(|band| band.lower).collect(),
-        recent_upper_thresholds: bands().map(|band| band.upper).collect(),
-        threshold: data.threshold,
+        recent_datapoints: oldest_first()
+            .filter_map(|point| point.value.map(Number))
+            .collect(),
+        recent_lower_thresholds: bands().map(|band| Number(band.lower)).collect(),
+        recent_upper_thresholds: bands().map(|band| Number(band.upper)).collect(),
+        threshold: data.threshold.map(Number),
         evaluated_datapoints: evaluated
             .iter()
             .map(|point| datapoint(point, data.counts_samples))
@@ -137,8 +156,8 @@ fn datapoint(point: &Point, counts_samples: bool) -> Datapoint {
         sample_count: point
             .value
             .filter(|_| counts_samples)
-            .map(|_| point.sample_count),
-        value: point.value,
+            .map(|_| Number(point.sample_count)),
+        value: point.value.map(Number),
     }
 }
 
@@ -160,10 +179,10 @@ fn query_results(data: &QueryResultsData, results: &[Point]) -> String {
             "FAILED"
         },
         timestamp: point.start.in_reason_data(),
-        value: point.value,
+        value: point.value.map(Number),
     };
     to_json(&QueryResults {
-        threshold: data.threshold,
+        threshold: Number(data.threshold),
         query_results_to_evaluate: data.to_evaluate,
         query_results_to_alarm: data.to_alarm,
         results: results.iter().map(result).collect(),
@@ -213,6 +232,17 @@ mod tests {
         assert_eq!(
             reason_data(&ReasonData::Datapoints(data)),
             r#"{"version":"1.0","queryDate":"2019-10-02T17:04:40.985+0000","startDate":"2019-10-02T16:59:00.000+0000","statistic":"Average","period":300,"recentDatapoints":[99.50160229693434],"threshold":50.0,"evaluatedDatapoints":[{"timestamp":"2019-10-02T16:59:00.000+0000","sampleCount":5.0,"value":99.50160229693434}]}"#
+        );
+    }
+
+    #[test]
+    fn large_numbers_are_written_as_in_reasons() {
+        let data = data(60, vec![point(0, Some(2e7))], None);
+        let text = reason_data(&ReasonData::Datapoints(data));
+        assert!(text.contains(r#""recentDatapoints":[2.0E7],"#), "{text}");
+        assert!(
+            text.contains(r#""sampleCount":5.0,"value":2.0E7}"#),
+            "{text}"
         );
     }
 

@@ -25,7 +25,7 @@ struct Alarm {
     transitions: [[u64; 3]; 3],
     withheld: Option<Suppressed>,
     muted: Option<MutedState>,
-    ran_at: Option<i64>,
+    repeat_at: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -46,7 +46,7 @@ pub fn alarm_snapshot(snapshot: &AlarmSnapshot) -> String {
     let GateSnapshot {
         withheld,
         muted,
-        ran_at,
+        repeat_at,
     } = snapshot.gate;
     let ranges = match &snapshot.certainty {
         Certainty::DependsOnRange(ranges) => ranges.clone(),
@@ -72,7 +72,7 @@ pub fn alarm_snapshot(snapshot: &AlarmSnapshot) -> String {
             state: muted.state.name().to_owned(),
             until: muted.until.milliseconds(),
         }),
-        ran_at: ran_at.map(Timestamp::milliseconds),
+        repeat_at: repeat_at.map(Timestamp::milliseconds),
     };
     serde_json::to_string(&alarm).expect("strings and numbers are always JSON")
 }
@@ -80,19 +80,21 @@ pub fn alarm_snapshot(snapshot: &AlarmSnapshot) -> String {
 /// The alarm called `name` from such a text; `None` if it is none, such as one that another version wrote.
 pub fn read_alarm_snapshot(name: &str, text: &str) -> Option<AlarmSnapshot> {
     let alarm: Alarm = serde_json::from_str(text).ok()?;
-    let withheld = alarm.withheld.map(|withheld| {
-        Some(Withheld {
+    let withheld = match alarm.withheld {
+        Some(withheld) => Some(Withheld {
             by: suppressed_by(&withheld.by)?,
             since: Timestamp::from_milliseconds(withheld.since),
             until: withheld.until.map(Timestamp::from_milliseconds),
-        })
-    });
-    let muted = alarm.muted.map(|muted| {
-        Some(Muted {
+        }),
+        None => None,
+    };
+    let muted = match alarm.muted {
+        Some(muted) => Some(Muted {
             state: state(&muted.state)?,
             until: Timestamp::from_milliseconds(muted.until),
-        })
-    });
+        }),
+        None => None,
+    };
     Some(AlarmSnapshot {
         name: name.to_owned(),
         fingerprint: alarm.fingerprint,
@@ -105,19 +107,11 @@ pub fn read_alarm_snapshot(name: &str, text: &str) -> Option<AlarmSnapshot> {
         warm_up_until: alarm.warm_up_until.map(Timestamp::from_milliseconds),
         transitions: alarm.transitions,
         gate: GateSnapshot {
-            withheld: transpose(withheld)?,
-            muted: transpose(muted)?,
-            ran_at: alarm.ran_at.map(Timestamp::from_milliseconds),
+            withheld,
+            muted,
+            repeat_at: alarm.repeat_at.map(Timestamp::from_milliseconds),
         },
     })
-}
-
-/// What is there has to be readable.
-fn transpose<T>(read: Option<Option<T>>) -> Option<Option<T>> {
-    match read {
-        None => Some(None),
-        Some(read) => read.map(Some),
-    }
 }
 
 fn state(name: &str) -> Option<StateValue> {
@@ -163,10 +157,10 @@ mod tests {
             prop::option::of(muted),
             prop::option::of(instant()),
         );
-        all.prop_map(|(withheld, muted, ran_at)| GateSnapshot {
+        all.prop_map(|(withheld, muted, repeat_at)| GateSnapshot {
             withheld,
             muted,
-            ran_at,
+            repeat_at,
         })
     }
 

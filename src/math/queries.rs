@@ -126,6 +126,16 @@ impl Queries {
         expressions.flat_map(Expression::function_names)
     }
 
+    /// The ids of `id` and of everything that it needs.
+    pub fn needed_by(&self, id: &str) -> impl Iterator<Item = &str> {
+        let wanted = self.index.get(id).copied();
+        let needed = wanted.map(|wanted| self.needed(wanted)).unwrap_or_default();
+        let declared = self.declared.iter().zip(needed);
+        declared
+            .filter(|(_, needed)| *needed)
+            .map(|(query, _)| query.id.as_str())
+    }
+
     /// Whether anything that `id` needs takes a band; see [`Expression::uses_band`].
     pub fn uses_band(&self, id: &str) -> bool {
         self.expressions_for(id).any(Expression::uses_band)

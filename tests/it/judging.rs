@@ -262,6 +262,34 @@ fn alarms_that_follow_themselves_are_not_judged_and_what_does_not_need_them_is()
     .assert_debug_eq(&reasons);
 }
 
+/// Two cycles that share an alarm, and one alarm that only follows them.
+#[test]
+fn every_alarm_of_every_cycle_is_found() {
+    let play = Play::new(&[
+        &composite("a", "ALARM(b)", ""),
+        &composite("b", "ALARM(a) OR ALARM(c)", ""),
+        &composite("c", "ALARM(b) OR ALARM(m)", ""),
+        &composite("d", "ALARM(c) OR TRUE", ""),
+        &above_50("m", "x", ""),
+    ]);
+    let why = |name| play.status(name).not_mirrored;
+    expect![[r#"
+        [
+            Some(
+                "its alarm rule follows itself: `a` → `b` → `a`",
+            ),
+            Some(
+                "its alarm rule follows itself: `a` → `b` → `a`",
+            ),
+            Some(
+                "its alarm rule follows itself: `c` → `b` → `c`",
+            ),
+            None,
+        ]
+    "#]]
+    .assert_debug_eq(&["a", "b", "c", "d"].map(why));
+}
+
 #[test]
 fn a_child_that_is_not_here_leaves_open_what_depends_on_it() {
     let mut play = Play::new(&[
@@ -349,6 +377,44 @@ fn what_follows_an_alarm_that_is_no_longer_judged_is_not_judged_either() {
         ["a", "c", "d"].map(|name| why(&play, name)),
         [None, None, None]
     );
+}
+
+/// It follows from what `b` did while `a` was unknown, and is known once `a` is, which did nothing.
+#[test]
+fn a_child_that_comes_to_be_known_is_not_said_to_have_changed() {
+    let mut play = Play::new(&[
+        &above_50("a", "x", ""),
+        &above_50("b", "y", ""),
+        &composite("c", "ALARM(a) OR ALARM(b)", ""),
+    ]);
+    let [x, y] = ["x", "y"].map(|name| Arc::new(Metric::new("n", name, vec![])));
+    for minute in 0..3 {
+        let at = play.start + 60 * minute;
+        let unit = if minute == 1 {
+            Unit::PERCENT
+        } else {
+            Unit::NONE
+        };
+        let x = Sample {
+            unit,
+            ..sample(&x, at, 10.0)
+        };
+        let y = sample(&y, at, if minute == 0 { 90.0 } else { 10.0 });
+        play.look(Reading {
+            at,
+            samples: vec![x, y],
+        });
+    }
+    play.until(3_600).check(expect![[r#"
+        0m c INSUFFICIENT_DATA -> OK (history incomplete)
+        1m a INSUFFICIENT_DATA -> OK (determined)
+        1m b INSUFFICIENT_DATA -> ALARM (determined)
+        1m c OK -> ALARM (determined)
+        2m b ALARM -> OK (determined)
+        10m c ALARM -> OK (determined)
+    "#]]);
+    expect!["arn:aws:cloudwatch:::alarm:c was updated and its alarm rule evaluates to OK"]
+        .assert_eq(&play.status("c").reason);
 }
 
 #[test]
@@ -706,6 +772,24 @@ fn where_all_alarms_are_told_only_their_newest_datapoints_are() {
     assert_eq!(all.len(), 305);
     let told = points(&play.pipeline.statuses()[0]);
     assert_eq!(told, all[..POINTS_SHOWN_MAX]);
+}
+
+/// The model of the band is not here, the alarm warms up, and the clock jumps ahead by decades.
+#[test]
+fn an_alarm_that_cannot_be_judged_costs_no_time_in_a_silence() {
+    let band = r#"{"AlarmName": "a", "EvaluationPeriods": 1, "ThresholdMetricId": "b", "ComparisonOperator": "GreaterThanUpperThreshold",
+        "WarmUpConfiguration": {"WarmUpPeriodDurationInMinutes": 60},
+        "Metrics": [{"Id": "m", "MetricStat": {"Metric": {"Namespace": "n", "MetricName": "m"}, "Period": 60, "Stat": "Sum"}, "ReturnData": true},
+                    {"Id": "b", "Expression": "ANOMALY_DETECTION_BAND(m)"}]}"#;
+    let mut play = Play::new(&[band]);
+    let at = play.start + 50 * 365 * 86_400;
+    let later = Reading {
+        at,
+        samples: vec![],
+    };
+    let evaluated = play.pipeline.advance(&later).evaluated;
+    assert!(evaluated < 100, "{evaluated} evaluations");
+    assert_eq!(play.status("a").evaluation_state, None);
 }
 
 #[test]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use crate::metric::Timestamp;
 
 use super::super::contributors::{
-    self, Answer, CONTRIBUTORS_MAX, SINGLE, on_contributors, verdict_on_nothing,
+    Answer, CONTRIBUTORS_MAX, Changed as ContributorChanged, Judgement, Rules, SINGLE,
+    on_contributors, verdict_on_nothing,
 };
 use super::super::decision::{Decision, Terms, Verdict, alarm_if};
 use super::super::history::{HistoryEvent, StateSnapshot};
@@ -27,7 +28,7 @@ struct Found {
     decision: Decision,
     certainty: Certainty,
     reason: Box<dyn Fn(StateValue) -> (String, Option<ReasonData>)>,
-    changed: Vec<contributors::Changed>,
+    changed: Vec<ContributorChanged>,
 }
 
 impl Evaluator {
@@ -52,15 +53,17 @@ impl Evaluator {
             self.warm_up(place, answer, at, events);
             return true;
         }
+        let previous = tracked.state;
         let Kind::Queries(queries) = &mut tracked.kind else {
             return false;
         };
         let found = match &alarm.rule {
             Rule::Metric(alarm) => {
-                on_insights(queries, alarm, self.options.evaluation_range, answer, at)
+                let range = self.options.evaluation_range;
+                on_insights(queries, alarm, range, answer, at, previous)
             }
             Rule::PromQl(alarm) => on_promql(queries, alarm, answer, at),
-            Rule::Log(alarm) => on_log(queries, alarm, answer, at),
+            Rule::Log(alarm) => on_log(queries, alarm, answer, at, previous),
             Rule::Composite(_) => return false,
         };
         let turned = tracked.not_mirrored.take().is_some();
@@ -102,7 +105,7 @@ impl Evaluator {
             ..
         } = &mut self.alarms[place];
         if let (Rule::Log(alarm), Kind::Queries(queries)) = (&alarm.rule, kind) {
-            remembered(queries, answer, alarm.results_to_evaluate as usize, at);
+            remembered(queries, answer, alarm, at);
         }
         if not_mirrored.take().is_some() {
             self.turned(place, at, events);
@@ -140,7 +143,7 @@ fn over_nothing<'a>(rule: &Rule, answer: &'a Answer, at: Timestamp) -> Cow<'a, A
     }
 }
 
-fn remember(tracked: &mut Tracked, changed: Vec<contributors::Changed>, at: Timestamp) {
+fn remember(tracked: &mut Tracked, changed: Vec<ContributorChanged>, at: Timestamp) {
     for (contributor, state, reason) in changed {
         let Kind::Queries(queries) = &tracked.kind else {
             return;
@@ -192,17 +195,25 @@ fn on_insights(
     range: Option<u32>,
     answer: &Answer,
     at: Timestamp,
+    previous: StateValue,
 ) -> Found {
-    let range = Ranges::of(alarm, range).assumed;
-    let wording = wording(alarm);
+    let rules = Rules {
+        wording: wording(alarm),
+        ranges: Ranges::of(alarm, range),
+        ignores_gaps: false,
+    };
     queries.points.clear();
     if let Some(points) = single(answer) {
-        let (decision, points) = contributors::judge(points, range, wording);
+        let Judgement {
+            decision,
+            certainty,
+            points,
+        } = rules.judge(points, previous);
         queries.points.clone_from(&points);
         let alarm = alarm.clone();
         return Found {
             decision,
-            certainty: Certainty::Determined,
+            certainty,
             reason: Box::new(move |state| {
                 let text = self::wording(&alarm).text(state, &points, decision.basis);
                 (
@@ -213,22 +224,20 @@ fn on_insights(
             changed: Vec::new(),
         };
     }
-    on_several(queries, answer, range, wording, at, "time series")
+    on_several(queries, answer, rules, at, "time series")
 }
 
 /// Several series, or none: the alarm is in ALARM if one of them is.
 fn on_several(
     queries: &mut QueryState,
     answer: &Answer,
-    range: usize,
-    wording: Wording<'_>,
+    rules: Rules<'_>,
     at: Timestamp,
     noun: &'static str,
 ) -> Found {
     let mut changed = Vec::new();
-    queries
-        .contributors
-        .judged(answer, range, wording, at, &mut changed);
+    let wording = rules.wording;
+    let certainty = queries.contributors.judged(answer, rules, at, &mut changed);
     let (in_alarm, all) = (queries.contributors.in_alarm(), answer.series.len());
     let verdict = match all {
         0 => verdict_on_nothing(wording.terms.treatment),
@@ -239,7 +248,7 @@ fn on_several(
     let nothing = StateValue::ALL.map(|state| wording.text(state, &[], decision.basis));
     Found {
         decision,
-        certainty: Certainty::Determined,
+        certainty,
         reason: Box::new(move |state| match all {
             0 => (nothing[state as usize].clone(), None),
             _ => (of_contributors(in_alarm, all, noun), None),
@@ -248,7 +257,13 @@ fn on_several(
     }
 }
 
-fn on_log(queries: &mut QueryState, alarm: &LogAlarm, answer: &Answer, at: Timestamp) -> Found {
+fn on_log(
+    queries: &mut QueryState,
+    alarm: &LogAlarm,
+    answer: &Answer,
+    at: Timestamp,
+    previous: StateValue,
+) -> Found {
     let terms = Terms {
         n: alarm.results_to_evaluate as usize,
         m: alarm.results_to_alarm as usize,
@@ -260,22 +275,26 @@ fn on_log(queries: &mut QueryState, alarm: &LogAlarm, answer: &Answer, at: Times
         operator: alarm.operator,
         threshold: alarm.threshold,
     };
-    let wording = log_wording(&comparison, terms);
-    queries.points.clear();
-    let results = remembered(queries, answer, terms.n, at);
-    let Some(points) = single(&results) else {
-        return on_several(queries, &results, terms.n, wording, at, "contributors");
+    let rules = Rules {
+        wording: log_wording(&comparison, terms),
+        ranges: Ranges::exactly(terms.n),
+        ignores_gaps: true,
     };
-    let (mut decision, points) = contributors::judge(points, terms.n, wording);
-    if terms.treatment == TreatMissingData::Ignore && decision.basis.used > 0 {
-        // Unlike a metric alarm, a log alarm goes by what there is (SPEC section 12).
-        decision.verdict = Verdict::State(alarm_if(decision.basis.breaching >= terms.m));
-    }
+    queries.points.clear();
+    let results = remembered(queries, answer, alarm, at);
+    let Some(points) = single(&results) else {
+        return on_several(queries, &results, rules, at, "contributors");
+    };
+    let Judgement {
+        decision,
+        certainty,
+        points,
+    } = rules.judge(points, previous);
     queries.points.clone_from(&points);
     let threshold = alarm.threshold;
     Found {
         decision,
-        certainty: Certainty::Determined,
+        certainty,
         reason: Box::new(move |state| {
             let text = log_wording(&comparison, terms).text(state, &points, decision.basis);
             let data = QueryResultsData {
@@ -307,8 +326,19 @@ fn single(answer: &Answer) -> Option<&Vec<Point>> {
         .filter(|_| answer.series.len() == 1)
 }
 
-/// The newest `n` results of every series, with those of this answer; a series without one has a missing result.
-fn remembered(queries: &mut QueryState, answer: &Answer, n: usize, at: Timestamp) -> Answer {
+/// The newest N results of every series, with those of this answer. A series without one has a missing result; a group
+/// without one is no longer there (SPEC section 12).
+fn remembered(
+    queries: &mut QueryState,
+    answer: &Answer,
+    alarm: &LogAlarm,
+    at: Timestamp,
+) -> Answer {
+    let n = alarm.results_to_evaluate as usize;
+    if alarm.query.aggregation.has_groups() {
+        let is_returned = |name: &String| answer.series.contains_key(name);
+        queries.results.retain(|name, _| is_returned(name));
+    }
     for name in answer.series.keys() {
         if queries.results.len() < CONTRIBUTORS_MAX && !queries.results.contains_key(name) {
             queries.results.insert(name.clone(), VecDeque::new());

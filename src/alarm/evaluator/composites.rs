@@ -68,7 +68,9 @@ impl Evaluator {
         changed: &[Changed],
     ) -> Option<Transition> {
         let now = changed.last()?.at;
-        if self.is_new(place) {
+        let is_transition = |changed: &Changed| changed.from != self.alarms[changed.place].state;
+        if self.is_new(place) || !changed.iter().any(is_transition) {
+            // Where children only came to be known, none of them brought the state about.
             return self.evaluate_new(place, now);
         }
         let (state, certainty) = self.outcome(place)?;

@@ -1,15 +1,18 @@
-//! What outlives the program of an alarm: everything that the datapoints do not tell.
+//! What outlives the program of an alarm: everything that the datapoints and the queries do not tell.
 
 use std::sync::Arc;
 
 use crate::metric::Timestamp;
 
 use super::super::actions::GateSnapshot;
-use super::{Alarm, Certainty, Kind, Options, ReasonData, StateValue, Tracked};
+use super::super::reason;
+use super::super::suppression::Suppression;
+use super::{Alarm, Certainty, Kind, Options, ReasonData, Rule, StateValue, Tracked};
 
 /// One alarm as it stood at some instant.
 ///
-/// Windows and schedules are found again from the datapoints and the time; the newest evaluation is made anew.
+/// Windows and schedules are found again from the datapoints and the time; the newest evaluation is made anew. What queries
+/// returned is not in it: alarms on them begin anew with the next answer, in the state that they had.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AlarmSnapshot {
     pub name: String,
@@ -78,6 +81,13 @@ impl Tracked {
             .filter(|_| self.warm_up_until.is_some());
         self.history.clear();
         if self.fingerprint != snapshot.fingerprint {
+            // What withheld its actions may have been another alarm.
+            self.gate.suppression = Suppression::default();
+            if matches!(self.alarm.rule, Rule::Log(_)) {
+                // It may look at something else.
+                self.state = StateValue::InsufficientData;
+                self.explained(reason::INITIAL.into(), None);
+            }
             if let Kind::Composite { is_new } = &mut self.kind {
                 *is_new = false;
             }

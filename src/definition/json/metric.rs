@@ -165,7 +165,11 @@ fn low_sample_percentile(
 fn comparison(reader: &mut Reader<'_>) -> Option<Comparison> {
     if !reader.has("ThresholdMetricId") {
         let operator = reader.required("ComparisonOperator", comparison_operator);
-        let threshold = reader.required("Threshold", Report::number);
+        let threshold = reader.required_or(
+            "Threshold",
+            "PutMetricAlarm request should have valid Threshold parameter",
+            Report::number,
+        );
         return Some(Comparison::Threshold {
             operator: operator?,
             threshold: threshold?,

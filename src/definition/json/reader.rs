@@ -84,16 +84,21 @@ impl<'a> Reader<'a> {
         member: &str,
         read: impl FnOnce(&mut Report, &str, &Node) -> Option<T>,
     ) -> Option<T> {
+        let missing = format!("`{member}` is missing");
+        self.required_or(member, &missing, read)
+    }
+
+    /// As [`Reader::required`], with CloudWatch's own words for what is missing.
+    pub(super) fn required_or<T>(
+        &mut self,
+        member: &str,
+        missing: &str,
+        read: impl FnOnce(&mut Report, &str, &Node) -> Option<T>,
+    ) -> Option<T> {
         if self.has(member) {
             return self.optional(member, read);
         }
-        let message = match member {
-            "Threshold" => {
-                "PutMetricAlarm request should have valid Threshold parameter".to_owned()
-            }
-            _ => format!("`{member}` is missing"),
-        };
-        self.report.add(self.node.position, message);
+        self.report.add(self.node.position, missing);
         None
     }
 

@@ -230,7 +230,7 @@ fn every_kind_of_alarm_is_read() {
             a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (`LAMBDA` can only be evaluated by CloudWatch)
             a: PromQlAlarm { query: "up == 0", pending_period: 120, recovery_period: 0, evaluation_interval: 60 } (PromQL alarms need a query engine that only CloudWatch has)
             a: NOT (ALARM(x) OR OK("y z")) Some(Suppressor { alarm: "s", wait_period: 60, extension_period: 30 })
-            a: LogAlarm { query: ScheduledQuery { text: "fields @message", log_groups: [], aggregation: Aggregation { text: "count(*)", counts: true, by: [] }, schedule: "rate(5 minutes)", interval: 300 }, results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None, warm_up: None } (log alarms need queries that only CloudWatch Logs can run)
+            a: LogAlarm { query: ScheduledQuery { text: "fields @message", log_groups: [], aggregation: Aggregation { text: "count(*)", counts_all: true, by: [] }, schedule: "rate(5 minutes)", interval: 300 }, results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None, warm_up: None } (log alarms need queries that only CloudWatch Logs can run)
         "#]],
     );
 }
@@ -388,16 +388,22 @@ fn mistakes_in_queries_are_told() {
         log(r#""QueryString": "", "AggregationExpression": "median(x)""#),
         log(r#""QueryString": "fields @message", "AggregationExpression": "max(x) by bin(5m)""#),
         r#"{"AlarmName": "a", "EvaluationInterval": 60, "WarmUpConfiguration": {}, "EvaluationCriteria": {"PromQLCriteria": {"Query": ""}}}"#.to_owned(),
+        log(r#""QueryString": "fields @message", "AggregationExpression": "max(x) by host""#)
+            .replace("\"Threshold\": 1", r#""Threshold": 1, "InsufficientDataActions": ["arn:aws:sns:us-east-1:1:t"]"#),
+        log(r#""QueryString": "q", "AggregationExpression": "count(*)""#)
+            .replace("\"Threshold\": 1, ", ""),
     ];
     check(
         &format!("[{}]", alarms.join(",\n")),
         expect![[r#"
-        a.json:1:253: alarm `a`: `QueryString` has 0 characters, but 1 to 10000 are allowed
-        a.json:1:282: alarm `a`: `AggregationExpression`: `median(x)` is none of `count(*)`, `avg(FIELD)`, `sum(FIELD)`, `min(FIELD)` and `max(FIELD)`, with `by FIELD, …` or without
-        a.json:2:296: alarm `a`: `AggregationExpression`: `bin()` cannot be grouped by
-        a.json:3:69: alarm `a`: `WarmUpPeriodDurationInMinutes` is missing
-        a.json:3:124: alarm `a`: `Query` has 0 characters, but 1 to 10000 are allowed
-    "#]],
+            a.json:1:253: alarm `a`: `QueryString` has 0 characters, but 1 to 10000 are allowed
+            a.json:1:282: alarm `a`: `AggregationExpression`: `median(x)` is none of `count(*)`, `count(FIELD)`, `avg(FIELD)`, `sum(FIELD)`, `min(FIELD)` and `max(FIELD)`, with `by FIELD, …` and `| sort asc` or `desc`, or without
+            a.json:2:296: alarm `a`: `AggregationExpression`: `bin()` cannot be grouped by
+            a.json:3:69: alarm `a`: `WarmUpPeriodDurationInMinutes` is missing
+            a.json:3:124: alarm `a`: `Query` has 0 characters, but 1 to 10000 are allowed
+            a.json:4:118: alarm `a`: InsufficientData actions are not supported for contributor-level action types in Multi Time Series alarms
+            a.json:5:1: alarm `a`: `Threshold` is missing
+        "#]],
     );
 }
 
@@ -418,6 +424,10 @@ fn a_band_around_metric_math_has_limits() {
         band(30, "ANOMALY_DETECTION_BAND(SUM(METRICS()))"),
         band(60, "ANOMALY_DETECTION_BAND(e)").replace(
             r#"{"Id": "b""#,
+            &(2..10).map(|i| M1.replace("\"m1\"", &format!("\"m{i}\"")) + ", ").chain([r#"{"Id": "b""#.to_owned()]).collect::<String>(),
+        ),
+        band(60, "ANOMALY_DETECTION_BAND(e)").replace(
+            r#"{"Id": "b""#,
             r#"{"Id": "b2", "Expression": "ANOMALY_DETECTION_BAND(m1)", "ReturnData": false}, {"Id": "b""#,
         ),
     ];
@@ -428,7 +438,8 @@ fn a_band_around_metric_math_has_limits() {
             a.json:3:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 7200
             a.json:5:132: alarm `a`: a band around metric math needs a period of 60 to 3600 seconds, but it is 30
             a.json:5:132: alarm `a`: a band around metric math must not use `METRICS`
-            a.json:7:132: alarm `a`: only one `ANOMALY_DETECTION_BAND` is allowed
+            a.json:7:132: alarm `a`: a band around metric math allows 10 queries, but there are 11
+            a.json:9:132: alarm `a`: only one `ANOMALY_DETECTION_BAND` is allowed
         "#]],
     );
 }

@@ -1,10 +1,13 @@
 //! When actions are run, withheld and caught up on.
 
-use cwbridge::alarm::{MuteRule, StateValue, SuppressedBy};
-use cwbridge::metric::Reading;
+use std::sync::Arc;
+
+use cwbridge::alarm::{Account, MuteRule, StateValue, SuppressedBy};
+use cwbridge::definition::parse_in;
+use cwbridge::metric::{Metric, Reading, Sample, Unit};
 use expect_test::expect;
 
-use super::{Play, above_50, actions, composite, mute_rule, replace};
+use super::{Play, above_50, actions, composite, mute_rule, replace, sample};
 
 #[test]
 fn actions_go_on_when_their_suppressor_is_gone() {
@@ -274,4 +277,71 @@ fn actions_with_a_suppressor_that_is_not_known_here_say_so() {
         matches!(runs.as_slice(), [run] if run.suppressor_unknown),
         "{runs:?}"
     );
+}
+
+/// The suppressor is in ALARM, and then its metric comes in two units.
+#[test]
+fn a_suppressor_that_is_no_longer_judged_suppresses_no_longer() {
+    let alarms = [
+        suppressed(""),
+        above_50("a", "x", ""),
+        above_50("s", "y", ""),
+    ];
+    let mut play = Play::new(&alarms.each_ref().map(String::as_str));
+    play.values("y", 0, 60, "90");
+    let by = |play: &Play| play.status("c").suppressed_by.map(|(by, _)| by);
+    assert_eq!(by(&play), Some(SuppressedBy::Alarm));
+    let metric = Arc::new(Metric::new("n", "y", vec![]));
+    let at = play.start + 60;
+    let percent = Sample {
+        unit: Unit::PERCENT,
+        ..sample(&metric, at, 90.0)
+    };
+    play.look(Reading {
+        at,
+        samples: vec![percent],
+    });
+    play.until(120);
+    assert!(play.status("c").suppressor_unknown);
+    assert_eq!(by(&play), Some(SuppressedBy::ExtensionPeriod));
+}
+
+/// While the program is down another suppressor is set.
+#[test]
+fn another_suppressor_after_a_restart_suppresses_nothing_that_was() {
+    let alarms = [
+        suppressed(""),
+        above_50("a", "x", ""),
+        above_50("s", "y", ""),
+    ];
+    let mut play = Play::new(&alarms.each_ref().map(String::as_str));
+    play.values("y", 0, 60, "90");
+    assert!(play.status("c").suppressed_by.is_some());
+    let other = alarms[0].replace(
+        "\"ActionsSuppressor\": \"s\"",
+        "\"ActionsSuppressor\": \"a\"",
+    );
+    let parsed = parse_in("a", &other, &Account::default());
+    play.alarms[0] = parsed.alarms[0].alarm.clone();
+    play.restart();
+    assert_eq!(play.status("c").suppressed_by, None);
+}
+
+/// An alarm over more than a day is judged once an hour.
+#[test]
+fn auto_scaling_is_told_every_minute_also_where_the_alarm_is_judged_less_often() {
+    let scale = r#", "AlarmActions": ["arn:aws:autoscaling:us-east-1:1:scalingPolicy:p"]"#;
+    let alarm = above_50("a", "x", scale).replace(
+        "\"Period\": 60, \"EvaluationPeriods\": 1",
+        "\"Period\": 3600, \"EvaluationPeriods\": 25, \"DatapointsToAlarm\": 1",
+    );
+    let mut play = Play::new(&[&alarm]);
+    play.values("x", 3_540, 60, "90 90 90 90");
+    play.check(expect![[r#"
+        60m a INSUFFICIENT_DATA -> ALARM (determined)
+        60m a runs ALARM actions (StateChange)
+        61m a runs ALARM actions (Repeat)
+        62m a runs ALARM actions (Repeat)
+        63m a runs ALARM actions (Repeat)
+    "#]]);
 }

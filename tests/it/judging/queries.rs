@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
-use cwbridge::alarm::{Answer, CONTRIBUTORS_MAX, EvaluationState, Point, Rule, StateValue};
+use cwbridge::alarm::{
+    Answer, CONTRIBUTORS_MAX, Certainty, EvaluationState, Point, Rule, StateValue,
+};
 use cwbridge::metric::Reading;
 use expect_test::expect;
 
-use super::{Play, replace};
+use super::{Play, above_50, replace};
 
 /// Whether a contributor changes at the very end of its pending period is undocumented.
 #[test]
@@ -146,7 +148,28 @@ fn a_log_alarm_that_looks_at_other_logs_begins_anew() {
     );
     assert_eq!(play.status("a").state.name(), "ALARM");
     replace(&mut play, &[log_alarm("h", "")], 1_001);
-    assert_eq!(play.status("a").state.name(), "INSUFFICIENT_DATA");
+    let status = play.status("a");
+    assert_eq!(status.state.name(), "INSUFFICIENT_DATA");
+    assert_eq!(&*status.reason, "Unchecked: Initial alarm creation");
+    assert_eq!(status.transitioned_at, Some(play.start + 1_001));
+}
+
+/// What the query of alarm `a` returned at a minute: series by their numbers, each with a value, NaN for a missing one.
+fn answer(play: &mut Play, minute: i64, values: impl IntoIterator<Item = (usize, f64)>) {
+    let at = play.start + 60 * minute;
+    let point = |value: f64| Point {
+        start: at,
+        value: Some(value).filter(|value| !value.is_nan()),
+        sample_count: 1.0,
+        band: None,
+    };
+    let values = values.into_iter();
+    let series = values.map(|(number, value)| (format!("h{number:04}"), vec![point(value)]));
+    let answer = Answer {
+        series: series.collect(),
+    };
+    let events = play.pipeline.answer("a", &answer, at).unwrap();
+    play.write(&events);
 }
 
 /// What the query of alarm `a` returned at a minute: the series numbered so, each with a value if there is one.
@@ -173,18 +196,30 @@ fn returned(
     play.status("a").evaluation_state
 }
 
-/// Whatever a query returns, five hundred series are known of each alarm; what is more is said to be left out.
+const PROMQL: &str = r#"{"AlarmName": "a", "EvaluationInterval": 60, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0", "RecoveryPeriod": 3600}}}"#;
+
+const INSIGHTS: &str = r#"{"AlarmName": "a", "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 1,
+    "Metrics": [{"Id": "q", "Expression": "SELECT AVG(x) FROM n GROUP BY h", "Period": 60}]}"#;
+
+/// Alarm `a` on log results by host, 1 of 3 above 1.
+fn grouped(others: &str) -> String {
+    log_alarm("g", others)
+        .replace("avg(x)", "avg(x) by host")
+        .replace("ToAlarm\": 3", "ToAlarm\": 1")
+}
+
+/// Whatever a query returns, five hundred series are looked at; what is more is said to be left out.
 #[test]
-fn five_hundred_contributors_are_known() {
-    let promql = r#"{"AlarmName": "a", "EvaluationInterval": 60, "EvaluationCriteria": {"PromQLCriteria": {"Query": "up == 0", "RecoveryPeriod": 3600}}}"#;
-    for (alarm, value) in [(promql.to_owned(), None), (log_alarm("g", ""), Some(9.0))] {
-        let mut play = Play::new(&[&alarm]);
-        assert_eq!(returned(&mut play, 5, 0..300, value), None);
-        assert_eq!(returned(&mut play, 10, 200..500, value), None);
-        assert_eq!(
-            returned(&mut play, 15, 400..501, value),
-            Some(EvaluationState::PartialData)
-        );
+fn five_hundred_contributors_are_looked_at() {
+    for (alarm, value) in [
+        (PROMQL, None),
+        (INSIGHTS, Some(9.0)),
+        (&grouped(""), Some(9.0)),
+    ] {
+        let mut play = Play::new(&[alarm]);
+        assert_eq!(returned(&mut play, 5, 0..500, value), None);
+        let partial = returned(&mut play, 10, 0..501, value);
+        assert_eq!(partial, Some(EvaluationState::PartialData));
         assert_eq!(play.status("a").contributors.len(), CONTRIBUTORS_MAX);
         let history = play.status("a").history;
         let has = |kind| history.iter().any(|item| item.event.kind() == kind);
@@ -192,12 +227,80 @@ fn five_hundred_contributors_are_known() {
             has("StateUpdate") && has("AlarmContributorStateUpdate"),
             "{history:?}"
         );
-        play.until(3_600 * 3);
-        assert_eq!(returned(&mut play, 180, 0..0, value), None);
-        assert_eq!(returned(&mut play, 185, 0..0, value), None);
-        assert_eq!(returned(&mut play, 190, 700..800, value), None);
+        for minute in [180, 185, 190] {
+            returned(&mut play, minute, 0..0, value);
+        }
+        assert_eq!(returned(&mut play, 195, 700..800, value), None);
         assert!(play.status("a").contributors.contains_key("h0700"));
     }
+}
+
+/// One that is known is looked at before others, or it would stay in ALARM for ever.
+#[test]
+fn a_known_contributor_is_not_crowded_out() {
+    for alarm in [INSIGHTS, &grouped("")] {
+        let mut play = Play::new(&[alarm]);
+        returned(&mut play, 5, 600..601, Some(9.0));
+        let values = (0..601).map(|number| (number, if number == 600 { 0.5 } else { 0.0 }));
+        for minute in [10, 15, 20] {
+            answer(&mut play, minute, values.clone());
+        }
+        assert_eq!(play.status("a").contributors["h0600"].state, StateValue::Ok);
+        assert_eq!(play.status("a").state, StateValue::Ok);
+    }
+}
+
+/// Host 1 vanishes from the results; what it was before does not count any more.
+#[test]
+fn a_group_that_is_not_returned_is_gone() {
+    let mut play = Play::new(&[&grouped(r#", "TreatMissingData": "breaching""#)]);
+    answer(&mut play, 5, [(1, 9.0)]);
+    answer(&mut play, 10, [(2, 0.0)]);
+    play.check(expect![[r#"
+        5m a INSUFFICIENT_DATA -> ALARM (determined)
+    "#]]);
+    assert_eq!(play.status("a").contributors.len(), 1);
+}
+
+/// A host that was in ALARM on two of three results, and then is not: `ignore` goes by what there is.
+#[test]
+fn groups_go_by_the_results_there_are_too() {
+    let alarm =
+        grouped(r#", "TreatMissingData": "ignore""#).replace("ToAlarm\": 1", "ToAlarm\": 2");
+    let mut play = Play::new(&[&alarm]);
+    for minute in [5, 10] {
+        answer(&mut play, minute, [(1, 9.0)]);
+    }
+    for minute in [15, 20] {
+        answer(&mut play, minute, [(1, f64::NAN)]);
+    }
+    play.check(expect![[r#"
+        5m a INSUFFICIENT_DATA -> OK (determined)
+        10m a OK -> ALARM (determined)
+        20m a ALARM -> OK (determined)
+    "#]]);
+}
+
+#[test]
+fn the_verdict_on_a_query_is_no_more_certain_than_that_on_a_metric() {
+    let mut play = Play::new(&[&log_alarm("g", "")]);
+    log_result(&mut play, 5, Some(9.0));
+    let certainty = play.status("a").evaluation.unwrap().certainty;
+    assert_eq!(certainty, Certainty::Undetermined);
+}
+
+#[test]
+fn an_alarm_that_warms_up_no_more_is_judged() {
+    let warm_up = r#", "WarmUpConfiguration": {"WarmUpPeriodDurationInMinutes": 2880}"#;
+    let mut play = Play::new(&[&above_50("a", "x", warm_up)]);
+    assert_eq!(
+        play.status("a").evaluation_state,
+        Some(EvaluationState::InWarmUp)
+    );
+    replace(&mut play, &[above_50("a", "x", "")], 10);
+    assert_eq!(play.status("a").evaluation_state, None);
+    play.values("x", 60, 60, "90");
+    assert_eq!(play.status("a").state, StateValue::Alarm);
 }
 
 #[test]
