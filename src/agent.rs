@@ -10,7 +10,7 @@ mod reload;
 mod restore;
 mod systemd;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use crate::definition::Placeholders;
 use crate::host::{self, Host, Look, Parts};
 use crate::http;
 use crate::journal::Limits;
-use crate::keeper::{self, Kept};
+use crate::keeper::{self, Handle, Kept};
 use crate::sources::Sources;
 use crate::stats::Stats;
 
@@ -101,7 +101,7 @@ pub async fn run<R>(
     plan: Plan,
     listener: TcpListener,
     shutdown: impl Future<Output = ()>,
-    mut hangups: mpsc::Receiver<()>,
+    hangups: mpsc::Receiver<()>,
     reread: R,
 ) -> anyhow::Result<()>
 where
@@ -111,13 +111,7 @@ where
     stats.reloaded_at.store(clock::now().seconds(), Relaxed);
     let facts = plan.facts();
     let host = Host::new(plan.parts()).context("cannot look at this host")?;
-    let limits = Limits {
-        max_age: plan.config.journal.max_age,
-        max_size: plan.config.journal.max_size,
-    };
-    let (keeper, mut kept) = keeper::start(plan.state_dir.clone(), limits, Arc::clone(&stats))
-        .context("cannot start a thread")?;
-    announce(plan.state_dir.as_deref());
+    let (keeper, mut kept) = keep(&plan, &stats)?;
     let (stop, stopped) = oneshot::channel();
     let (looks, looks_in) = mpsc::channel(LOOKS_MAX);
     let (ended, ended_in) = watch::channel(false);
@@ -166,11 +160,7 @@ where
     let reloader = tokio::spawn(reloader.run(reloads_in));
     let router = http::router(shown_in, reloads.clone());
     let server = tokio::spawn(http::serve(listener, router));
-    let hangups = tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            reload::request(&reloads, "SIGHUP").await;
-        }
-    });
+    let hangups = tokio::spawn(reload::on_hangups(hangups, reloads));
 
     let outcome = tokio::select! {
         () = shutdown => Ok(()),
@@ -198,14 +188,20 @@ fn early_end(ended: Result<&'static str, tokio::task::JoinError>) -> anyhow::Err
     }
 }
 
-/// Where things are kept.
-fn announce(state_dir: Option<&Path>) {
-    match state_dir {
+/// Begins to keep what must outlive the process, and says where.
+fn keep(plan: &Plan, stats: &Arc<Stats>) -> anyhow::Result<(Handle, Kept)> {
+    let limits = Limits {
+        max_age: plan.config.journal.max_age,
+        max_size: plan.config.journal.max_size,
+    };
+    match &plan.state_dir {
         Some(dir) => info!(dir = %dir.display(), "keeping datapoints, states and transitions"),
         None => warn!(
             "there is no place for the journal: what CloudWatch does not have is held in memory, and lost at the end; set `--state-dir`"
         ),
     }
+    keeper::start(plan.state_dir.clone(), limits, Arc::clone(stats))
+        .context("cannot start a thread")
 }
 
 /// Waits for the tasks to end one after the other, and tells what CloudWatch does not have.

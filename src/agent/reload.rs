@@ -144,8 +144,18 @@ where
     }
 }
 
+/// Asks for a reload whenever the process is told to.
+pub(super) async fn on_hangups(
+    mut hangups: mpsc::Receiver<()>,
+    requests: mpsc::Sender<ReloadRequest>,
+) {
+    while hangups.recv().await.is_some() {
+        request(&requests, "SIGHUP").await;
+    }
+}
+
 /// Asks for a reload, and waits until it is done.
-pub(super) async fn request(requests: &mpsc::Sender<ReloadRequest>, by: &'static str) {
+async fn request(requests: &mpsc::Sender<ReloadRequest>, by: &'static str) {
     let (answer, answered) = oneshot::channel();
     if requests.send(ReloadRequest { by, answer }).await.is_ok() {
         let _ = answered.await;

@@ -269,7 +269,7 @@ impl Evaluator {
                     _ => 0,
                 };
                 let end = window_end(alarm, now - seen_by_date);
-                let warm_up_ends = tracked.warm_up_until().filter(|until| *until > due);
+                let warm_up_ends = tracked.warm_up_until();
                 let end = warm_up_ends.map_or(end, |until| until.min(end));
                 tracked.skip_until(end, &self.options);
             }

@@ -27,7 +27,7 @@ pub(super) struct Args {
     /// Configuration file [default: /etc/cwbridge/cwbridge.toml if present, else built-in defaults]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder for the journal: what CloudWatch does not have yet, states and history [default: $STATE_DIRECTORY,
+    /// Folder for the journal: what CloudWatch does not have yet, states and history [default: `$STATE_DIRECTORY`,
     /// /var/lib/cwbridge for root, else the user's state folder]
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,

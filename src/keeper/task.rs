@@ -31,9 +31,9 @@ enum Command {
 #[derive(Clone, Debug)]
 pub struct Handle(mpsc::Sender<Command>);
 
-/// Tells when the keeper has ended.
+/// Tells when the keeper has ended; once.
 #[derive(Debug)]
-pub struct Kept(oneshot::Receiver<Result<(), OpenError>>);
+pub struct Kept(Option<oneshot::Receiver<Result<(), OpenError>>>);
 
 /// Opens the journal in `dir` and keeps it, on a thread of its own.
 pub fn start(
@@ -54,7 +54,7 @@ pub fn start(
     let thread = std::thread::Builder::new().name("journal".to_owned());
     // Nobody may be there any more to be told.
     thread.spawn(move || ended.send(keep()))?;
-    Ok((Handle(commands), Kept(ended_in)))
+    Ok((Handle(commands), Kept(Some(ended_in))))
 }
 
 /// A keeper without a journal, as a task.
@@ -133,7 +133,12 @@ impl Handle {
 impl Kept {
     /// Resolves when the keeper has ended. An error means that it never began, because another process has the journal.
     pub async fn ended(&mut self) -> Result<(), OpenError> {
+        let Some(ended) = &mut self.0 else {
+            return Ok(());
+        };
         // A panic has been told on the way.
-        (&mut self.0).await.unwrap_or(Ok(()))
+        let outcome = ended.await.unwrap_or(Ok(()));
+        self.0 = None;
+        outcome
     }
 }

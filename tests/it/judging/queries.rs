@@ -285,8 +285,11 @@ fn groups_go_by_the_results_there_are_too() {
 fn the_verdict_on_a_query_is_no_more_certain_than_that_on_a_metric() {
     let mut play = Play::new(&[&log_alarm("g", "")]);
     log_result(&mut play, 5, Some(9.0));
-    let certainty = play.status("a").evaluation.unwrap().certainty;
-    assert_eq!(certainty, Certainty::Undetermined);
+    let certainty = |play: &Play| play.status("a").evaluation.unwrap().certainty;
+    assert_eq!(certainty(&play), Certainty::Undetermined);
+    let mut play = Play::new(&[&grouped("").replace("ToAlarm\": 1", "ToAlarm\": 3")]);
+    answer(&mut play, 5, [(1, 9.0), (2, 0.0)]);
+    assert_eq!(certainty(&play), Certainty::Undetermined);
 }
 
 #[test]
