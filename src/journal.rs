@@ -131,6 +131,13 @@ impl Journal {
         })
     }
 
+    /// Lets the file grow to so many pages, as a disk that is full or has room again does.
+    #[cfg(test)]
+    pub(crate) fn limit_pages(&mut self, pages: i64) {
+        let limit = self.connection.pragma_update(None, "max_page_count", pages);
+        limit.expect("a limit can be set");
+    }
+
     /// The bytes that the journal takes on its disk now.
     pub fn size(&self) -> u64 {
         let length = |path: PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());

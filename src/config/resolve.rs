@@ -40,7 +40,7 @@ const INTERVAL_MAX: Duration = Duration::from_mins(1);
 /// How long the journal keeps what was published; CloudWatch itself takes nothing older than two weeks.
 const AGE_DEFAULT: Duration = Duration::from_hours(15 * 24);
 const AGE_MIN: Duration = Duration::from_hours(1);
-const AGE_MAX: Duration = Duration::from_hours(455 * 24);
+const AGE_MAX: Duration = Duration::from_secs(10 * 31_557_600);
 
 /// How large the journal may become, in bytes.
 const SIZE_DEFAULT: u64 = 512_000_000;
@@ -458,6 +458,10 @@ mod tests {
             names = ["CPUUtilization"]
             dimensions = [["InstanceId"], ["host", "cpu"], []]
             high_resolution = true
+            [journal]
+            dir = "/var/lib/mine"
+            max_age = "3d"
+            max_size = "64MiB"
             [collectors]
             interval = "30s"
             only = ["cpu"]
@@ -481,6 +485,14 @@ mod tests {
                 enabled: vec![Collector::Cpu]
             }
         );
+        assert_eq!(
+            config.journal,
+            Journal {
+                dir: Some("/var/lib/mine".to_owned()),
+                max_age: Duration::from_hours(72),
+                max_size: 64 << 20,
+            }
+        );
     }
 
     #[test]
@@ -501,6 +513,10 @@ dimensions = [["InstanceID"], "host", ["host", "host"]]
 [collectors]
 interval = "5m"
 only = ["cpus"]
+[journal]
+max_age = "1m"
+max_size = "2 parsecs"
+max_sise = "1GB"
 "#;
         check(
             text,
@@ -519,6 +535,9 @@ only = ["cpus"]
                 cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
                 cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
                 cwbridge.toml:16:9: `only` names `cpus`, but only `cpu`, `memory`, `load` or `os` can stand here; did you mean `cpu`?
+                cwbridge.toml:18:11: `max_age` is `1m`, but must be from 1h to 10years
+                cwbridge.toml:19:12: `max_size` is `2 parsecs`, but must be a size of at least 10MB, such as `512MB` or `2GB`
+                cwbridge.toml:20:1: `[journal]` has no key `max_sise`; did you mean `max_size`?
             "#]],
         );
     }

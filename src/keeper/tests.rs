@@ -1,0 +1,236 @@
+//! What is kept, where, and what becomes of it.
+
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::metric::{Metric, Resolution, StatisticSet, Unit};
+
+/// The instant at which the tests begin: a minute.
+const NOW: Timestamp = Timestamp::from_seconds(1_700_000_040);
+
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new(name: &str) -> Self {
+        let dir = std::env::temp_dir().join(format!("keeper-{}-{name}", std::process::id()));
+        let _ = fs::remove_dir_all(&dir);
+        fs::create_dir(&dir).unwrap();
+        Self(dir)
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn open(dir: &Path) -> Keeper {
+    let stats = Arc::new(Stats::default());
+    Keeper::open(Some(dir.to_owned()), Limits::default(), stats, NOW).unwrap()
+}
+
+/// Datapoints that start so many minutes before [`NOW`].
+fn step(minutes_ago: &[i64]) -> Step {
+    let metric = Arc::new(Metric::new("n", "m", vec![]));
+    let datapoint = |minutes: &i64| Datapoint {
+        metric: Arc::clone(&metric),
+        unit: Unit::PERCENT,
+        resolution: Resolution::Standard,
+        start: NOW - 60 * minutes,
+        statistics: StatisticSet::of(1.0, 1.0),
+        values: None,
+    };
+    Step {
+        datapoints: minutes_ago
+            .iter()
+            .map(|minutes| (datapoint(minutes), true))
+            .collect(),
+        ..Step::default()
+    }
+}
+
+/// A batch, as minutes before [`NOW`].
+fn taken(batch: &[Outgoing]) -> Vec<i64> {
+    let minutes = batch
+        .iter()
+        .map(|outgoing| (NOW - outgoing.datapoint.start) / 60);
+    minutes.collect()
+}
+
+fn keys(batch: &[Outgoing]) -> Vec<Key> {
+    batch.iter().map(|outgoing| outgoing.key).collect()
+}
+
+const TWO: RequestLimits = RequestLimits {
+    datapoints: 2,
+    ..REQUEST_MAX
+};
+
+/// The newest minute goes first, and stays the one that does while the backlog is sent from the oldest on.
+fn check_order(keeper: &mut Keeper) {
+    keeper.append(step(&[5, 4, 3, 2, 1]), NOW);
+    let mut all = Vec::new();
+    loop {
+        let batch = keeper.take(NOW, TWO);
+        if batch.is_empty() {
+            break;
+        }
+        keeper.settle(&keys(&batch), Fate::Accepted);
+        all.push(taken(&batch));
+    }
+    assert_eq!(all, [vec![1, 5], vec![4, 3], vec![2]]);
+    assert_eq!(keeper.stats.published.load(Relaxed), 5);
+    assert_eq!(keeper.stats.outbox.load(Relaxed), 0);
+}
+
+#[test]
+fn the_newest_minute_is_taken_first_and_then_the_oldest() {
+    let dir = Dir::new("order");
+    check_order(&mut open(&dir.0));
+    let stats = Arc::new(Stats::default());
+    check_order(&mut Keeper::open(None, Limits::default(), stats, NOW).unwrap());
+}
+
+/// In the journal and in memory alike.
+#[test]
+fn what_was_not_accepted_is_taken_again() {
+    let dir = Dir::new("again");
+    let stats = Arc::new(Stats::default());
+    let in_memory = Keeper::open(None, Limits::default(), stats, NOW).unwrap();
+    for mut keeper in [open(&dir.0), in_memory] {
+        keeper.append(step(&[1]), NOW);
+        for (fate, answer_lost) in [
+            (Fate::NotSent, false),
+            (Fate::AnswerLost, true),
+            (Fate::NotSent, true),
+        ] {
+            let batch = keeper.take(NOW, REQUEST_MAX);
+            assert!(keeper.take(NOW, REQUEST_MAX).is_empty(), "it is in flight");
+            keeper.settle(&keys(&batch), fate);
+            let batch = keeper.take(NOW, REQUEST_MAX);
+            assert_eq!(batch[0].answer_lost, answer_lost, "{fate:?}");
+            keeper.settle(&keys(&batch), Fate::NotSent);
+        }
+        let batch = keeper.take(NOW, REQUEST_MAX);
+        keeper.settle(&keys(&batch), Fate::Dropped("rejected"));
+        assert!(keeper.take(NOW, REQUEST_MAX).is_empty());
+        assert_eq!(keeper.stats.dropped.get()["rejected"], 1);
+    }
+}
+
+#[test]
+fn what_was_kept_is_there_after_the_end_however_that_came() {
+    let dir = Dir::new("end");
+    let mut keeper = open(&dir.0);
+    keeper.append(step(&[2, 1]), NOW);
+    drop(keeper);
+    let mut keeper = open(&dir.0);
+    assert_eq!(keeper.stats.outbox.load(Relaxed), 2);
+    assert_eq!(taken(&keeper.take(NOW, REQUEST_MAX)), [1, 2]);
+    keeper.close(NOW);
+    let mut keeper = open(&dir.0);
+    let batch = keeper.take(NOW, REQUEST_MAX);
+    assert!(
+        batch.iter().all(|outgoing| outgoing.answer_lost),
+        "{batch:?}"
+    );
+}
+
+/// There is a file where the folder should be; later there is not.
+#[test]
+fn without_a_journal_everything_goes_on_in_memory_until_there_is_one() {
+    let dir = Dir::new("none");
+    let place = dir.0.join("state");
+    fs::write(&place, "").unwrap();
+    let mut keeper = open(&place);
+    keeper.append(step(&[3, 2]), NOW);
+    assert!(keeper.stats.journal.trouble().is_some());
+    let batch = keeper.take(NOW, TWO);
+    assert_eq!(taken(&batch), [3, 2]);
+    keeper.settle(&keys(&batch[..1]), Fate::Accepted);
+    keeper.settle(&keys(&batch[1..]), Fate::NotSent);
+    fs::remove_file(&place).unwrap();
+    keeper.append(step(&[1]), NOW);
+    assert_eq!(keeper.stats.journal.trouble(), None);
+    drop(keeper);
+    let mut keeper = open(&place);
+    assert_eq!(taken(&keeper.take(NOW, REQUEST_MAX)), [1, 2]);
+    let mut all = Vec::new();
+    let journal = keeper.journal.as_ref().unwrap();
+    let each = |datapoint: Datapoint| all.push((NOW - datapoint.start) / 60);
+    journal.datapoints(NOW - 3_600, each).unwrap();
+    assert_eq!(all, [3, 2, 1], "what was accepted meanwhile is history");
+}
+
+#[test]
+fn what_has_no_room_in_memory_is_counted() {
+    let stats = Arc::new(Stats::default());
+    let mut keeper = Keeper::open(None, Limits::default(), stats, NOW).unwrap();
+    let many: Vec<i64> = (1..=PENDING_MAX as i64 + 3).collect();
+    keeper.append(step(&many), NOW);
+    assert_eq!(keeper.stats.dropped.get()["outbox_full"], 3);
+    assert_eq!(keeper.stats.outbox.load(Relaxed), PENDING_MAX as i64);
+    keeper.close(NOW);
+}
+
+/// A disk that is full for a while, here a database that may not grow.
+#[test]
+fn a_full_disk_holds_nothing_up_and_is_recovered_from() {
+    let dir = Dir::new("full");
+    let mut keeper = open(&dir.0);
+    keeper.append(step(&[500]), NOW);
+    keeper.journal.as_mut().unwrap().limit_pages(1);
+    for minute in (1..=400).rev() {
+        keeper.append(step(&[minute]), NOW);
+    }
+    let trouble = keeper.stats.journal.trouble().unwrap();
+    assert!(trouble.contains("there is no room"), "{trouble}");
+    assert_eq!(keeper.stats.outbox.load(Relaxed), 401);
+    let batch = keeper.take(NOW, TWO);
+    assert_eq!(taken(&batch)[0], 1, "what is in memory can be sent");
+    keeper.settle(&keys(&batch), Fate::Accepted);
+    keeper.journal.as_mut().unwrap().limit_pages(1_000_000);
+    keeper.append(step(&[0]), NOW);
+    assert_eq!(keeper.stats.journal.trouble(), None);
+    assert_eq!(keeper.stats.outbox.load(Relaxed), 400);
+    assert_eq!(keeper.stats.dropped.get().values().sum::<u64>(), 0);
+}
+
+#[test]
+fn a_corrupt_journal_is_set_aside_and_another_begun() {
+    let dir = Dir::new("corrupt");
+    fs::write(dir.0.join("journal.sqlite3"), "no database at all").unwrap();
+    let mut keeper = open(&dir.0);
+    keeper.append(step(&[1]), NOW);
+    assert_eq!(keeper.stats.journal.trouble(), None);
+    assert_eq!(
+        fs::read_dir(&dir.0)
+            .unwrap()
+            .filter(|file| {
+                let name = file.as_ref().unwrap().file_name();
+                fs::read_to_string(dir.0.join(name)).is_ok_and(|text| text == "no database at all")
+            })
+            .count(),
+        1
+    );
+}
+
+#[test]
+fn what_cloudwatch_would_not_take_for_its_age_is_dropped() {
+    let dir = Dir::new("old");
+    let mut keeper = open(&dir.0);
+    keeper.append(step(&[15 * 1_440, 1]), NOW);
+    assert_eq!(taken(&keeper.take(NOW, REQUEST_MAX)), [1]);
+    assert_eq!(keeper.stats.dropped.get()["too_old"], 1);
+}
+
+#[test]
+fn a_journal_has_one_keeper() {
+    let dir = Dir::new("one");
+    let _keeper = open(&dir.0);
+    let stats = Arc::new(Stats::default());
+    let second = Keeper::open(Some(dir.0.clone()), Limits::default(), stats, NOW);
+    assert!(matches!(second, Err(OpenError::InUse { .. })));
+}
