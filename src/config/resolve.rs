@@ -40,7 +40,7 @@ const INTERVAL_MAX: Duration = Duration::from_mins(1);
 /// How long the journal keeps what was published; CloudWatch itself takes nothing older than two weeks.
 const AGE_DEFAULT: Duration = Duration::from_hours(15 * 24);
 const AGE_MIN: Duration = Duration::from_hours(1);
-const AGE_MAX: Duration = Duration::from_secs(10 * 31_557_600);
+const AGE_MAX: Duration = Duration::from_hours(10 * 8_766);
 
 /// How large the journal may become, in bytes.
 const SIZE_DEFAULT: u64 = 512_000_000;
