@@ -77,6 +77,8 @@ pub struct PeriodValue {
 struct Series {
     metric: Arc<Metric>,
     unit: Unit,
+    /// That of the first sample. It is the metric's for as long as the program runs: who publishes a metric in two
+    /// resolutions gets all of it in the first.
     resolution: Resolution,
     /// Oldest first. Usually one; more while late samples wait to be closed.
     open: Vec<(Timestamp, Slot)>,

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::metric::{Metric, Resolution, StatisticSet, Unit};
 
@@ -233,4 +235,117 @@ fn a_journal_has_one_keeper() {
     let stats = Arc::new(Stats::default());
     let second = Keeper::open(Some(dir.0.clone()), Limits::default(), stats, NOW);
     assert!(matches!(second, Err(OpenError::InUse { .. })));
+}
+
+/// What can happen to a keeper.
+#[derive(Clone, Debug)]
+enum Event {
+    /// So many datapoints are closed.
+    Closed(u8),
+    /// So many are taken, and this becomes of them.
+    Taken(usize, Fate),
+    /// So many are taken, and the program ends before it is known what became of them.
+    Killed(usize),
+    Stopped,
+    /// The disk is full, or has room again.
+    Full(bool),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let fate = prop::sample::select(vec![
+        Fate::Accepted,
+        Fate::Accepted,
+        Fate::AnswerLost,
+        Fate::NotSent,
+    ]);
+    prop_oneof![
+        3 => (1..4_u8).prop_map(Event::Closed),
+        3 => (1..5_usize, fate).prop_map(|(count, fate)| Event::Taken(count, fate)),
+        1 => (0..5_usize).prop_map(Event::Killed),
+        1 => Just(Event::Stopped),
+        1 => any::<bool>().prop_map(Event::Full),
+    ]
+}
+
+/// What CloudWatch got, and what it may have got.
+#[derive(Default)]
+struct Model {
+    closed: i64,
+    arrived: HashMap<i64, usize>,
+    /// How often a datapoint may have arrived without anybody knowing.
+    untold: HashMap<i64, usize>,
+}
+
+impl Model {
+    fn arrive(&mut self, batch: &[Outgoing], told: bool) {
+        for minute in taken(batch) {
+            *self.arrived.entry(minute).or_default() += 1;
+            *self.untold.entry(minute).or_default() += usize::from(!told);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Every datapoint arrives; more than once only if an answer was lost. A full disk is survived as long as the program is.
+    #[test]
+    fn everything_arrives_whatever_happens(events in prop::collection::vec(event(), 1..40)) {
+        static CASE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let dir = Dir::new(&format!("model-{}", CASE.fetch_add(1, Relaxed)));
+        let (mut keeper, mut model, mut is_full) = (open(&dir.0), Model::default(), false);
+        let limits = |datapoints| RequestLimits { datapoints, ..REQUEST_MAX };
+        for event in events {
+            match event {
+                Event::Closed(count) => {
+                    let minutes: Vec<i64> = (0..i64::from(count)).map(|i| model.closed + i).collect();
+                    model.closed += i64::from(count);
+                    keeper.append(step(&minutes), NOW);
+                }
+                Event::Taken(count, fate) => {
+                    let batch = keeper.take(NOW, limits(count));
+                    if fate != Fate::NotSent {
+                        model.arrive(&batch, fate == Fate::Accepted);
+                    }
+                    keeper.settle(&keys(&batch), fate);
+                }
+                // What is in memory alone is not survived.
+                Event::Killed(_) | Event::Stopped if is_full => {}
+                Event::Killed(count) => {
+                    let batch = keeper.take(NOW, limits(count));
+                    model.arrive(&batch, false);
+                    drop(keeper);
+                    keeper = open(&dir.0);
+                }
+                Event::Stopped => {
+                    keeper.close(NOW);
+                    keeper = open(&dir.0);
+                }
+                Event::Full(full) => {
+                    is_full = full;
+                    if let Some(journal) = &mut keeper.journal {
+                        journal.limit_pages(if full { 1 } else { 1_000_000 });
+                    }
+                }
+            }
+        }
+        if let Some(journal) = &mut keeper.journal {
+            journal.limit_pages(1_000_000);
+        }
+        loop {
+            let batch = keeper.take(NOW, limits(3));
+            if batch.is_empty() {
+                break;
+            }
+            model.arrive(&batch, true);
+            keeper.settle(&keys(&batch), Fate::Accepted);
+        }
+        prop_assert_eq!(keeper.stats.outbox.load(Relaxed), 0);
+        for minute in 0..model.closed {
+            let arrived = model.arrived.get(&minute).copied().unwrap_or(0);
+            let untold = model.untold.get(&minute).copied().unwrap_or(0);
+            prop_assert!(arrived >= 1, "minute {} is lost", minute);
+            prop_assert!(arrived <= 1 + untold, "minute {} arrived {} times", minute, arrived);
+        }
+    }
 }

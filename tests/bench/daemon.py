@@ -72,7 +72,8 @@ def start_localstack() -> tuple[subprocess.Popen | None, dict[str, str]]:
 def start_cwbridge(environment: dict[str, str], arguments: list[str] = []) -> tuple[subprocess.Popen, int, float]:
     """The process, its port, and the seconds until its first scrape was answered."""
     port = free_port()
-    environment = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true"} | environment
+    own_environment = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "STATE_DIRECTORY": tempfile.mkdtemp()}
+    environment = own_environment | environment
     command = [str(PROGRAM), "run", "--listen", f"127.0.0.1:{port}", *arguments]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
     return process, port, wait_for(port, "/metrics", 10)

@@ -1,7 +1,7 @@
 //! The one integration binary.
 //!
 //! `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `conformance`: what
-//! CloudWatch is known to do, case by case. `examples`: what stands in `config` and `deploy`. `faults`: an endpoint that refuses, stalls, or answers nonsense. `tidy`: the architecture. `e2e`: the program among its real peers, LocalStack and
+//! CloudWatch is known to do, case by case. `durability`: nothing is lost. `examples`: what stands in `config` and `deploy`. `faults`: an endpoint that refuses, stalls, or answers nonsense. `tidy`: the architecture. `e2e`: the program among its real peers, LocalStack and
 //! Prometheus; slow, and run one after the other by `tests/run`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
@@ -14,11 +14,13 @@
 mod alarms;
 mod cli;
 mod conformance;
+mod durability;
 mod e2e;
 mod examples;
 mod faults;
 mod judging;
 mod laws;
+mod recorder;
 mod reference;
 mod tidy;
 mod world;

@@ -1,0 +1,410 @@
+//! Nothing is lost, whatever happens: the program is killed, CloudWatch is away, two want the same journal.
+//!
+//! In full, which takes a quarter of an hour: `CWBRIDGE_KILLS=200 CWBRIDGE_OUTAGE_DAYS=14 CWBRIDGE_OUTAGE_METRICS=50 cargo test
+//! --test it -- durability --nocapture`.
+
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how much is tested is set from outside, and how long it takes is told"
+)]
+
+use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use cwbridge::journal::{Append, Journal, Limits, Reader, Recorded};
+use cwbridge::metric::{Datapoint, Metric, Resolution, StatisticSet, Timestamp, Unit};
+
+use crate::recorder::{Fault, Recorder};
+use crate::world::{Folder, Process, cwbridge, free_port, get, pause, value, wait};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// Published every ten seconds, in datapoints of one second.
+const CONFIG: &str = r#"
+alarms = ["alarms.json"]
+[[publish.metric]]
+names = ["CPUUtilization"]
+high_resolution = true
+"#;
+
+/// It is in ALARM as soon as it is judged.
+const ALARM: &str = r#"{
+  "AlarmName": "cpu", "Namespace": "CWBridge", "MetricName": "CPUUtilization",
+  "Dimensions": [{"Name": "host", "Value": "${hostname}"}], "Statistic": "Minimum", "Period": 10,
+  "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": 0
+}"#;
+
+fn setting(name: &str, otherwise: i64) -> i64 {
+    let given = std::env::var(name).ok();
+    given.map_or(otherwise, |given| given.parse().unwrap())
+}
+
+/// Figures for whoever asked for all of it.
+fn tell(text: &str) {
+    let _ = writeln!(std::io::stderr(), "durability: {text}");
+}
+
+struct World {
+    folder: Folder,
+    recorder: Recorder,
+    port: u16,
+}
+
+impl World {
+    fn new(name: &str) -> Self {
+        let folder = Folder::new(name);
+        folder.write("alarms.json", ALARM);
+        folder.write("c.toml", CONFIG);
+        Self {
+            folder,
+            recorder: Recorder::start(),
+            port: free_port(),
+        }
+    }
+
+    fn state(&self) -> std::path::PathBuf {
+        self.folder.path().join("state")
+    }
+
+    fn start(&self) -> Process {
+        let mut command = cwbridge();
+        command.envs([
+            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_ACCESS_KEY_ID", "test".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "hush-hush".to_owned()),
+            (
+                "AWS_ENDPOINT_URL",
+                format!("http://127.0.0.1:{}", self.recorder.port),
+            ),
+        ]);
+        let (config, listen) = (
+            self.folder.path().join("c.toml"),
+            format!("127.0.0.1:{}", self.port),
+        );
+        command.args([
+            "run",
+            "--config",
+            config.to_str().unwrap(),
+            "--listen",
+            &listen,
+        ]);
+        Process::start(command.arg("--state-dir").arg(self.state()))
+    }
+
+    fn metric(&self, series: &str) -> f64 {
+        wait(LIMIT, series, || {
+            value(&get(self.port, "/metrics")?, series)
+        })
+    }
+
+    fn alarm(&self) -> serde_json::Value {
+        let alarm = || {
+            let alarm: serde_json::Value =
+                serde_json::from_str(&get(self.port, "/api/v1/alarms/cpu")?).ok()?;
+            (alarm["state"] == "ALARM").then_some(alarm)
+        };
+        wait(LIMIT, "the alarm to be in ALARM", alarm)
+    }
+}
+
+/// How many datapoints of each second are in the journal.
+fn journaled(state: &Path) -> BTreeMap<i64, usize> {
+    let mut seconds = BTreeMap::new();
+    let reader = Reader::open(state).unwrap();
+    let each = |datapoint: Datapoint| *seconds.entry(datapoint.start.seconds()).or_default() += 1;
+    assert_eq!(
+        reader.datapoints(Timestamp::from_seconds(0), each).unwrap(),
+        0
+    );
+    seconds
+}
+
+/// How many datapoints a program found that were being sent when the one before it ended.
+fn being_sent(process: &Process) -> usize {
+    let lines = process.lines();
+    let told = lines
+        .iter()
+        .filter(|line| line.contains("were being sent when the daemon ended"));
+    let count = |line: &String| line.split(' ').find_map(|word| word.parse::<usize>().ok());
+    told.filter_map(count).sum()
+}
+
+/// Whatever was committed arrives, and once, save what is said to have been sent again.
+#[test]
+fn killed_at_any_moment_it_loses_nothing_that_was_closed() {
+    let world = World::new("kills");
+    let kills = setting("CWBRIDGE_KILLS", 8);
+    let mut again = 0;
+    let faults = [
+        Fault::None,
+        Fault::None,
+        Fault::AnswerLost,
+        Fault::Reset,
+        Fault::Status(500),
+        Fault::Status(429),
+    ];
+    for _ in 0..kills {
+        world
+            .recorder
+            .fault(faults[fastrand::usize(..faults.len())]);
+        let mut process = world.start();
+        pause(Duration::from_millis(fastrand::u64(300..7_000)));
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+        again += being_sent(&process);
+    }
+    world.recorder.fault(Fault::None);
+    let mut process = world.start();
+    wait(LIMIT, "everything to be sent", || {
+        (world.metric("cwbridge_datapoints_published_total") > 0.0
+            && world.metric("cwbridge_outbox_datapoints") <= 10.0)
+            .then_some(())
+    });
+    assert_eq!(process.stop("TERM").0, Some(0), "{}", process.log());
+    assert_eq!(
+        process.count("nothing was held back"),
+        1,
+        "{}",
+        process.log()
+    );
+    again += being_sent(&process);
+    let mut arrived: BTreeMap<i64, usize> = BTreeMap::new();
+    for ((_, start, _), count) in world.recorder.counts() {
+        *arrived.entry(start).or_default() += count;
+    }
+    let journaled = journaled(&world.state());
+    let lost: Vec<i64> = journaled
+        .iter()
+        .filter(|(start, count)| arrived.get(start).unwrap_or(&0) < count)
+        .map(|(start, _)| *start)
+        .collect();
+    assert_eq!(lost, [0; 0]);
+    let (all, sent) = (
+        journaled.values().sum::<usize>(),
+        arrived.values().sum::<usize>(),
+    );
+    let untold = world.recorder.read(|record| record.untold);
+    tell(&format!(
+        "{kills} kills, {all} datapoints committed, {} arrived twice, {} may have",
+        sent - all,
+        again + untold
+    ));
+    assert!(
+        sent - all <= again + untold,
+        "{} arrived twice, {again} were being sent, {untold} had no answer",
+        sent - all
+    );
+    assert!(all > 0);
+}
+
+/// A backlog of days, as the program finds it after an outage.
+#[test]
+fn a_backlog_of_days_is_sent_in_order_and_whole() {
+    let (days, metrics) = (
+        setting("CWBRIDGE_OUTAGE_DAYS", 1),
+        setting("CWBRIDGE_OUTAGE_METRICS", 5),
+    );
+    let world = World::new("backlog");
+    let now = cwbridge::clock::now().floor(60);
+    let minutes = days * 1_440 - 30;
+    let names: Vec<Arc<Metric>> = (0..metrics)
+        .map(|i| Arc::new(Metric::new("CWBridge", format!("m{i}"), vec![])))
+        .collect();
+    let (mut journal, _) = Journal::open(&world.state(), Limits::default(), now).unwrap();
+    for minute in (2..minutes + 2).rev() {
+        let datapoints: Vec<Datapoint> = names
+            .iter()
+            .map(|metric| datapoint(metric, now - 60 * minute))
+            .collect();
+        let recorded: Vec<Recorded<'_>> = datapoints
+            .iter()
+            .map(|datapoint| Recorded {
+                datapoint,
+                publish: true,
+            })
+            .collect();
+        journal
+            .append(Append {
+                datapoints: &recorded,
+                ..Append::default()
+            })
+            .unwrap();
+    }
+    journal.close().unwrap();
+    let start = Instant::now();
+    let mut process = world.start();
+    let limit = Duration::from_secs(u64::try_from(days * metrics).unwrap()) + LIMIT;
+    wait(limit, "the backlog to be sent", || {
+        (world.metric("cwbridge_outbox_datapoints") <= 10.0).then_some(())
+    });
+    let took = start.elapsed();
+    assert_eq!(process.stop("TERM").0, Some(0), "{}", process.log());
+    let requests = world.recorder.read(|record| record.requests.clone());
+    let backlog = |metric: &str| metric.starts_with("Text(\"m");
+    let starts: Vec<i64> = requests
+        .iter()
+        .flatten()
+        .filter(|arrived| backlog(&arrived.metric))
+        .map(|arrived| arrived.start)
+        .collect();
+    let expected = usize::try_from(minutes * metrics).unwrap();
+    tell(&format!(
+        "a backlog of {expected} datapoints: {} requests in {took:?}",
+        requests.len()
+    ));
+    assert_eq!(starts.len(), expected);
+    assert!(starts.is_sorted(), "the oldest go first");
+    let counts = world.recorder.counts();
+    assert!(
+        counts.values().all(|count| *count == 1),
+        "something arrived twice"
+    );
+}
+
+fn datapoint(metric: &Arc<Metric>, start: Timestamp) -> Datapoint {
+    Datapoint {
+        metric: Arc::clone(metric),
+        unit: Unit::PERCENT,
+        resolution: Resolution::Standard,
+        start,
+        statistics: StatisticSet::of(50.0, 60.0),
+        values: None,
+    }
+}
+
+/// In ALARM, killed, and in ALARM again for the same reason, without having changed.
+#[test]
+fn a_killed_program_goes_on_where_it_was() {
+    let world = World::new("goes-on");
+    let mut process = world.start();
+    let before = world.alarm();
+    process.child.kill().unwrap();
+    process.child.wait().unwrap();
+    let process = world.start();
+    let after = world.alarm();
+    for member in [
+        "state",
+        "state_reason",
+        "state_reason_data",
+        "state_transitioned_at",
+    ] {
+        assert_eq!(before[member], after[member], "{member}");
+    }
+    assert_eq!(process.count("alarm changed state"), 0, "{}", process.log());
+    assert_eq!(
+        process.count("going on from the journal"),
+        1,
+        "{}",
+        process.log()
+    );
+}
+
+#[test]
+fn a_second_daemon_on_the_same_folder_does_not_start() {
+    let world = World::new("second");
+    let process = world.start();
+    wait(LIMIT, "the first", || get(world.port, "/metrics"));
+    let output = cwbridge()
+        .args(["run", "--listen", &format!("127.0.0.1:{}", free_port())])
+        .arg("--state-dir")
+        .arg(world.state())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("is in use by another daemon (process"),
+        "{said}"
+    );
+    drop(process);
+}
+
+/// A disk of its own, of a few megabytes; `None` where this process may not have one.
+struct Disk(std::path::PathBuf);
+
+impl Disk {
+    fn new(place: std::path::PathBuf) -> Option<Self> {
+        std::fs::create_dir_all(&place).unwrap();
+        let mount = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .arg(&place)
+            .output();
+        mount
+            .is_ok_and(|mount| mount.status.success())
+            .then_some(Self(place))
+    }
+
+    /// Leaves no room.
+    fn fill(&self) {
+        let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
+        while file.write_all(&[0; 4_096]).is_ok() {}
+    }
+
+    fn empty(&self) {
+        std::fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// While the disk is full everything goes on, and says so; then everything is written.
+#[test]
+fn a_full_disk_is_survived() {
+    let world = World::new("full-disk");
+    let Some(disk) = Disk::new(world.state()) else {
+        return tell("SKIPPED: a full disk, because this user may not mount one");
+    };
+    world.recorder.fault(Fault::Status(500));
+    let mut process = world.start();
+    wait(LIMIT, "the journal to be used", || {
+        (world.metric("cwbridge_outbox_datapoints") > 2.0).then_some(())
+    });
+    disk.fill();
+    let full = || (world.metric("cwbridge_journal_usable") == 0.0).then_some(());
+    // Room that the journal has already is used first.
+    wait(Duration::from_mins(5), "the disk to be full", full);
+    let ready = get(world.port, "/-/ready").unwrap();
+    assert!(
+        ready.contains("\"ready\": true") && ready.contains("there is no room"),
+        "{ready}"
+    );
+    let held = world.metric("cwbridge_outbox_datapoints");
+    wait(LIMIT, "more to be held", || {
+        (world.metric("cwbridge_outbox_datapoints") > held + 2.0).then_some(())
+    });
+    disk.empty();
+    wait(LIMIT, "the journal to be used again", || {
+        (world.metric("cwbridge_journal_usable") == 1.0).then_some(())
+    });
+    world.recorder.fault(Fault::None);
+    wait(LIMIT, "everything to be sent", || {
+        (world.metric("cwbridge_outbox_datapoints") <= 10.0).then_some(())
+    });
+    assert_eq!(process.stop("TERM").0, Some(0), "{}", process.log());
+    assert_eq!(
+        process.count("the journal cannot be used"),
+        1,
+        "{}",
+        process.log()
+    );
+    assert_eq!(
+        process.count("the journal is written again"),
+        1,
+        "{}",
+        process.log()
+    );
+    let counts = world.recorder.counts();
+    let (journaled, arrived) = (
+        journaled(&world.state()).values().sum::<usize>(),
+        counts.values().sum::<usize>(),
+    );
+    assert_eq!(journaled, arrived);
+}
