@@ -134,6 +134,28 @@ async fn a_bad_datapoint_does_not_hold_up_the_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_too_large_is_halved() {
+    let too_large = || Err(Failure::TooLarge("a megabyte".into()));
+    let answers = vec![too_large(), too_large(), Ok(()), Ok(()), Ok(())];
+    let (requests, stats) = rounds(1, &[1, 2, 3, 4], answers).await;
+    assert_eq!(
+        requests,
+        [vec![1, 4, 3, 2], vec![1, 4], vec![1], vec![4], vec![3, 2]]
+    );
+    assert_eq!(stats.published.load(Relaxed), 4);
+}
+
+/// The second half is not tried where the first could not be sent, and waits again.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_tried_waits() {
+    let answers = vec![rejected(), lost(), Ok(())];
+    let (requests, stats) = rounds(2, &[1, 2, 3, 4], answers).await;
+    assert_eq!(requests, [vec![1, 4, 3, 2], vec![1, 4], vec![1, 4, 3, 2]]);
+    let sent = (stats.published.load(Relaxed), stats.resent.load(Relaxed));
+    assert_eq!(sent, (4, 2));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_has_no_room_is_counted() {
     let minutes: Vec<i64> = (0..PENDING_MAX as i64 + 5).rev().collect();
     let (_, stats) = rounds(1, &minutes, vec![denied()]).await;

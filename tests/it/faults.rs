@@ -251,6 +251,11 @@ fn an_endpoint_that_has_an_internal_fault() {
 }
 
 #[test]
+fn an_endpoint_that_is_not_available() {
+    check_mode("unavailable", Mode::Status(503), "failed");
+}
+
+#[test]
 fn an_endpoint_that_denies_the_request() {
     check_mode("denies", Mode::Status(403), "denied");
 }

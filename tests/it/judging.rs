@@ -92,6 +92,20 @@ impl Play {
         self.until(from + values.len() as i64 * every)
     }
 
+    /// A value in percent of a metric that has no unit otherwise.
+    fn percent(&mut self, name: &str, seconds: i64, value: f64) {
+        let metric = Arc::new(Metric::new("n", name, vec![]));
+        let at = self.start + seconds;
+        let percent = Sample {
+            unit: Unit::PERCENT,
+            ..sample(&metric, at, value)
+        };
+        self.look(Reading {
+            at,
+            samples: vec![percent],
+        });
+    }
+
     fn until(&mut self, seconds: i64) -> &mut Self {
         self.look(Reading {
             at: self.start + seconds,
@@ -347,16 +361,7 @@ fn what_follows_an_alarm_that_is_no_longer_judged_is_not_judged_either() {
         &composite("d", "NOT ALARM(c)", ""),
     ]);
     play.values("x", 0, 60, "90 90");
-    let metric = Arc::new(Metric::new("n", "x", vec![]));
-    let at = play.start + 120;
-    let percent = Sample {
-        unit: Unit::PERCENT,
-        ..sample(&metric, at, 1.0)
-    };
-    play.look(Reading {
-        at,
-        samples: vec![percent],
-    });
+    play.percent("x", 120, 1.0);
     play.until(180);
     let why = |play: &Play, name: &str| play.status(name).not_mirrored;
     expect![[r#"

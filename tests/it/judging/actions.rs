@@ -1,13 +1,11 @@
 //! When actions are run, withheld and caught up on.
 
-use std::sync::Arc;
-
 use cwbridge::alarm::{Account, MuteRule, StateValue, SuppressedBy};
 use cwbridge::definition::parse_in;
-use cwbridge::metric::{Metric, Reading, Sample, Unit};
+use cwbridge::metric::Reading;
 use expect_test::expect;
 
-use super::{Play, above_50, actions, composite, mute_rule, replace, sample};
+use super::{Play, above_50, actions, composite, mute_rule, replace};
 
 #[test]
 fn actions_go_on_when_their_suppressor_is_gone() {
@@ -168,6 +166,15 @@ fn suppressed(others: &str) -> String {
     )
 }
 
+/// `c` follows `a`, on `x`, and is suppressed by `s`, on `y`.
+fn with_suppressor() -> [String; 3] {
+    [
+        suppressed(""),
+        above_50("a", "x", ""),
+        above_50("s", "y", ""),
+    ]
+}
+
 fn mute_rule_of_c(expression: &str, duration: &str) -> String {
     mute_rule(expression, duration).replace("[\"a\"]", "[\"c\"]")
 }
@@ -244,11 +251,7 @@ fn a_suppressed_alarm_does_not_catch_up_on_switched_off_actions() {
 /// The composite alarm changes while its suppressor is in ALARM.
 #[test]
 fn a_suppressor_suppresses_from_when_it_began_to() {
-    let alarms = [
-        suppressed(""),
-        above_50("a", "x", ""),
-        above_50("s", "y", ""),
-    ];
+    let alarms = with_suppressor();
     let mut play = Play::new(&alarms.each_ref().map(String::as_str));
     play.values("y", 0, 60, "90");
     let suppressed = |play: &Play| {
@@ -282,25 +285,12 @@ fn actions_with_a_suppressor_that_is_not_known_here_say_so() {
 /// The suppressor is in ALARM, and then its metric comes in two units.
 #[test]
 fn a_suppressor_that_is_no_longer_judged_suppresses_no_longer() {
-    let alarms = [
-        suppressed(""),
-        above_50("a", "x", ""),
-        above_50("s", "y", ""),
-    ];
+    let alarms = with_suppressor();
     let mut play = Play::new(&alarms.each_ref().map(String::as_str));
     play.values("y", 0, 60, "90");
     let by = |play: &Play| play.status("c").suppressed_by.map(|(by, _)| by);
     assert_eq!(by(&play), Some(SuppressedBy::Alarm));
-    let metric = Arc::new(Metric::new("n", "y", vec![]));
-    let at = play.start + 60;
-    let percent = Sample {
-        unit: Unit::PERCENT,
-        ..sample(&metric, at, 90.0)
-    };
-    play.look(Reading {
-        at,
-        samples: vec![percent],
-    });
+    play.percent("y", 60, 90.0);
     play.until(120);
     assert!(play.status("c").suppressor_unknown);
     assert_eq!(by(&play), Some(SuppressedBy::ExtensionPeriod));
@@ -309,11 +299,7 @@ fn a_suppressor_that_is_no_longer_judged_suppresses_no_longer() {
 /// While the program is down another suppressor is set.
 #[test]
 fn another_suppressor_after_a_restart_suppresses_nothing_that_was() {
-    let alarms = [
-        suppressed(""),
-        above_50("a", "x", ""),
-        above_50("s", "y", ""),
-    ];
+    let alarms = with_suppressor();
     let mut play = Play::new(&alarms.each_ref().map(String::as_str));
     play.values("y", 0, 60, "90");
     assert!(play.status("c").suppressed_by.is_some());
