@@ -66,6 +66,8 @@ pub struct Recorded<'a> {
     pub datapoint: &'a Datapoint,
     /// Whether it goes into the outbox; else it is history at once.
     pub publish: bool,
+    /// Of the outbox: it was sent before, and no answer told what became of it.
+    pub answer_lost: bool,
 }
 
 /// A change of an alarm's state, as it is shown to people.
@@ -215,13 +217,18 @@ impl Write<'_> {
         let mut insert = self.transaction.prepare(
             "INSERT INTO datapoint (start, metric, state, content) VALUES (?1, ?2, ?3, ?4)",
         )?;
-        for Recorded { datapoint, publish } in datapoints {
+        for Recorded {
+            datapoint,
+            publish,
+            answer_lost,
+        } in datapoints
+        {
             let metric = self.metrics.id(&self.transaction, datapoint)?;
             let content = content::encode(&datapoint.statistics, datapoint.values.as_ref());
-            let state = if *publish {
-                schema::WAITING
-            } else {
-                schema::HISTORY
+            let state = match (*publish, *answer_lost) {
+                (true, true) => schema::ANSWER_LOST,
+                (true, false) => schema::WAITING,
+                (false, _) => schema::HISTORY,
             };
             insert.execute(params![
                 datapoint.start.milliseconds(),

@@ -14,7 +14,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::{info, warn};
 
-use crate::journal::{self, Error, Id, Journal, Limits, OpenError, OutOfRange};
+use crate::journal::{self, Error, Id, Journal, Limits, OpenError, Reader};
 use crate::metric::{Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
@@ -133,24 +133,41 @@ impl Keeper {
         Ok(())
     }
 
-    /// What a pipeline goes on from, if there is anything.
+    /// What a pipeline goes on from, if there is anything; also from a journal that can only be read.
     pub fn snapshot(&mut self) -> Option<journal::Snapshot> {
-        let read = self.journal.as_ref()?.snapshot();
+        let read = match (&self.journal, self.reader()) {
+            (Some(journal), _) => journal.snapshot(),
+            (None, Some(reader)) => reader.snapshot(),
+            (None, None) => return None,
+        };
         self.checked(read).flatten()
+    }
+
+    /// A journal that cannot be written may still be read.
+    fn reader(&self) -> Option<Reader> {
+        match self.journal {
+            Some(_) => None,
+            None => Reader::open(self.dir.as_deref()?).ok(),
+        }
     }
 
     /// Every datapoint of these metrics that starts at the instant given or later, oldest first.
     pub fn datapoints_since(&mut self, since: &HashMap<Arc<Metric>, Timestamp>) -> Vec<Datapoint> {
         let mut found = Vec::new();
-        let (Some(journal), Some(earliest)) = (&self.journal, since.values().min()) else {
+        let Some(earliest) = since.values().min() else {
             return found;
         };
-        let read = journal.datapoints(*earliest, |datapoint| {
+        let each = |datapoint: Datapoint| {
             let since = since.get(&datapoint.metric);
             if since.is_some_and(|since| datapoint.start >= *since) {
                 found.push(datapoint);
             }
-        });
+        };
+        let read = match (&self.journal, self.reader()) {
+            (Some(journal), _) => journal.datapoints(*earliest, each),
+            (None, Some(reader)) => reader.datapoints(*earliest, each),
+            (None, None) => return found,
+        };
         if let Some(unreadable @ 1..) = self.checked(read) {
             warn!(
                 unreadable,
@@ -181,6 +198,8 @@ impl Keeper {
     pub fn take(&mut self, now: Timestamp, limits: RequestLimits) -> Vec<Outgoing> {
         self.flush(now);
         self.drop_out_of_range(now);
+        // The clock may have been ahead.
+        self.newest = self.newest.min(now.floor(60));
         let mut batch = self.pending.take(self.newest, limits);
         if batch.is_empty() && self.unsettled.is_empty() {
             batch = self.take_from_journal(limits).unwrap_or_default();
@@ -258,7 +277,7 @@ impl Keeper {
     /// Writes what is pending, if there is a journal or one can be opened.
     fn flush(&mut self, now: Timestamp) {
         if self.dir.is_none() {
-            return;
+            return self.pending.forget_history();
         }
         if self.journal.is_none()
             && let Err(error) = self.try_open(now)
@@ -295,17 +314,15 @@ impl Keeper {
     }
 
     fn drop_out_of_range(&mut self, now: Timestamp) {
-        let too_old = self.pending.drop_too_old(now);
-        self.lost("too_old", too_old);
+        let mut dropped = self.pending.drop_out_of_range(now);
         if let Some(journal) = &mut self.journal {
-            let dropped = journal.drop_too_old(now);
-            let OutOfRange {
-                too_old,
-                too_far_ahead,
-            } = self.checked(dropped).unwrap_or_default();
-            self.lost("too_old", too_old);
-            self.lost("too_far_ahead", too_far_ahead);
+            let of_journal = journal.drop_too_old(now);
+            let of_journal = self.checked(of_journal).unwrap_or_default();
+            dropped.too_old += of_journal.too_old;
+            dropped.too_far_ahead += of_journal.too_far_ahead;
         }
+        self.lost("too_old", dropped.too_old);
+        self.lost("too_far_ahead", dropped.too_far_ahead);
     }
 
     fn lost(&self, reason: &'static str, count: usize) {
@@ -324,8 +341,10 @@ impl Keeper {
         match result {
             Ok(value) => Some(value),
             Err(error) => {
-                if matches!(error, Error::Corrupt(_)) {
-                    self.journal = None;
+                if matches!(error, Error::Corrupt(_))
+                    && let Some(journal) = self.journal.take()
+                {
+                    self.lost("set_aside", journal.waiting().count);
                 }
                 self.troubled(chain(&error));
                 None
@@ -372,6 +391,7 @@ impl Keeper {
 
     /// Ends: writes what is pending, and leaves one complete file.
     pub fn close(mut self, now: Timestamp) {
+        self.pending.lose_answers();
         self.flush(now);
         let (pending, _) = self.pending.waiting();
         self.lost("shutdown", pending);

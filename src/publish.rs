@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use crate::aws::Failure;
 use crate::clock;
-use crate::keeper::{Fate, Handle, Outgoing};
+use crate::keeper::{Fate, Handle, Outgoing, REQUEST_MAX};
 use crate::metric::Datapoint;
 use crate::stats::Stats;
 
@@ -24,7 +24,7 @@ const PHASE_MAX: Duration = Duration::from_secs(20);
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_mins(1);
 
-/// Between two requests of one round: a fleet that comes back from an outage must not ask for more than CloudWatch gives.
+/// Between two requests: a fleet that comes back from an outage must not ask for more than CloudWatch gives.
 const REQUEST_GAP: Duration = Duration::from_millis(200);
 
 /// How many requests are made once the program ends: the open minute, and a little of what waits. The rest is kept.
@@ -61,6 +61,8 @@ pub struct Publisher<P> {
     schedule: Schedule,
     stats: Arc<Stats>,
     outage: Option<Outage>,
+    /// When the newest request ended.
+    requested_at: Option<Instant>,
 }
 
 /// A time in which not everything could be sent.
@@ -68,6 +70,8 @@ pub struct Publisher<P> {
 struct Outage {
     since: Instant,
     attempts: u32,
+    /// Whether no request was made at all: then one datapoint is enough to find out whether that is still so.
+    nothing_sent: bool,
 }
 
 impl<P, F> Publisher<P>
@@ -82,6 +86,7 @@ where
             schedule,
             stats,
             outage: None,
+            requested_at: None,
         }
     }
 
@@ -118,12 +123,11 @@ where
         let mut outcome = None;
         let mut last = 0;
         while last < LAST_REQUESTS_MAX && !matches!(outcome, Some(Err(_))) {
-            let batch = self.keeper.take().await;
+            let probes = self.outage.is_some_and(|outage| outage.nothing_sent) && outcome.is_none();
+            let most = if probes { 1 } else { REQUEST_MAX.datapoints };
+            let batch = self.keeper.take(most).await;
             if batch.is_empty() {
                 break;
-            }
-            if outcome.is_some() {
-                tokio::time::sleep(REQUEST_GAP).await;
             }
             for batch in by_namespace(batch) {
                 outcome = Some(match outcome {
@@ -176,10 +180,20 @@ where
     }
 
     async fn request(&mut self, batch: &[Outgoing]) -> Result<(), Failure> {
-        let resent = batch.iter().filter(|outgoing| outgoing.answer_lost).count();
-        self.stats.resent.fetch_add(resent as u64, Relaxed);
+        if let Some(last) = self.requested_at {
+            tokio::time::sleep_until(last + REQUEST_GAP).await;
+        }
         let datapoints = batch.iter().map(|outgoing| Arc::clone(&outgoing.datapoint));
         let answer = (self.put)(datapoints.collect()).await;
+        self.requested_at = Some(Instant::now());
+        let arrived = match &answer {
+            Ok(()) => true,
+            Err(failure) => fate(failure) == Fate::AnswerLost,
+        };
+        let resent = batch
+            .iter()
+            .filter(|outgoing| arrived && outgoing.answer_lost);
+        self.stats.resent.fetch_add(resent.count() as u64, Relaxed);
         if let Some(outcome) = answer
             .as_ref()
             .err()
@@ -202,11 +216,13 @@ where
     pub fn failed(&mut self, failure: &Failure) {
         if let Some(outage) = &mut self.outage {
             outage.attempts += 1;
+            outage.nothing_sent = matches!(failure, Failure::NotSent(_));
             return;
         }
         self.outage = Some(Outage {
             since: Instant::now(),
             attempts: 1,
+            nothing_sent: matches!(failure, Failure::NotSent(_)),
         });
         let (held, error) = (self.stats.outbox.load(Relaxed), failure.message());
         match failure {

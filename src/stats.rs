@@ -9,12 +9,13 @@ use std::sync::{Mutex, PoisonError};
 pub use process::{Process, process};
 
 /// Why datapoints or samples did not reach CloudWatch: the values of the label `reason`.
-pub const DROP_REASONS: [&str; 11] = [
+pub const DROP_REASONS: [&str; 12] = [
     "clock_stepped_back",
     "outbox_full",
     "pruned",
     "queue_full",
     "rejected",
+    "set_aside",
     "shutdown",
     "time_out_of_range",
     "too_far_ahead",

@@ -80,6 +80,8 @@ struct Series {
     /// That of the first sample. It is the metric's for as long as the program runs: who publishes a metric in two
     /// resolutions gets all of it in the first.
     resolution: Resolution,
+    /// Whether a sample was recorded; else all there is was closed before the program began.
+    is_live: bool,
     /// Oldest first. Usually one; more while late samples wait to be closed.
     open: Vec<(Timestamp, Slot)>,
     /// What was closed before its time was over, because a program ended: seen when it is.
@@ -148,7 +150,11 @@ impl DatapointStore {
             return Err(DropReason::TimeOutOfRange);
         }
         let statistics = statistics(&sample.content).ok_or(DropReason::ValueOutOfRange)?;
+        let need = self.needs.get(&sample.metric).copied().unwrap_or_default();
         let series = self.series_of(sample);
+        if !series.is_live {
+            series.begin(sample.resolution, need, now);
+        }
         let start = sample.at.floor(series.resolution.seconds());
         if sample.at == now && series.closed.has(start) {
             return Err(DropReason::ClockSteppedBack);
@@ -206,6 +212,7 @@ impl DatapointStore {
             metric: Arc::clone(&sample.metric),
             unit: sample.unit,
             resolution: sample.resolution,
+            is_live: false,
             open: Vec::new(),
             restored: Vec::new(),
             closed: Closed::default(),
@@ -275,7 +282,7 @@ impl DatapointStore {
     }
 
     /// Takes up a datapoint that was closed before the program began. A slot whose time was not over at `until` was closed as
-    /// it was, and may be continued.
+    /// it was, and may be continued; one that begins later was closed under a clock that was wrong.
     pub fn restore(&mut self, datapoint: &Datapoint, until: Timestamp) {
         let series = self.series_of(&Sample {
             metric: Arc::clone(&datapoint.metric),
@@ -284,8 +291,15 @@ impl DatapointStore {
             at: datapoint.start,
             content: Content::StatisticSet(datapoint.statistics),
         });
+        if datapoint.resolution != series.resolution {
+            // Of before the metric was published in another one.
+            return;
+        }
         if datapoint.start + series.resolution.seconds() <= until {
             series.see(datapoint);
+        } else if datapoint.start > until {
+            let end = datapoint.start + series.resolution.seconds();
+            series.closed.add(datapoint.start, end);
         } else {
             series.restored.push(datapoint.clone());
         }
@@ -346,6 +360,18 @@ impl DatapointStore {
 }
 
 impl Series {
+    /// The first sample comes at `now`. What was restored in another resolution cannot be continued, and is unknown.
+    fn begin(&mut self, resolution: Resolution, need: Need, now: Timestamp) {
+        self.is_live = true;
+        if self.resolution != resolution {
+            self.resolution = resolution;
+            self.restored.clear();
+            self.closed = Closed::default();
+            self.history = History::beginning_at(resolution, now);
+            self.history.keep(need);
+        }
+    }
+
     /// Puts a slot into the history that was closed before.
     fn see(&mut self, datapoint: &Datapoint) {
         let Datapoint {

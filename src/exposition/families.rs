@@ -231,7 +231,7 @@ impl Families {
         self.push(
             Kind::Counter,
             "cwbridge_alarm_transitions",
-            "Changes of the alarm's state since the start.",
+            "Changes of the alarm's state since the journal was begun.",
             transitions(statuses),
         );
     }

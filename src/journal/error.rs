@@ -31,7 +31,13 @@ pub enum Error {
 impl From<rusqlite::Error> for Error {
     fn from(err: rusqlite::Error) -> Self {
         let Some(sqlite) = err.sqlite_error() else {
-            return Self::Other(err);
+            return match err {
+                // What was written here can be read, unless it was changed since.
+                rusqlite::Error::FromSqlConversionFailure(..)
+                | rusqlite::Error::InvalidColumnType(..)
+                | rusqlite::Error::Utf8Error(..) => Self::Corrupt(err),
+                err => Self::Other(err),
+            };
         };
         match sqlite.code {
             ErrorCode::DiskFull => Self::Full(err),

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::intern::{Metrics, USED_LAG_MAX};
 use super::schema::{ANSWER_LOST, WAITING, WAL_MAX, pragma};
 use super::{Journal, Limits, Result, Write};
-use crate::metric::Timestamp;
+use crate::metric::{AGE_MAX, Timestamp};
 
 /// What one call does at most: so many rows at a time, so many times; and so many pages given back to the disk.
 const ROWS_MAX: i64 = 256;
@@ -60,7 +60,7 @@ impl Journal {
         let limits = self.limits;
         let pruned = self.write(|write| {
             let mut pruned = Pruned::default();
-            write.prune_by_age(now - limits.max_age(), &mut pruned)?;
+            write.prune_by_age(now, &limits, &mut pruned)?;
             write.prune_by_size(&limits, &mut pruned)?;
             write.count_dropped("pruned", pruned.unpublished)?;
             write.waiting = write.waiting.saturating_sub(pruned.unpublished);
@@ -84,11 +84,19 @@ impl Journal {
 }
 
 impl Write<'_> {
-    fn prune_by_age(&self, before: Timestamp, pruned: &mut Pruned) -> rusqlite::Result<()> {
-        let (db, before) = (&self.transaction, before.milliseconds());
+    /// What CloudWatch would still take is kept, however short the limit.
+    fn prune_by_age(
+        &self,
+        now: Timestamp,
+        limits: &Limits,
+        pruned: &mut Pruned,
+    ) -> rusqlite::Result<()> {
+        let db = &self.transaction;
+        let before = (now - limits.max_age()).milliseconds();
+        let not_taken = (now - limits.max_age().max(AGE_MAX)).milliseconds();
         for _ in 0..ROUNDS_MAX {
             let published = delete_history(db, before)?.0;
-            let unpublished = delete_outbox(db, before)?;
+            let unpublished = delete_outbox(db, not_taken)?;
             let transitions = delete_transitions(db, before)?;
             if !pruned.add(published, unpublished, transitions) {
                 return Ok(());

@@ -83,7 +83,11 @@ pub(super) fn minutes(start: Timestamp, count: i64) -> Vec<Datapoint> {
 pub(super) fn append(journal: &mut Journal, datapoints: &[Datapoint], publish: bool) -> Result<()> {
     let recorded: Vec<Recorded<'_>> = datapoints
         .iter()
-        .map(|datapoint| Recorded { datapoint, publish })
+        .map(|datapoint| Recorded {
+            datapoint,
+            publish,
+            answer_lost: false,
+        })
         .collect();
     journal.append(Append {
         datapoints: &recorded,

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use crate::journal::{Append, Recorded, Snapshot, Transition};
-use crate::metric::{AGE_MAX, Datapoint, Timestamp};
+use crate::journal::{Append, OutOfRange, Recorded, Snapshot, Transition};
+use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Timestamp};
 
 use super::{Fate, Key, Outgoing, RequestLimits, Step};
 
@@ -64,8 +64,21 @@ impl Pending {
         let surplus = (self.outbox.len() + self.history.len()).saturating_sub(PENDING_MAX);
         let forgotten = surplus.min(self.history.len());
         self.history.drain(..forgotten);
-        let lost = (forgotten..surplus).filter_map(|_| self.outbox.pop_first());
-        lost.count()
+        // What is in flight may be about to be accepted.
+        let free = self.outbox.iter().filter(|(_, waiting)| !waiting.in_flight);
+        let free = free.take(surplus - forgotten);
+        let lost: Vec<Place> = free.map(|(place, _)| *place).collect();
+        for place in &lost {
+            self.outbox.remove(place);
+        }
+        lost.len()
+    }
+
+    /// Keeps only what CloudWatch is to have: there will never be a journal.
+    pub(super) fn forget_history(&mut self) {
+        self.history.clear();
+        self.transitions.clear();
+        self.snapshot = None;
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -81,26 +94,41 @@ impl Pending {
         (self.outbox.len(), oldest)
     }
 
-    /// Gives everything to the journal, and forgets it if that succeeds. What was sent stays here until its fate is known.
+    /// Gives everything to the journal, and forgets it if that succeeds. What is in flight stays here until its fate is known.
     pub(super) fn flush<E>(
         &mut self,
         append: impl FnOnce(Append<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let record = |publish| move |datapoint| Recorded { datapoint, publish };
-        let unsent = self.outbox.values().filter(|waiting| waiting.waits());
-        let unsent = unsent.map(|waiting| &waiting.datapoint).map(record(true));
-        let history = self.history.iter().map(record(false));
-        let datapoints: Vec<Recorded<'_>> = unsent.chain(history).collect();
+        let waiting = self.outbox.values().filter(|waiting| !waiting.in_flight);
+        let waiting = waiting.map(|waiting| Recorded {
+            datapoint: &waiting.datapoint,
+            publish: true,
+            answer_lost: waiting.answer_lost,
+        });
+        let history = self.history.iter().map(|datapoint| Recorded {
+            datapoint,
+            publish: false,
+            answer_lost: false,
+        });
+        let datapoints: Vec<Recorded<'_>> = waiting.chain(history).collect();
         append(Append {
             datapoints: &datapoints,
             transitions: self.transitions.make_contiguous(),
             snapshot: self.snapshot.as_ref(),
         })?;
-        self.outbox.retain(|_, waiting| !waiting.waits());
+        self.outbox.retain(|_, waiting| waiting.in_flight);
         self.history.clear();
         self.transitions.clear();
         self.snapshot = None;
         Ok(())
+    }
+
+    /// Nobody will say any more what became of what is in flight.
+    pub(super) fn lose_answers(&mut self) {
+        for waiting in self.outbox.values_mut() {
+            waiting.answer_lost |= waiting.in_flight;
+            waiting.in_flight = false;
+        }
     }
 
     /// What one request can carry, now in flight: first what starts at `newest` or later, then the rest from the oldest on.
@@ -155,19 +183,16 @@ impl Pending {
         places.iter().filter(settle).count()
     }
 
-    /// Forgets what CloudWatch would not take any more, and returns how many datapoints those are.
-    pub(super) fn drop_too_old(&mut self, now: Timestamp) -> usize {
-        let before = self.outbox.len();
-        let oldest = now - AGE_MAX;
-        self.outbox
-            .retain(|(start, _), waiting| *start >= oldest || waiting.in_flight);
-        before - self.outbox.len()
-    }
-}
-
-impl Waiting {
-    /// Whether it was never sent.
-    fn waits(&self) -> bool {
-        !self.in_flight && !self.answer_lost
+    /// Forgets what CloudWatch would not take for its age, unless it is in flight.
+    pub(super) fn drop_out_of_range(&mut self, now: Timestamp) -> OutOfRange {
+        let mut dropped = OutOfRange::default();
+        self.outbox.retain(|(start, _), waiting| {
+            let (too_old, too_far_ahead) = (*start < now - AGE_MAX, *start > now + AHEAD_MAX);
+            let goes = !waiting.in_flight && (too_old || too_far_ahead);
+            dropped.too_old += usize::from(goes && too_old);
+            dropped.too_far_ahead += usize::from(goes && too_far_ahead);
+            !goes
+        });
+        dropped
     }
 }

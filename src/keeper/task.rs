@@ -11,14 +11,14 @@ use crate::journal::{Limits, OpenError, Snapshot};
 use crate::metric::{Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
-use super::{Fate, Keeper, Key, Outgoing, REQUEST_MAX, Step};
+use super::{Fate, Keeper, Key, Outgoing, REQUEST_MAX, RequestLimits, Step};
 
 /// Commands that wait for the disk. One step of the pipeline in a minute is the usual one.
 const COMMANDS_MAX: usize = 64;
 
 enum Command {
     Append(Step),
-    Take(oneshot::Sender<Vec<Outgoing>>),
+    Take(usize, oneshot::Sender<Vec<Outgoing>>),
     Settle(Vec<Key>, Fate),
     Kept(oneshot::Sender<Option<Snapshot>>),
     Datapoints(
@@ -76,7 +76,13 @@ impl Keeper {
     fn carry_out(&mut self, command: Command) {
         match command {
             Command::Append(step) => self.append(step, clock::now()),
-            Command::Take(answer) => drop(answer.send(self.take(clock::now(), REQUEST_MAX))),
+            Command::Take(datapoints, answer) => {
+                let limits = RequestLimits {
+                    datapoints: datapoints.min(REQUEST_MAX.datapoints),
+                    ..REQUEST_MAX
+                };
+                drop(answer.send(self.take(clock::now(), limits)));
+            }
             Command::Settle(keys, fate) => self.settle(&keys, fate),
             Command::Kept(answer) => drop(answer.send(self.snapshot())),
             Command::Datapoints(since, answer) => drop(answer.send(self.datapoints_since(&since))),
@@ -101,9 +107,11 @@ impl Handle {
         let _ = self.0.send(Command::Append(step)).await;
     }
 
-    /// See [`Keeper::take`]; nothing if the keeper has ended.
-    pub async fn take(&self) -> Vec<Outgoing> {
-        self.ask(Command::Take).await.unwrap_or_default()
+    /// See [`Keeper::take`]; a request's worth and no more than `most`, and nothing if the keeper has ended.
+    pub async fn take(&self, most: usize) -> Vec<Outgoing> {
+        self.ask(|answer| Command::Take(most, answer))
+            .await
+            .unwrap_or_default()
     }
 
     /// See [`Keeper::settle`].

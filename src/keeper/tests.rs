@@ -244,8 +244,10 @@ enum Event {
     Closed(u8),
     /// So many are taken, and this becomes of them.
     Taken(usize, Fate),
-    /// So many are taken, and the program ends before it is known what became of them.
-    Killed(usize),
+    /// So many are taken and do not arrive, and nobody is told that they did not.
+    Vanished(usize),
+    /// So many are taken, and the program ends before it is known what became of them; whether they arrived.
+    Killed(usize, bool),
     Stopped,
     /// The disk is full, or has room again.
     Full(bool),
@@ -261,7 +263,8 @@ fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         3 => (1..4_u8).prop_map(Event::Closed),
         3 => (1..5_usize, fate).prop_map(|(count, fate)| Event::Taken(count, fate)),
-        1 => (0..5_usize).prop_map(Event::Killed),
+        1 => (1..5_usize).prop_map(Event::Vanished),
+        1 => (0..5_usize, any::<bool>()).prop_map(|(count, arrived)| Event::Killed(count, arrived)),
         1 => Just(Event::Stopped),
         1 => any::<bool>().prop_map(Event::Full),
     ]
@@ -309,11 +312,19 @@ proptest! {
                     }
                     keeper.settle(&keys(&batch), fate);
                 }
-                // What is in memory alone is not survived.
-                Event::Killed(_) | Event::Stopped if is_full => {}
-                Event::Killed(count) => {
+                Event::Vanished(count) => {
                     let batch = keeper.take(NOW, limits(count));
-                    model.arrive(&batch, false);
+                    keeper.settle(&keys(&batch), Fate::AnswerLost);
+                }
+                // What is in memory alone is not survived.
+                Event::Killed(..) | Event::Stopped if is_full => {}
+                Event::Killed(count, arrived) => {
+                    // What the full disk left in memory is written first.
+                    keeper.append(Step::default(), NOW);
+                    let batch = keeper.take(NOW, limits(count));
+                    if arrived {
+                        model.arrive(&batch, false);
+                    }
                     drop(keeper);
                     keeper = open(&dir.0);
                 }
@@ -348,4 +359,81 @@ proptest! {
             prop_assert!(arrived <= 1 + untold, "minute {} arrived {} times", minute, arrived);
         }
     }
+}
+
+/// While the disk was full an answer was lost; then there is room, and the program is killed.
+#[test]
+fn what_may_have_arrived_goes_into_the_journal_too() {
+    let dir = Dir::new("lost");
+    let mut keeper = open(&dir.0);
+    keeper.append(step(&[500]), NOW);
+    keeper.journal.as_mut().unwrap().limit_pages(1);
+    let many: Vec<i64> = (1..400).collect();
+    keeper.append(step(&many), NOW);
+    assert!(keeper.stats.journal.trouble().is_some());
+    let batch = keeper.take(NOW, TWO);
+    keeper.settle(&keys(&batch), Fate::AnswerLost);
+    keeper.journal.as_mut().unwrap().limit_pages(1_000_000);
+    keeper.append(step(&[0]), NOW);
+    drop(keeper);
+    let mut keeper = open(&dir.0);
+    let all = keeper.take(NOW, REQUEST_MAX);
+    assert_eq!(all.len(), 401);
+    assert_eq!(
+        all.iter().filter(|outgoing| outgoing.answer_lost).count(),
+        2
+    );
+}
+
+/// Nobody will say what became of it: it is written at the end as sent with its answer lost.
+#[test]
+fn what_is_in_flight_at_the_end_is_written() {
+    let dir = Dir::new("in-flight");
+    let place = dir.0.join("state");
+    fs::write(&place, "").unwrap();
+    let mut keeper = open(&place);
+    keeper.append(step(&[1]), NOW);
+    assert_eq!(keeper.take(NOW, TWO).len(), 1);
+    fs::remove_file(&place).unwrap();
+    let stats = Arc::clone(&keeper.stats);
+    keeper.close(NOW);
+    assert_eq!(stats.dropped.get()["shutdown"], 0);
+    let batch = open(&place).take(NOW, TWO);
+    assert!(
+        matches!(batch.as_slice(), [outgoing] if outgoing.answer_lost),
+        "{batch:?}"
+    );
+}
+
+#[test]
+fn what_is_in_flight_is_not_dropped_to_make_room() {
+    let stats = Arc::new(Stats::default());
+    let mut keeper = Keeper::open(None, Limits::default(), stats, NOW).unwrap();
+    let many: Vec<i64> = (2..PENDING_MAX as i64 + 2).collect();
+    keeper.append(step(&many), NOW);
+    let batch = keeper.take(NOW, REQUEST_MAX);
+    keeper.append(step(&[1]), NOW);
+    keeper.settle(&keys(&batch), Fate::Accepted);
+    let accepted = keeper.stats.published.load(Relaxed);
+    assert_eq!(accepted, batch.len() as u64);
+    assert_eq!(keeper.stats.dropped.get()["outbox_full"], 1);
+}
+
+/// An hour ahead once, and then the clock is right.
+#[test]
+fn the_newest_minute_is_that_of_the_clock_once_that_is_right() {
+    let dir = Dir::new("ahead");
+    let mut keeper = open(&dir.0);
+    keeper.append(step(&[-60, 9, 8]), NOW);
+    keeper.append(step(&[0]), NOW);
+    assert_eq!(taken(&keeper.take(NOW, TWO)), [0, -60]);
+}
+
+#[test]
+fn what_is_far_ahead_is_never_sent_from_memory_either() {
+    let stats = Arc::new(Stats::default());
+    let mut keeper = Keeper::open(None, Limits::default(), stats, NOW).unwrap();
+    keeper.append(step(&[-121, 1]), NOW);
+    assert_eq!(taken(&keeper.take(NOW, REQUEST_MAX)), [1]);
+    assert_eq!(keeper.stats.dropped.get()["too_far_ahead"], 1);
 }

@@ -145,6 +145,15 @@ async fn what_is_too_large_is_halved() {
     assert_eq!(stats.published.load(Relaxed), 4);
 }
 
+/// Sent, with no answer; then refused before anything was sent; then sent again.
+#[tokio::test(start_paused = true)]
+async fn what_was_not_sent_is_not_counted_as_sent_again() {
+    let answers = vec![lost(), Err(Failure::NotSent("no credentials".into()))];
+    let (requests, stats) = rounds(3, &[1, 2], answers).await;
+    assert_eq!(requests, [vec![1, 2], vec![1, 2], vec![1], vec![2]]);
+    assert_eq!(stats.resent.load(Relaxed), 2);
+}
+
 /// The second half is not tried where the first could not be sent, and waits again.
 #[tokio::test(start_paused = true)]
 async fn what_was_not_tried_waits() {

@@ -48,6 +48,14 @@ impl History {
         }
     }
 
+    /// One whose past is unknown.
+    pub(super) fn beginning_at(resolution: Resolution, at: Timestamp) -> Self {
+        Self {
+            complete_since: at,
+            ..Self::new(resolution)
+        }
+    }
+
     /// Keeps so much from now on.
     pub(super) fn keep(&mut self, need: Need) {
         let slots = need.seconds.saturating_add(self.step - 1) / self.step;

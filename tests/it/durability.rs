@@ -225,6 +225,7 @@ fn a_backlog_of_days_is_sent_in_order_and_whole() {
             .map(|datapoint| Recorded {
                 datapoint,
                 publish: true,
+                answer_lost: false,
             })
             .collect();
         journal

@@ -75,6 +75,7 @@ impl Tracked {
         self.certainty_before = snapshot.certainty.clone();
         self.transitions = snapshot.transitions;
         self.gate.restore(&snapshot.gate);
+        self.gate.redefined(&self.alarm);
         self.warm_up_until = snapshot.warm_up_until;
         self.evaluation_state = self
             .evaluation_state
