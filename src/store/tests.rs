@@ -282,3 +282,58 @@ fn negative_samples_have_no_extended_statistic() {
         Some(1.0)
     );
 }
+
+fn kept(start: i64, resolution: Resolution) -> Datapoint {
+    Datapoint {
+        metric: metric(),
+        unit: Unit::PERCENT,
+        resolution,
+        start: Timestamp::from_seconds(start),
+        statistics: StatisticSet::of(1.0, 1.0),
+        values: None,
+    }
+}
+
+/// Published by the minute before the program ended, and by the second since.
+#[test]
+fn a_metric_takes_up_another_resolution_after_a_restart() {
+    let mut store = store();
+    for minute in 0..5 {
+        store.restore(
+            &kept(60 * minute, Resolution::Standard),
+            Timestamp::from_seconds(300),
+        );
+    }
+    let fine = |at| Sample {
+        resolution: Resolution::High,
+        ..sample(at, 7.0)
+    };
+    record(&mut store, 330, vec![fine(330)]);
+    let closed = store.close(Timestamp::from_seconds(331));
+    assert_eq!(closed[0].start, Timestamp::from_seconds(330));
+    let series = store.series(&metric(), None).next().unwrap();
+    assert_eq!(
+        store.complete_since(series),
+        Timestamp::from_seconds(330),
+        "what was before is unknown"
+    );
+}
+
+/// Closed under a clock that was ahead, and set back before the program ended.
+#[test]
+fn datapoints_of_a_wrong_clock_are_not_taken_up() {
+    let mut store = store();
+    store.restore(&kept(0, Resolution::Standard), Timestamp::from_seconds(60));
+    store.restore(
+        &kept(600, Resolution::Standard),
+        Timestamp::from_seconds(60),
+    );
+    assert_eq!(store.open_until(), None);
+    let dropped = record(&mut store, 610, vec![sample(610, 1.0)]);
+    assert_eq!(
+        dropped,
+        [DropReason::ClockSteppedBack],
+        "it was published once"
+    );
+    assert_eq!(sums(&mut store, 660, 2), [None, None]);
+}

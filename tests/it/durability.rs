@@ -347,6 +347,12 @@ impl Disk {
         while file.write_all(&[0; 4_096]).is_ok() {}
     }
 
+    fn remount(&self, how: &str) {
+        let mut command = Command::new("mount");
+        command.args(["-o", &format!("remount,{how}")]).arg(&self.0);
+        assert!(command.status().unwrap().success());
+    }
+
     fn empty(&self) {
         std::fs::remove_file(self.0.join("filler")).unwrap();
     }
@@ -356,6 +362,32 @@ impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
+}
+
+/// In ALARM; then the disk can only be read. The state is read from there all the same, and everything goes on.
+#[test]
+fn a_disk_that_can_only_be_read_is_read() {
+    let world = World::new("read-only");
+    let Some(disk) = Disk::new(world.state()) else {
+        return tell("SKIPPED: a read-only disk, because this user may not mount one");
+    };
+    let mut process = world.start();
+    let before = world.alarm();
+    assert_eq!(process.stop("TERM").0, Some(0));
+    disk.remount("ro");
+    let mut process = world.start();
+    let after = world.alarm();
+    assert_eq!(
+        before["state_transitioned_at"],
+        after["state_transitioned_at"]
+    );
+    assert_eq!(world.metric("cwbridge_journal_usable"), 0.0);
+    assert_eq!(process.count("alarm changed state"), 0, "{}", process.log());
+    disk.remount("rw");
+    wait(LIMIT, "the journal to be used again", || {
+        (world.metric("cwbridge_journal_usable") == 1.0).then_some(())
+    });
+    assert_eq!(process.stop("TERM").0, Some(0), "{}", process.log());
 }
 
 /// While the disk is full everything goes on, and says so; then everything is written.

@@ -194,3 +194,19 @@ fn a_metric_goes_with_its_last_datapoint() {
     append(&mut journal, &[other], false).unwrap();
     assert_eq!((metrics(&journal), all(&journal).len()), (2, 2));
 }
+
+/// However short the limit is.
+#[test]
+fn what_cloudwatch_would_take_is_not_removed_for_its_age() {
+    let dir = Dir::new();
+    let mut journal = dir.open();
+    append(&mut journal, &minutes(NOW, 5), false).unwrap();
+    append(&mut journal, &minutes(NOW, 5), true).unwrap();
+    journal.set_limits(Limits {
+        max_age: Duration::from_hours(1),
+        ..Limits::default()
+    });
+    let pruned = prune(&mut journal, NOW + 13 * DAY);
+    assert_eq!((pruned.published, pruned.unpublished), (5, 0));
+    assert_eq!(prune(&mut journal, NOW + 15 * DAY).unpublished, 5);
+}

@@ -331,3 +331,14 @@ fn auto_scaling_is_told_every_minute_also_where_the_alarm_is_judged_less_often()
         63m a runs ALARM actions (Repeat)
     "#]]);
 }
+
+#[test]
+fn actions_switched_off_while_the_program_is_down_are_not_withheld() {
+    let alarms = with_suppressor();
+    let mut play = Play::new(&alarms.each_ref().map(String::as_str));
+    play.values("y", 0, 60, "90");
+    assert!(play.status("c").suppressed_by.is_some());
+    play.alarms[0].actions.enabled = false;
+    play.restart();
+    assert_eq!(play.status("c").suppressed_by, None);
+}
