@@ -217,7 +217,9 @@ async fn finish(mut tasks: JoinSet<&'static str>, mut kept: Kept, stats: &Stats)
         warn!("the journal is not closed yet; it is recovered at the next start");
     }
     let published = stats.published.load(Relaxed);
+    let lost = stats.dropped.get()["shutdown"];
     match stats.outbox.load(Relaxed) {
+        0 if lost > 0 => warn!(published, lost, "stopped; what was held in memory is lost"),
         0 => info!(published, "stopped; nothing was held back"),
         waiting => info!(
             published,

@@ -59,7 +59,8 @@ pub(super) fn promql_alarm(reader: &mut Reader<'_>) -> Option<PromQlAlarm> {
         criteria,
         &["PendingPeriod", "Query", "RecoveryPeriod"],
     );
-    let query = member(report, criteria, "Query").and_then(|node| query(report, "Query", node));
+    let query = member(report, criteria, "Query")
+        .and_then(|node| text(report, node, "Query", QUERY_CHARACTERS_MAX));
     let mut period = |name: &str| match criteria.get(name) {
         Some(node) => report.integer(name, node, 0..=CONTRIBUTOR_PERIOD_MAX),
         None => Some(0),
@@ -124,8 +125,8 @@ pub(super) fn log_alarm(reader: &mut Reader<'_>) -> Option<LogAlarm> {
 
 fn scheduled_query(report: &mut Report, what: &str, node: &Node) -> Option<ScheduledQuery> {
     report.table(what, node)?;
-    let text =
-        member(report, node, "QueryString").and_then(|node| query(report, "QueryString", node));
+    let query = member(report, node, "QueryString")
+        .and_then(|node| text(report, node, "QueryString", QUERY_CHARACTERS_MAX));
     let aggregation =
         member(report, node, "AggregationExpression").and_then(|node| aggregation(report, node));
     let log_groups = match node.get("LogGroupIdentifiers") {
@@ -136,7 +137,7 @@ fn scheduled_query(report: &mut Report, what: &str, node: &Node) -> Option<Sched
         member(report, node, "ScheduleConfiguration").and_then(|node| schedule(report, node));
     let (schedule, interval) = schedule?;
     Some(ScheduledQuery {
-        text: text?,
+        text: query?,
         log_groups: log_groups?,
         aggregation: aggregation?,
         schedule,
@@ -144,33 +145,17 @@ fn scheduled_query(report: &mut Report, what: &str, node: &Node) -> Option<Sched
     })
 }
 
-/// The text of a query.
-fn query(report: &mut Report, what: &str, node: &Node) -> Option<String> {
-    let query = report.string(what, node)?;
-    let allowed = 1..=QUERY_CHARACTERS_MAX;
-    bounded(
-        report,
-        node,
-        what,
-        query.chars().count(),
-        allowed,
-        "characters",
-    )?;
-    Some(query)
+/// A text of a bounded length.
+fn text(report: &mut Report, node: &Node, what: &str, most: usize) -> Option<String> {
+    let text = report.string(what, node)?;
+    let length = text.chars().count();
+    bounded(report, node, what, length, 1..=most, "characters")?;
+    Some(text)
 }
 
 fn aggregation(report: &mut Report, node: &Node) -> Option<Aggregation> {
     let what = "AggregationExpression";
-    let text = report.string(what, node)?;
-    let allowed = 1..=AGGREGATION_CHARACTERS_MAX;
-    bounded(
-        report,
-        node,
-        what,
-        text.chars().count(),
-        allowed,
-        "characters",
-    )?;
+    let text = text(report, node, what, AGGREGATION_CHARACTERS_MAX)?;
     Aggregation::parse(&text)
         .map_err(|error| report.add(node.position, format!("`{what}`: {error}")))
         .ok()
