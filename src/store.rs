@@ -150,27 +150,42 @@ impl DatapointStore {
             return Err(DropReason::TimeOutOfRange);
         }
         let statistics = statistics(&sample.content).ok_or(DropReason::ValueOutOfRange)?;
-        let need = self.needs.get(&sample.metric).copied().unwrap_or_default();
-        let series = self.series_of(sample);
-        if !series.is_live {
-            series.begin(sample.resolution, need, now);
-        }
+        let place = self.series_of(sample);
+        let series = match self.series[place].is_live {
+            true => &mut self.series[place],
+            false => self.begin(place, sample.resolution, now),
+        };
         let start = sample.at.floor(series.resolution.seconds());
         if sample.at == now && series.closed.has(start) {
             return Err(DropReason::ClockSteppedBack);
         }
-        let place = match series
+        match series
             .open
             .binary_search_by_key(&start, |(start, _)| *start)
         {
-            Ok(place) => place,
+            Ok(place) => series.open[place].1.add(&statistics, &sample.content),
             Err(place) => {
-                series.open.insert(place, (start, Slot::new()));
-                place
+                let slot = Slot::of(statistics, &sample.content);
+                series.open.insert(place, (start, slot));
             }
-        };
-        series.open[place].1.add(&statistics, &sample.content);
+        }
         Ok(())
+    }
+
+    /// The first sample of a series comes at `now`. What was restored in another resolution cannot be continued, and is
+    /// unknown.
+    fn begin(&mut self, place: usize, resolution: Resolution, now: Timestamp) -> &mut Series {
+        let series = &mut self.series[place];
+        series.is_live = true;
+        if series.resolution != resolution {
+            series.resolution = resolution;
+            series.restored.clear();
+            series.closed = Closed::default();
+            series.history = History::beginning_at(resolution, now);
+            let need = self.needs.get(&series.metric).copied();
+            series.history.keep(need.unwrap_or_default());
+        }
+        series
     }
 
     /// Forgets what was recorded of the time after `now`, because the clock was wrong when it was. Returns how many samples
@@ -186,7 +201,8 @@ impl DatapointStore {
         samples
     }
 
-    fn series_of(&mut self, sample: &Sample) -> &mut Series {
+    /// The place of the sample's series, which may be new.
+    fn series_of(&mut self, sample: &Sample) -> usize {
         let is = |series: &Series| {
             series.unit == sample.unit && Arc::ptr_eq(&series.metric, &sample.metric)
         };
@@ -196,7 +212,7 @@ impl DatapointStore {
             _ => self.find_series(sample),
         };
         self.expected = if i + 1 == self.series.len() { 0 } else { i + 1 };
-        &mut self.series[i]
+        i
     }
 
     fn find_series(&mut self, sample: &Sample) -> usize {
@@ -284,13 +300,14 @@ impl DatapointStore {
     /// Takes up a datapoint that was closed before the program began. A slot whose time was not over at `until` was closed as
     /// it was, and may be continued; one that begins later was closed under a clock that was wrong.
     pub fn restore(&mut self, datapoint: &Datapoint, until: Timestamp) {
-        let series = self.series_of(&Sample {
+        let place = self.series_of(&Sample {
             metric: Arc::clone(&datapoint.metric),
             unit: datapoint.unit,
             resolution: datapoint.resolution,
             at: datapoint.start,
             content: Content::StatisticSet(datapoint.statistics),
         });
+        let series = &mut self.series[place];
         if datapoint.resolution != series.resolution {
             // Of before the metric was published in another one.
             return;
@@ -360,18 +377,6 @@ impl DatapointStore {
 }
 
 impl Series {
-    /// The first sample comes at `now`. What was restored in another resolution cannot be continued, and is unknown.
-    fn begin(&mut self, resolution: Resolution, need: Need, now: Timestamp) {
-        self.is_live = true;
-        if self.resolution != resolution {
-            self.resolution = resolution;
-            self.restored.clear();
-            self.closed = Closed::default();
-            self.history = History::beginning_at(resolution, now);
-            self.history.keep(need);
-        }
-    }
-
     /// Puts a slot into the history that was closed before.
     fn see(&mut self, datapoint: &Datapoint) {
         let Datapoint {
@@ -386,17 +391,24 @@ impl Series {
 }
 
 impl Slot {
-    fn new() -> Self {
-        Self {
-            samples: 0,
-            statistics: StatisticSet::EMPTY,
+    /// One sample.
+    fn of(statistics: StatisticSet, content: &Content) -> Self {
+        let mut slot = Self {
+            samples: 1,
+            statistics,
             values: Some(Distribution::new()),
-        }
+        };
+        slot.add_values(content);
+        slot
     }
 
     fn add(&mut self, statistics: &StatisticSet, content: &Content) {
         self.samples += 1;
         self.statistics.merge(statistics);
+        self.add_values(content);
+    }
+
+    fn add_values(&mut self, content: &Content) {
         let Some(values) = &mut self.values else {
             return;
         };

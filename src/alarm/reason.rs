@@ -1,6 +1,6 @@
 //! Why an alarm is in its state, in CloudWatch's words: SPEC section 6.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use crate::metric::Timestamp;
 
@@ -112,13 +112,13 @@ impl Crossed<'_> {
             Comparison::Band { .. } => "Thresholds",
         };
         if self.count < LISTED_MAX {
-            return format!(
+            return sentence(format_args!(
                 "{thresholds} Crossed: {subject} {list} {verb} {compared}{filled}{minimum}."
-            );
+            ));
         }
-        format!(
+        sentence(format_args!(
             "{thresholds} Crossed: {subject} {verb} {compared}{filled}. The most recent datapoints which crossed the threshold: {list}{minimum}."
-        )
+        ))
     }
 
     fn of_contributor(&self) -> String {
@@ -133,6 +133,16 @@ impl Crossed<'_> {
             "Threshold Crossed: {counted} {compared}{filled}. The most recent {datapoints} which crossed the threshold: {list}."
         )
     }
+}
+
+/// Longer than most reasons are, so that one is written without moving it.
+const REASON_LENGTH: usize = 256;
+
+fn sentence(parts: fmt::Arguments<'_>) -> String {
+    let mut sentence = String::with_capacity(REASON_LENGTH);
+    // Writing into a string cannot fail.
+    let _ = sentence.write_fmt(parts);
+    sentence
 }
 
 /// `2 out of the last 3 datapoints`, or `2 datapoints` where the definition does not set M.

@@ -1,6 +1,6 @@
 //! The content of `StateReasonData`: SPEC section 6.4.
 
-use crate::metric::{Period, Timestamp, Unit};
+use crate::metric::{Period, Statistic, Timestamp, Unit};
 
 use super::{Point, StateValue};
 
@@ -25,13 +25,11 @@ pub struct DatapointsData {
     pub start_date: Option<Timestamp>,
     /// Only if the alarm sets one.
     pub unit: Option<Unit>,
-    /// `None` where the datapoints are computed from several statistics.
-    pub statistic: Option<String>,
+    /// `None` where the datapoints are computed from several statistics; then their samples cannot be counted.
+    pub statistic: Option<Statistic>,
     pub period: Period,
     /// `None` for a band.
     pub threshold: Option<f64>,
-    /// Whether samples can be counted: not where the datapoints are computed.
-    pub counts_samples: bool,
     /// The newest ones first: the datapoints used or, where none exists, the missing ones.
     pub evaluated: Vec<Point>,
 }
@@ -58,7 +56,7 @@ pub struct QueryResultsData {
 pub(super) struct Frame {
     pub(super) query_date: Timestamp,
     pub(super) unit: Option<Unit>,
-    pub(super) statistic: Option<String>,
+    pub(super) statistic: Option<Statistic>,
     pub(super) period: Period,
     pub(super) threshold: Option<f64>,
     pub(super) n: usize,
@@ -82,7 +80,6 @@ impl Frame {
             query_date: self.query_date,
             start_date,
             unit: self.unit,
-            counts_samples: self.statistic.is_some(),
             statistic: self.statistic,
             period: self.period,
             threshold: self.threshold,

@@ -507,7 +507,7 @@ pub(super) fn frame(alarm: &MetricAlarm, at: Timestamp) -> Frame {
     Frame {
         query_date: at,
         unit: stat.and_then(|stat| stat.unit),
-        statistic: stat.map(|stat| stat.statistic.name().to_owned()),
+        statistic: stat.map(|stat| stat.statistic.clone()),
         period: alarm.period,
         threshold: alarm.threshold(),
         n: alarm.evaluation_periods as usize,

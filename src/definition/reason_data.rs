@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use crate::alarm::{
     DatapointsData, JavaDouble, Point, QueryResultsData, ReasonData, TriggeringAlarm,
 };
-use crate::metric::{Timestamp, Unit};
+use crate::metric::{Statistic, Timestamp, Unit};
 
 /// `StateReasonData` has at most so many characters (SPEC section 6.4).
 const CHARACTERS_MAX: usize = 4_000;
@@ -135,7 +135,7 @@ fn datapoints(data: &DatapointsData, evaluated: &[Point]) -> String {
         query_date: data.query_date.in_reason_data(),
         start_date: data.start_date.map(Timestamp::in_reason_data),
         unit: data.unit.map(Unit::name),
-        statistic: data.statistic.as_deref(),
+        statistic: data.statistic.as_ref().map(Statistic::name),
         period: data.period.seconds(),
         recent_datapoints: oldest_first()
             .filter_map(|point| point.value.map(Number))
@@ -145,7 +145,7 @@ fn datapoints(data: &DatapointsData, evaluated: &[Point]) -> String {
         threshold: data.threshold.map(Number),
         evaluated_datapoints: evaluated
             .iter()
-            .map(|point| datapoint(point, data.counts_samples))
+            .map(|point| datapoint(point, data.statistic.is_some()))
             .collect(),
     })
 }
@@ -204,10 +204,9 @@ mod tests {
             query_date: Timestamp::from_milliseconds(1_570_035_880_985),
             start_date: oldest.map(|point| point.start),
             unit,
-            statistic: Some("Average".into()),
+            statistic: Statistic::from_name("Average"),
             period: Period::new(period).unwrap(),
             threshold: Some(50.0),
-            counts_samples: true,
             evaluated: points,
         }
     }

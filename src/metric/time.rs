@@ -92,17 +92,21 @@ impl Timestamp {
     }
 }
 
-/// Written without `strftime`, which takes most of the time that a state reason takes.
+/// Written without `strftime` or `write!`, which take most of the time that a state reason takes.
 struct InReason(jiff::civil::DateTime);
 
 impl fmt::Display for InReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (day, month, year) = (self.0.day(), self.0.month(), self.0.year().rem_euclid(100));
-        let (hour, minute, second) = (self.0.hour(), self.0.minute(), self.0.second());
-        write!(
-            f,
-            "{day:02}/{month:02}/{year:02} {hour:02}:{minute:02}:{second:02}"
-        )
+        let Self(at) = self;
+        let year = i8::try_from(at.year().rem_euclid(100)).unwrap_or_default();
+        let date = [at.day(), at.month(), year];
+        let numbers = [date, [at.hour(), at.minute(), at.second()]];
+        let mut text = *b"00/00/00 00:00:00";
+        for (digits, number) in text.chunks_mut(3).zip(numbers.as_flattened()) {
+            digits[0] += number.unsigned_abs() / 10;
+            digits[1] += number.unsigned_abs() % 10;
+        }
+        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

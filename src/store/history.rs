@@ -8,7 +8,7 @@ use super::Need;
 
 /// The most slots kept of one series: 22 days of minutes, which is more than the evaluation range of any alarm, and takes a
 /// megabyte. A range that reaches back further is known to be incomplete.
-const HISTORY_SLOTS_MAX: i64 = 22 * 1_440;
+const HISTORY_SLOTS_MAX: usize = 22 * 1_440;
 
 /// Windows end on multiples of ten seconds, so that nothing finer is ever asked for.
 const STEP_MIN: i64 = 10;
@@ -18,9 +18,10 @@ const STEP_MIN: i64 = 10;
 pub(super) struct History {
     /// The length of a slot here, in seconds.
     step: i64,
-    slots_max: i64,
-    /// The start of `slots[0]`.
+    slots_max: usize,
+    /// The start of `slots[0]`, and the end of the last.
     first: Timestamp,
+    end: Timestamp,
     slots: VecDeque<StatisticSet>,
     /// The samples of each slot, where an extended statistic reads them; `None` for a slot whose samples are not known.
     values: Option<VecDeque<Option<Distribution>>>,
@@ -39,6 +40,7 @@ impl History {
             step: resolution.seconds().max(STEP_MIN),
             slots_max: 0,
             first: Timestamp::from_seconds(0),
+            end: Timestamp::from_seconds(0),
             slots: VecDeque::new(),
             values: None,
             newest_end: None,
@@ -63,7 +65,8 @@ impl History {
             true => 0,
             false => self.reach(),
         };
-        self.slots_max = slots.clamp(0, HISTORY_SLOTS_MAX);
+        let slots = usize::try_from(slots).unwrap_or_default();
+        self.slots_max = slots.min(HISTORY_SLOTS_MAX);
         if let Some(end) = self.newest_end.filter(|_| self.reach() > kept) {
             self.complete_since = self.complete_since.max(end - kept);
         }
@@ -78,7 +81,8 @@ impl History {
 
     /// How many seconds are kept.
     fn reach(&self) -> i64 {
-        self.slots_max.saturating_mul(self.step)
+        let slots = i64::try_from(self.slots_max).unwrap_or(i64::MAX);
+        slots.saturating_mul(self.step)
     }
 
     /// Since when everything recorded is still here.
@@ -103,15 +107,30 @@ impl History {
         let start = start.floor(self.step);
         self.newest_end = self.newest_end.max(Some(start + self.step));
         self.revision += u64::from(start < self.read_until);
-        let reach = self.reach();
-        if start - self.end() >= reach {
-            self.clear();
-        }
-        if self.slots.is_empty() {
-            self.first = start;
-        }
-        if self.end() - start > reach {
+        // Most slots come in order.
+        if start != self.end && !self.make_room(start) {
             return;
+        }
+        if start == self.end {
+            self.push_empty();
+        }
+        let position = match start + self.step == self.end {
+            true => self.slots.len() - 1,
+            false => self.steps(start - self.first),
+        };
+        self.merge(position, set, values);
+        self.forget();
+    }
+
+    /// Fills up with empty slots from or to one at `start`. Returns whether that one is recent enough to be kept.
+    fn make_room(&mut self, start: Timestamp) -> bool {
+        let reach = self.reach();
+        if self.slots.is_empty() || start - self.end >= reach {
+            self.clear();
+            (self.first, self.end) = (start, start);
+        }
+        if self.end - start > reach {
+            return false;
         }
         while start < self.first {
             self.slots.push_front(StatisticSet::EMPTY);
@@ -120,13 +139,10 @@ impl History {
             }
             self.first = self.first - self.step;
         }
-        while start >= self.end() {
+        while start > self.end {
             self.push_empty();
         }
-        if let Ok(position) = usize::try_from((start - self.first) / self.step) {
-            self.merge(position, set, values);
-        }
-        self.forget();
+        true
     }
 
     fn push_empty(&mut self) {
@@ -134,6 +150,7 @@ impl History {
         if let Some(values) = &mut self.values {
             values.push_back(None);
         }
+        self.end = self.end + self.step;
     }
 
     fn merge(&mut self, position: usize, set: &StatisticSet, values: Option<&Distribution>) {
@@ -161,7 +178,8 @@ impl History {
 
     /// Forgets what lies after `now`.
     pub(super) fn cut(&mut self, now: Timestamp) {
-        while self.end() > now && self.slots.pop_back().is_some() {
+        while self.end > now && self.slots.pop_back().is_some() {
+            self.end = self.end - self.step;
             if let Some(values) = &mut self.values {
                 values.pop_back();
             }
@@ -170,14 +188,8 @@ impl History {
         self.revision += 1;
     }
 
-    /// The end of the newest slot.
-    fn end(&self) -> Timestamp {
-        let length = i64::try_from(self.slots.len()).unwrap_or(i64::MAX);
-        self.first + length.saturating_mul(self.step)
-    }
-
     fn forget(&mut self) {
-        while i64::try_from(self.slots.len()).is_ok_and(|length| length > self.slots_max) {
+        while self.slots.len() > self.slots_max {
             self.slots.pop_front();
             if let Some(values) = &mut self.values {
                 values.pop_front();
@@ -194,12 +206,20 @@ impl History {
         now: Timestamp,
     ) -> std::ops::Range<usize> {
         let end = end.min(now - self.step + 1);
-        let position = |at: Timestamp| {
-            let steps = (at - self.first + self.step - 1).div_euclid(self.step);
-            usize::try_from(steps).unwrap_or(0).min(self.slots.len())
+        let newest = self.end - self.step;
+        // Most periods are the newest, and dividing takes longer than comparing.
+        let position = |at: Timestamp| match at {
+            _ if at > newest => self.slots.len(),
+            _ if at > newest - self.step => self.slots.len().saturating_sub(1),
+            _ => self.steps(at - self.first + self.step - 1),
         };
         let end = position(end);
         position(start).min(end)..end
+    }
+
+    /// How many whole slots so many seconds are; none before the first.
+    fn steps(&self, seconds: i64) -> usize {
+        usize::try_from(seconds.div_euclid(self.step)).unwrap_or(0)
     }
 
     /// Merges the slots of a period. A period holds the slots that start in it; a slot is seen once its time is over.

@@ -11,37 +11,25 @@
     reason = "what is wrong here is a mistake in this file"
 )]
 
-use std::alloc::System;
-use std::hint::black_box;
+#[path = "feed.rs"]
+mod feed;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
-
-use cwbridge::alarm::{
-    Actions, Alarm, Comparison, ComparisonOperator, EvaluationWindow, Evaluator, Events,
-    MathSource, MetricAlarm, MetricDataQuery, MetricStat, Options, QueryContent, Rule, Source,
-};
-use cwbridge::metric::{
-    BasicStatistic, Content, Metric, Period, Reading, Resolution, Sample, Statistic, Timestamp,
-    Unit,
-};
+use cwbridge::alarm::{Alarm, MathSource, MetricDataQuery, Options, QueryContent, Source};
+use cwbridge::metric::Metric;
 use cwbridge::pipeline::Pipeline;
-use cwbridge::store::DatapointStore;
 
-/// Counts allocations, which makes each of them some nanoseconds dearer: feeding the store has two, judging has none.
-#[global_allocator]
-static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+use feed::{DAY_MINUTES, Feed, above, alarm, at, float, metric_stat, metrics, reading, set, stat};
 
-const DAY_MINUTES: i64 = 1_440;
 const YEAR_MINUTES: i64 = 365 * DAY_MINUTES;
 
 /// The best of so many runs counts: everything else is what the machine did besides.
 const RUNS: usize = 5;
 
-/// The series that promtool is given, too: so many minutes of each hour, or of each day, are above the threshold. An alarm
-/// that goes off every hour shows what wording a transition costs.
-const HOT_MINUTES: i64 = 10;
+/// The series that promtool is given, too: ten minutes of each hour, or of each day, are above the threshold. An alarm that
+/// goes off every hour shows what wording a transition costs.
 const SERIES: [(&str, i64); 2] = [("hot once an hour", 60), ("hot once a day", DAY_MINUTES)];
 
 fn main() {
@@ -58,7 +46,6 @@ fn main() {
         "metric math, 10 metrics over 1,440 points: {:.1} µs per evaluation",
         1e6 * math
     );
-    allocations();
 }
 
 /// One tick of 10,000 alarms.
@@ -170,75 +157,6 @@ fn math_alarm(metrics: &[Arc<Metric>]) -> f64 {
     took.as_secs_f64() / float(EVALUATIONS)
 }
 
-/// How often an alarm that stays in its state allocates when it is judged, and how often the whole step does.
-fn allocations() {
-    let metrics = metrics(1);
-    let mut feed = Feed::new(vec![alarm(0, stat(&metrics[0]), 3)], &metrics, 60);
-    for minute in 0..DAY_MINUTES {
-        feed.record(minute);
-        feed.evaluate(minute);
-    }
-    let mut counted = [0, 0];
-    let steady = DAY_MINUTES + 10..DAY_MINUTES + 60 - HOT_MINUTES;
-    let evaluations = float(steady.end - steady.start);
-    for minute in DAY_MINUTES..steady.end {
-        let whole = Region::new(ALLOCATOR);
-        feed.record(minute);
-        let judging = Region::new(ALLOCATOR);
-        feed.evaluate(minute);
-        if steady.contains(&minute) {
-            let both = [judging.change(), whole.change()];
-            counted = [0, 1].map(|i| counted[i] + both[i].allocations + both[i].reallocations);
-        }
-    }
-    let [judging, whole] = counted.map(|count| float(i64::try_from(count).unwrap()) / evaluations);
-    println!(
-        "allocations in the steady state: {judging:.2} per evaluation, {whole:.2} with recording and closing one sample"
-    );
-}
-
-/// A store and an evaluator, stepped apart so that each can be timed.
-struct Feed {
-    store: DatapointStore,
-    evaluator: Evaluator,
-    reading: Reading,
-    minutes: i64,
-    /// The values rise every so many minutes.
-    every: i64,
-}
-
-impl Feed {
-    fn new(alarms: Vec<Alarm>, metrics: &[Arc<Metric>], every: i64) -> Self {
-        let mut evaluator = Evaluator::new(Options::default());
-        evaluator.set_alarms(alarms, at(0));
-        let mut store = DatapointStore::default();
-        store.keep_history(evaluator.history_needed());
-        Self {
-            store,
-            evaluator,
-            reading: reading(metrics),
-            minutes: 0,
-            every,
-        }
-    }
-
-    /// One sample of every metric, and the datapoints of the minute before.
-    fn record(&mut self, minute: i64) {
-        set(&mut self.reading, minute, self.every);
-        self.store.record(&self.reading, &mut Vec::new());
-        black_box(self.store.close(at(minute)));
-        self.minutes = minute + 1;
-    }
-
-    fn evaluate(&mut self, minute: i64) -> usize {
-        let mut events = Events::default();
-        let (store, now) = (&mut self.store, at(minute));
-        let evaluated = self.evaluator.evaluate(store, now, at(0), &mut events);
-        black_box(events);
-        evaluated
-    }
-}
-
 fn best(mut run: impl FnMut()) -> Duration {
     let timed = |_| {
         let start = Instant::now();
@@ -246,85 +164,4 @@ fn best(mut run: impl FnMut()) -> Duration {
         start.elapsed()
     };
     (0..RUNS).map(timed).min().unwrap()
-}
-
-fn at(minute: i64) -> Timestamp {
-    Timestamp::from_seconds(60 * minute)
-}
-
-fn metrics(count: usize) -> Vec<Arc<Metric>> {
-    let metric = |i| Arc::new(Metric::new("CWBridge", format!("m{i}"), vec![]));
-    (0..count).map(metric).collect()
-}
-
-fn metric_stat(metric: &Arc<Metric>) -> MetricStat {
-    MetricStat {
-        metric: Arc::clone(metric),
-        statistic: Statistic::Basic(BasicStatistic::Average),
-        unit: None,
-    }
-}
-
-fn stat(metric: &Arc<Metric>) -> Source {
-    Source::Stat(metric_stat(metric))
-}
-
-fn above(threshold: f64) -> Comparison {
-    Comparison::Threshold {
-        operator: ComparisonOperator::GreaterThanThreshold,
-        threshold,
-    }
-}
-
-fn alarm(i: usize, source: Source, n: u32) -> Alarm {
-    let rule = MetricAlarm {
-        source,
-        period: Period::new(60).unwrap(),
-        evaluation_periods: n,
-        datapoints_to_alarm: None,
-        comparison: above(50.0),
-        treat_missing_data: None,
-        low_sample_percentile: None,
-        evaluation_window: EvaluationWindow::Sliding,
-        warm_up: None,
-    };
-    Alarm {
-        name: format!("alarm-{i}"),
-        arn: None,
-        description: None,
-        actions: Actions::default(),
-        rule: Rule::Metric(rule),
-        not_here: None,
-    }
-}
-
-/// One live sample of each metric; [`set`] says when.
-fn reading(metrics: &[Arc<Metric>]) -> Reading {
-    let sample = |metric: &Arc<Metric>| Sample {
-        metric: Arc::clone(metric),
-        unit: Unit::PERCENT,
-        resolution: Resolution::Standard,
-        at: at(0),
-        content: Content::Value(0.0),
-    };
-    Reading {
-        at: at(0),
-        samples: metrics.iter().map(sample).collect(),
-    }
-}
-
-/// Moves a reading to a minute. It is made once, so that making it is not what is timed.
-fn set(reading: &mut Reading, minute: i64, every: i64) {
-    let is_hot = minute % every >= every - HOT_MINUTES;
-    let value = if is_hot { 90.0 } else { 10.0 };
-    reading.at = at(minute);
-    for sample in &mut reading.samples {
-        sample.at = at(minute);
-        sample.content = Content::Value(value);
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a few millions at most")]
-fn float(count: i64) -> f64 {
-    count as f64
 }
