@@ -11,7 +11,7 @@ impl fmt::Display for JavaDouble {
         let Self(value) = self;
         let magnitude = value.abs();
         if magnitude == 0.0 || !magnitude.is_finite() || (1e-3..1e7).contains(&magnitude) {
-            return write!(f, "{value:?}");
+            return fmt::Debug::fmt(value, f);
         }
         let scientific = format!("{value:e}");
         let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
