@@ -32,7 +32,7 @@ pub use history::Reader;
 use intern::Metrics;
 pub use open::Note;
 pub use outbox::{Batch, Id, OutOfRange, Outgoing, Waiting};
-pub use prune::Pruned;
+pub use prune::{Clock, Pruned};
 
 /// How much is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

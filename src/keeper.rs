@@ -14,8 +14,8 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::{info, warn};
 
-use crate::journal::{self, Error, Id, Journal, Limits, OpenError, Reader};
-use crate::metric::{Datapoint, Metric, Timestamp};
+use crate::journal::{self, Clock, Error, Id, Journal, Limits, OpenError, Reader};
+use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
 pub use pending::PENDING_MAX;
@@ -30,6 +30,10 @@ pub const REQUEST_MAX: RequestLimits = RequestLimits {
     datapoints: 1_000,
     bytes: 900_000,
 };
+
+/// The clock counts as right for so long before and after CloudWatch took something, in seconds: it refuses a signature that
+/// is more than some minutes off.
+const CLOCK_RIGHT: i64 = 3_600;
 
 /// How often the journal is pruned after one step: more waits for the next.
 const PRUNED_MAX: usize = 16;
@@ -89,6 +93,8 @@ pub struct Keeper {
     unsettled: Vec<(Vec<Id>, Fate)>,
     /// The minute of the newest datapoint.
     newest: Timestamp,
+    /// When CloudWatch last took something, by this host's clock.
+    accepted_at: Option<Timestamp>,
     /// What is wrong with the journal, if something is.
     trouble: Option<String>,
     stats: Arc<Stats>,
@@ -109,6 +115,7 @@ impl Keeper {
             pending: Pending::default(),
             unsettled: Vec::new(),
             newest: now.floor(60) - 60,
+            accepted_at: None,
             trouble: None,
             stats,
         };
@@ -193,25 +200,30 @@ impl Keeper {
         self.show();
     }
 
-    /// A request's worth of datapoints that CloudWatch is to have: first the newest minute, then the rest from the oldest on.
-    /// They are in flight until [`Keeper::settle`] says what became of them.
+    /// A request's worth of datapoints that CloudWatch is to have and would take at this time: first the newest minute, then the
+    /// rest from the oldest on. They are in flight until [`Keeper::settle`] says what became of them.
     pub fn take(&mut self, now: Timestamp, limits: RequestLimits) -> Vec<Outgoing> {
         self.flush(now);
         self.drop_out_of_range(now);
         // The clock may have been ahead.
         self.newest = self.newest.min(now.floor(60));
-        let mut batch = self.pending.take(self.newest, limits);
+        let within = (now - AGE_MAX, now + AHEAD_MAX);
+        let mut batch = self.pending.take(self.newest, within, limits);
         if batch.is_empty() && self.unsettled.is_empty() {
-            batch = self.take_from_journal(limits).unwrap_or_default();
+            batch = self.take_from_journal(within, limits).unwrap_or_default();
         }
         self.show();
         batch
     }
 
-    fn take_from_journal(&mut self, limits: RequestLimits) -> Option<Vec<Outgoing>> {
+    fn take_from_journal(
+        &mut self,
+        within: (Timestamp, Timestamp),
+        limits: RequestLimits,
+    ) -> Option<Vec<Outgoing>> {
         let newest = self.newest;
         let journal = self.journal.as_mut()?;
-        let read = journal.next_batch(newest, limits.datapoints, limits.bytes);
+        let read = journal.next_batch(newest, within, limits.datapoints, limits.bytes);
         let batch = self.checked(read)?;
         self.lost("unreadable", batch.unreadable);
         let ids: Vec<Id> = batch.outgoing.iter().map(|outgoing| outgoing.id).collect();
@@ -226,7 +238,10 @@ impl Keeper {
     }
 
     /// Notes what became of datapoints that were taken.
-    pub fn settle(&mut self, keys: &[Key], fate: Fate) {
+    pub fn settle(&mut self, keys: &[Key], fate: Fate, now: Timestamp) {
+        if fate == Fate::Accepted {
+            self.accepted_at = Some(now);
+        }
         let (mut ids, mut places) = (Vec::new(), Vec::new());
         for key in keys {
             match key {
@@ -297,12 +312,22 @@ impl Keeper {
         }
     }
 
+    /// Whether what is too old by this host's clock is too old.
+    fn clock(&self, now: Timestamp) -> Clock {
+        let is_right = |at: Timestamp| (at - CLOCK_RIGHT..=at + CLOCK_RIGHT).contains(&now);
+        match self.accepted_at.is_some_and(is_right) {
+            true => Clock::Right,
+            false => Clock::Unknown,
+        }
+    }
+
     fn prune(&mut self, now: Timestamp) {
+        let clock = self.clock(now);
         for _ in 0..PRUNED_MAX {
             let Some(journal) = &mut self.journal else {
                 return;
             };
-            let pruned = journal.prune(now);
+            let pruned = journal.prune(now, clock);
             let Some(pruned) = self.checked(pruned) else {
                 return;
             };
@@ -314,6 +339,9 @@ impl Keeper {
     }
 
     fn drop_out_of_range(&mut self, now: Timestamp) {
+        if self.clock(now) == Clock::Unknown {
+            return;
+        }
         let mut dropped = self.pending.drop_out_of_range(now);
         if let Some(journal) = &mut self.journal {
             let of_journal = journal.drop_too_old(now);

@@ -1,7 +1,6 @@
 //! PutMetricData.
 
 use std::error::Error as StdError;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,19 +255,12 @@ fn classify_stranger(status: u16, message: String) -> Failure {
     }
 }
 
-/// Whether the connection was not even made.
+/// Whether the connection was not even made: no name, no route, nobody who listens, no TLS.
 fn never_sent(error: &(dyn StdError + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
-        if matches!(
-            kind,
-            Some(
-                io::ErrorKind::ConnectionRefused
-                    | io::ErrorKind::HostUnreachable
-                    | io::ErrorKind::NetworkUnreachable
-            )
-        ) {
+        let client = error.downcast_ref::<hyper_util::client::legacy::Error>();
+        if client.is_some_and(hyper_util::client::legacy::Error::is_connect) {
             return true;
         }
         cause = error.source();

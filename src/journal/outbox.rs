@@ -54,17 +54,19 @@ impl Journal {
         self.waiting
     }
 
-    /// What waits and one request can carry: first what starts at `newest` or later, then the rest from the oldest on. A
-    /// datapoint that is too large for any request is given by itself, for CloudWatch to refuse.
+    /// What waits and one request can carry of what starts `within` two instants: first what starts at `newest` or later, then
+    /// the rest from the oldest on. A datapoint that is too large for any request is given by itself, for CloudWatch to
+    /// refuse.
     pub fn next_batch(
         &mut self,
         newest: Timestamp,
+        within: (Timestamp, Timestamp),
         max_datums: usize,
         max_bytes: usize,
     ) -> Result<Batch> {
         let mut batch = Batch::default();
         loop {
-            let read = self.read_batch(newest, max_datums, max_bytes);
+            let read = self.read_batch(newest, within, max_datums, max_bytes);
             let (outgoing, unreadable) = self.read(read)?;
             batch.unreadable += self.dropped(&unreadable, "unreadable")?;
             batch.outgoing = outgoing;
@@ -158,17 +160,27 @@ impl Journal {
     fn read_batch(
         &mut self,
         newest: Timestamp,
+        within: (Timestamp, Timestamp),
         max_datums: usize,
         max_bytes: usize,
     ) -> rusqlite::Result<(Vec<Outgoing>, Vec<Id>)> {
         let (mut outgoing, mut unreadable, mut bytes) = (Vec::new(), Vec::new(), 0);
-        for side in ["start >= ?1", "start < ?1"] {
+        let (newest, oldest, latest) = (
+            newest.milliseconds(),
+            within.0.milliseconds(),
+            within.1.milliseconds(),
+        );
+        for (from, to) in [
+            (newest.max(oldest), latest),
+            (oldest, latest.min(newest.saturating_sub(1))),
+        ] {
             let mut select = self.connection.prepare(&format!(
                 "SELECT id, start, metric, state, content FROM datapoint INDEXED BY outbox
-                 WHERE state >= 3 AND {side} AND state IN ({WAITING}, {ANSWER_LOST}) ORDER BY start, id LIMIT ?2"
+                 WHERE state >= 3 AND start BETWEEN ?1 AND ?2 AND state IN ({WAITING}, {ANSWER_LOST})
+                 ORDER BY start, id LIMIT ?3"
             ))?;
             let room = i64::try_from(max_datums - outgoing.len()).unwrap_or(i64::MAX);
-            let mut rows = select.query(params![newest.milliseconds(), room])?;
+            let mut rows = select.query(params![from, to, room])?;
             while let Some(row) = rows.next()? {
                 let row = Row::read(row)?;
                 let id = Id {

@@ -10,6 +10,9 @@ use crate::metric::{Dimension, Distribution, Metric, Resolution, StatisticSet, U
 /// The instant at which the tests begin: a minute.
 pub(super) const NOW: Timestamp = Timestamp::from_seconds(1_700_000_040);
 
+pub(super) const ALWAYS: (Timestamp, Timestamp) =
+    (Timestamp::MIN, Timestamp::from_seconds(i64::MAX));
+
 /// A directory of its own, gone with the test.
 pub(super) struct Dir(pub(super) PathBuf);
 
@@ -178,7 +181,7 @@ fn a_row_that_cannot_be_read_is_left_out() {
         2
     );
     assert_eq!(read, minutes(NOW, 3)[1..2]);
-    let batch = journal.next_batch(NOW, 10, 900_000).unwrap();
+    let batch = journal.next_batch(NOW, ALWAYS, 10, 900_000).unwrap();
     assert_eq!((batch.outgoing.len(), batch.unreadable), (1, 2));
     assert_eq!(
         journal.dropped_by_reason().unwrap(),
@@ -399,7 +402,7 @@ proptest! {
         datapoints.sort_by_key(|datapoint| datapoint.start);
         prop_assert_eq!(bits(&all(&journal)), bits(&datapoints));
         let mut journal = journal;
-        let batch = journal.next_batch(Timestamp::MIN, 1_000, usize::MAX).unwrap();
+        let batch = journal.next_batch(Timestamp::MIN, ALWAYS, 1_000, usize::MAX).unwrap();
         let sent: Vec<Datapoint> = batch.outgoing.into_iter().map(|outgoing| outgoing.datapoint).collect();
         prop_assert_eq!(bits(&sent), bits(&datapoints));
     }

@@ -131,8 +131,14 @@ impl Pending {
         }
     }
 
-    /// What one request can carry, now in flight: first what starts at `newest` or later, then the rest from the oldest on.
-    pub(super) fn take(&mut self, newest: Timestamp, limits: RequestLimits) -> Vec<Outgoing> {
+    /// What one request can carry of what starts `within` two instants, now in flight: first what starts at `newest` or later,
+    /// then the rest from the oldest on.
+    pub(super) fn take(
+        &mut self,
+        newest: Timestamp,
+        within: (Timestamp, Timestamp),
+        limits: RequestLimits,
+    ) -> Vec<Outgoing> {
         let mut bytes = 0;
         let mut fits = |waiting: &Waiting| {
             bytes += waiting.datapoint.request_size();
@@ -143,7 +149,8 @@ impl Pending {
             .outbox
             .range(newest..)
             .chain(self.outbox.range(..newest));
-        let free = places.filter(|(_, waiting)| !waiting.in_flight);
+        let is_within = |start| (within.0..=within.1).contains(&start);
+        let free = places.filter(|((start, _), waiting)| is_within(*start) && !waiting.in_flight);
         let batch: Vec<Place> = free
             .take(limits.datapoints)
             .take_while(|(_, waiting)| fits(waiting))

@@ -83,7 +83,7 @@ impl Keeper {
                 };
                 drop(answer.send(self.take(clock::now(), limits)));
             }
-            Command::Settle(keys, fate) => self.settle(&keys, fate),
+            Command::Settle(keys, fate) => self.settle(&keys, fate, clock::now()),
             Command::Kept(answer) => drop(answer.send(self.snapshot())),
             Command::Datapoints(since, answer) => drop(answer.send(self.datapoints_since(&since))),
         }

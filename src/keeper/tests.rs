@@ -79,7 +79,7 @@ fn check_order(keeper: &mut Keeper) {
         if batch.is_empty() {
             break;
         }
-        keeper.settle(&keys(&batch), Fate::Accepted);
+        keeper.settle(&keys(&batch), Fate::Accepted, NOW);
         all.push(taken(&batch));
     }
     assert_eq!(all, [vec![1, 5], vec![4, 3], vec![2]]);
@@ -110,13 +110,13 @@ fn what_was_not_accepted_is_taken_again() {
         ] {
             let batch = keeper.take(NOW, REQUEST_MAX);
             assert!(keeper.take(NOW, REQUEST_MAX).is_empty(), "it is in flight");
-            keeper.settle(&keys(&batch), fate);
+            keeper.settle(&keys(&batch), fate, NOW);
             let batch = keeper.take(NOW, REQUEST_MAX);
             assert_eq!(batch[0].answer_lost, answer_lost, "{fate:?}");
-            keeper.settle(&keys(&batch), Fate::NotSent);
+            keeper.settle(&keys(&batch), Fate::NotSent, NOW);
         }
         let batch = keeper.take(NOW, REQUEST_MAX);
-        keeper.settle(&keys(&batch), Fate::Dropped("rejected"));
+        keeper.settle(&keys(&batch), Fate::Dropped("rejected"), NOW);
         assert!(keeper.take(NOW, REQUEST_MAX).is_empty());
         assert_eq!(keeper.stats.dropped.get()["rejected"], 1);
     }
@@ -151,8 +151,8 @@ fn without_a_journal_everything_goes_on_in_memory_until_there_is_one() {
     assert!(keeper.stats.journal.trouble().is_some());
     let batch = keeper.take(NOW, TWO);
     assert_eq!(taken(&batch), [3, 2]);
-    keeper.settle(&keys(&batch[..1]), Fate::Accepted);
-    keeper.settle(&keys(&batch[1..]), Fate::NotSent);
+    keeper.settle(&keys(&batch[..1]), Fate::Accepted, NOW);
+    keeper.settle(&keys(&batch[1..]), Fate::NotSent, NOW);
     fs::remove_file(&place).unwrap();
     keeper.append(step(&[1]), NOW);
     assert_eq!(keeper.stats.journal.trouble(), None);
@@ -192,7 +192,7 @@ fn a_full_disk_holds_nothing_up_and_is_recovered_from() {
     assert_eq!(keeper.stats.outbox.load(Relaxed), 401);
     let batch = keeper.take(NOW, TWO);
     assert_eq!(taken(&batch)[0], 1, "what is in memory can be sent");
-    keeper.settle(&keys(&batch), Fate::Accepted);
+    keeper.settle(&keys(&batch), Fate::Accepted, NOW);
     keeper.journal.as_mut().unwrap().limit_pages(1_000_000);
     keeper.append(step(&[0]), NOW);
     assert_eq!(keeper.stats.journal.trouble(), None);
@@ -220,12 +220,41 @@ fn a_corrupt_journal_is_set_aside_and_another_begun() {
 }
 
 #[test]
-fn what_cloudwatch_would_not_take_for_its_age_is_dropped() {
-    let dir = Dir::new("old");
+fn what_cloudwatch_would_not_take_is_never_sent_and_dropped_once_the_clock_is_known_to_be_right() {
+    let dir = Dir::new("range");
+    let stats = Arc::new(Stats::default());
+    let in_memory = Keeper::open(None, Limits::default(), stats, NOW).unwrap();
+    for mut keeper in [open(&dir.0), in_memory] {
+        keeper.append(step(&[15 * 1_440, -121, 1]), NOW);
+        let batch = keeper.take(NOW, REQUEST_MAX);
+        assert_eq!(taken(&batch), [1]);
+        keeper.settle(&keys(&batch), Fate::NotSent, NOW);
+        let batch = keeper.take(NOW, REQUEST_MAX);
+        assert_eq!(keeper.stats.dropped.get().values().sum::<u64>(), 0);
+        keeper.settle(&keys(&batch), Fate::Accepted, NOW);
+        assert!(keeper.take(NOW, REQUEST_MAX).is_empty());
+        let dropped = keeper.stats.dropped.get();
+        assert_eq!((dropped["too_old"], dropped["too_far_ahead"]), (1, 1));
+    }
+}
+
+/// A host whose clock is years ahead, or at its beginning, until it is set.
+#[test]
+fn a_clock_that_is_wrong_loses_nothing() {
+    const YEAR: i64 = 365 * 86_400;
+    let dir = Dir::new("clock");
     let mut keeper = open(&dir.0);
-    keeper.append(step(&[15 * 1_440, 1]), NOW);
-    assert_eq!(taken(&keeper.take(NOW, REQUEST_MAX)), [1]);
-    assert_eq!(keeper.stats.dropped.get()["too_old"], 1);
+    keeper.append(step(&[2, 1]), NOW);
+    let batch = keeper.take(NOW, REQUEST_MAX);
+    keeper.settle(&keys(&batch[..1]), Fate::Accepted, NOW);
+    keeper.settle(&keys(&batch[1..]), Fate::NotSent, NOW);
+    for wrong in [NOW + 20 * YEAR, Timestamp::from_seconds(0)] {
+        keeper.append(Step::default(), wrong);
+        assert!(keeper.take(wrong, REQUEST_MAX).is_empty());
+    }
+    keeper.append(Step::default(), NOW + 60);
+    assert_eq!(taken(&keeper.take(NOW + 60, REQUEST_MAX)), [2]);
+    assert_eq!(keeper.stats.dropped.get().values().sum::<u64>(), 0);
 }
 
 #[test]
@@ -310,11 +339,11 @@ proptest! {
                     if fate != Fate::NotSent {
                         model.arrive(&batch, fate == Fate::Accepted);
                     }
-                    keeper.settle(&keys(&batch), fate);
+                    keeper.settle(&keys(&batch), fate, NOW);
                 }
                 Event::Vanished(count) => {
                     let batch = keeper.take(NOW, limits(count));
-                    keeper.settle(&keys(&batch), Fate::AnswerLost);
+                    keeper.settle(&keys(&batch), Fate::AnswerLost, NOW);
                 }
                 // What is in memory alone is not survived.
                 Event::Killed(..) | Event::Stopped if is_full => {}
@@ -349,7 +378,7 @@ proptest! {
                 break;
             }
             model.arrive(&batch, true);
-            keeper.settle(&keys(&batch), Fate::Accepted);
+            keeper.settle(&keys(&batch), Fate::Accepted, NOW);
         }
         prop_assert_eq!(keeper.stats.outbox.load(Relaxed), 0);
         for minute in 0..model.closed {
@@ -372,7 +401,7 @@ fn what_may_have_arrived_goes_into_the_journal_too() {
     keeper.append(step(&many), NOW);
     assert!(keeper.stats.journal.trouble().is_some());
     let batch = keeper.take(NOW, TWO);
-    keeper.settle(&keys(&batch), Fate::AnswerLost);
+    keeper.settle(&keys(&batch), Fate::AnswerLost, NOW);
     keeper.journal.as_mut().unwrap().limit_pages(1_000_000);
     keeper.append(step(&[0]), NOW);
     drop(keeper);
@@ -413,7 +442,7 @@ fn what_is_in_flight_is_not_dropped_to_make_room() {
     keeper.append(step(&many), NOW);
     let batch = keeper.take(NOW, REQUEST_MAX);
     keeper.append(step(&[1]), NOW);
-    keeper.settle(&keys(&batch), Fate::Accepted);
+    keeper.settle(&keys(&batch), Fate::Accepted, NOW);
     let accepted = keeper.stats.published.load(Relaxed);
     assert_eq!(accepted, batch.len() as u64);
     assert_eq!(keeper.stats.dropped.get()["outbox_full"], 1);
@@ -427,13 +456,4 @@ fn the_newest_minute_is_that_of_the_clock_once_that_is_right() {
     keeper.append(step(&[-60, 9, 8]), NOW);
     keeper.append(step(&[0]), NOW);
     assert_eq!(taken(&keeper.take(NOW, TWO)), [0, -60]);
-}
-
-#[test]
-fn what_is_far_ahead_is_never_sent_from_memory_either() {
-    let stats = Arc::new(Stats::default());
-    let mut keeper = Keeper::open(None, Limits::default(), stats, NOW).unwrap();
-    keeper.append(step(&[-121, 1]), NOW);
-    assert_eq!(taken(&keeper.take(NOW, REQUEST_MAX)), [1]);
-    assert_eq!(keeper.stats.dropped.get()["too_far_ahead"], 1);
 }

@@ -71,6 +71,10 @@ impl World {
     }
 
     fn start(&self) -> Process {
+        self.start_with("http")
+    }
+
+    fn start_with(&self, scheme: &str) -> Process {
         let mut command = cwbridge();
         command.envs([
             ("AWS_REGION", "us-east-1".to_owned()),
@@ -78,7 +82,7 @@ impl World {
             ("AWS_SECRET_ACCESS_KEY", "hush-hush".to_owned()),
             (
                 "AWS_ENDPOINT_URL",
-                format!("http://127.0.0.1:{}", self.recorder.port),
+                format!("{scheme}://127.0.0.1:{}", self.recorder.port),
             ),
         ]);
         let (config, listen) = (
@@ -304,6 +308,22 @@ fn a_killed_program_goes_on_where_it_was() {
         "{}",
         process.log()
     );
+}
+
+/// TLS to one who does not know it.
+#[test]
+fn what_no_connection_was_made_for_is_not_sent_again_but_sent() {
+    let world = World::new("no-connection");
+    let mut process = world.start_with("https");
+    process.wait_for_line("publishing failed", LIMIT);
+    assert_eq!(process.stop("TERM").0, Some(0), "{}", process.log());
+    let now = cwbridge::clock::now();
+    let (mut journal, notes) = Journal::open(&world.state(), Limits::default(), now).unwrap();
+    assert_eq!(notes, []);
+    let batch = journal.next_batch(now, (now - 3_600, now), 1_000, usize::MAX);
+    let outgoing = batch.unwrap().outgoing;
+    assert!(!outgoing.is_empty());
+    assert!(outgoing.iter().all(|outgoing| !outgoing.answer_lost));
 }
 
 #[test]

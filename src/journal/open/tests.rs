@@ -2,7 +2,7 @@ use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
 use super::super::Reader;
-use super::super::tests::{Dir, NOW, all, append, minutes};
+use super::super::tests::{ALWAYS, Dir, NOW, all, append, minutes};
 use super::*;
 
 fn try_open(dir: &Path) -> Result<(Journal, Vec<Note>), OpenError> {
@@ -131,7 +131,7 @@ fn flipped_bits_are_survived() {
         let (mut journal, _) = try_open(&dir.0).unwrap();
         drop(journal.datapoints(NOW, drop));
         drop(append(&mut journal, &minutes(NOW, 1), true));
-        drop(journal.next_batch(NOW, 1_000, 900_000));
+        drop(journal.next_batch(NOW, ALWAYS, 1_000, 900_000));
     }
 }
 

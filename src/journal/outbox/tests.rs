@@ -1,4 +1,4 @@
-use super::super::tests::{Dir, NOW, all, append, minutes};
+use super::super::tests::{ALWAYS, Dir, NOW, all, append, minutes};
 use super::super::{Limits, Note};
 use super::*;
 
@@ -23,7 +23,9 @@ fn lost(batch: &Batch) -> Vec<bool> {
 }
 
 fn next(journal: &mut Journal, datums: usize) -> Batch {
-    journal.next_batch(NOW + 60 * 4, datums, BYTES).unwrap()
+    journal
+        .next_batch(NOW + 60 * 4, ALWAYS, datums, BYTES)
+        .unwrap()
 }
 
 #[test]
@@ -51,7 +53,7 @@ fn a_batch_keeps_to_the_limits_but_is_never_stuck() {
     append(&mut journal, &minutes(NOW, 1_500), true).unwrap();
     let mut len = |datums, bytes| {
         journal
-            .next_batch(NOW, datums, bytes)
+            .next_batch(NOW, ALWAYS, datums, bytes)
             .unwrap()
             .outgoing
             .len()
@@ -170,7 +172,7 @@ fn what_cloudwatch_would_not_take_is_dropped() {
     let now = NOW + AGE_MAX + 60 * 1_500;
     append(&mut journal, &minutes(NOW, 1_502), true).unwrap();
     append(&mut journal, &minutes(now + AHEAD_MAX, 3), true).unwrap();
-    let in_flight = ids(&journal.next_batch(now, 2, BYTES).unwrap())[..1].to_vec();
+    let in_flight = ids(&journal.next_batch(now, ALWAYS, 2, BYTES).unwrap())[..1].to_vec();
     journal.mark_in_flight(&in_flight).unwrap();
     let dropped = OutOfRange {
         too_old: 1_500,

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::super::tests::{Dir, NOW, all, append, minutes, transition};
+use super::super::tests::{ALWAYS, Dir, NOW, all, append, minutes, transition};
 use super::super::{Append, Id};
 use super::*;
 
@@ -18,7 +18,7 @@ fn limits(max_size: u64) -> Limits {
 fn prune(journal: &mut Journal, now: Timestamp) -> Pruned {
     let mut all = Pruned::default();
     loop {
-        let pruned = journal.prune(now).unwrap();
+        let pruned = journal.prune(now, Clock::Right).unwrap();
         all.published += pruned.published;
         all.unpublished += pruned.unpublished;
         all.transitions += pruned.transitions;
@@ -30,7 +30,7 @@ fn prune(journal: &mut Journal, now: Timestamp) -> Pruned {
 
 fn publish_all(journal: &mut Journal) {
     loop {
-        let batch = journal.next_batch(NOW, 1_000, usize::MAX).unwrap();
+        let batch = journal.next_batch(NOW, ALWAYS, 1_000, usize::MAX).unwrap();
         let ids: Vec<Id> = batch.outgoing.iter().map(|outgoing| outgoing.id).collect();
         if ids.is_empty() {
             return;
@@ -60,8 +60,13 @@ fn what_is_too_old_goes_whatever_it_is() {
     append(&mut journal, &minutes(NOW, 6_000), false).unwrap();
     append(&mut journal, &minutes(NOW, 300), true).unwrap();
     transitions(&mut journal, (0..300).map(|minute| 60 * minute));
-    assert_eq!(journal.prune(NOW + 15 * DAY).unwrap(), Pruned::default());
-    let first = journal.prune(NOW + 15 * DAY + 60 * 5_000).unwrap();
+    assert_eq!(
+        journal.prune(NOW + 15 * DAY, Clock::Right).unwrap(),
+        Pruned::default()
+    );
+    let first = journal
+        .prune(NOW + 15 * DAY + 60 * 5_000, Clock::Right)
+        .unwrap();
     assert!(first.more && first.published < 5_000, "{first:?}");
     let rest = prune(&mut journal, NOW + 15 * DAY + 60 * 5_000);
     assert_eq!(first.published + rest.published, 5_000);
@@ -116,7 +121,7 @@ fn what_is_in_flight_stays() {
     let dir = Dir::new();
     let mut journal = dir.open();
     append(&mut journal, &minutes(NOW, 4_000), true).unwrap();
-    let batch = journal.next_batch(NOW, 10, usize::MAX).unwrap();
+    let batch = journal.next_batch(NOW, ALWAYS, 10, usize::MAX).unwrap();
     let ids: Vec<Id> = batch.outgoing.iter().map(|outgoing| outgoing.id).collect();
     journal.mark_in_flight(&ids).unwrap();
     journal.set_limits(limits(0));
@@ -161,7 +166,7 @@ fn the_bound_on_the_size_holds_while_datapoints_come() {
             minute % 2 == 0,
         )
         .unwrap();
-        journal.prune(NOW).unwrap();
+        journal.prune(NOW, Clock::Right).unwrap();
         assert!(journal.size() <= MAX, "{} after {minute}", journal.size());
     }
     assert!(journal.size() > MAX / 2, "{}", journal.size());
