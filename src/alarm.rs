@@ -37,7 +37,7 @@ pub use composite::{AlarmRule, ChildRef, RuleError};
 pub use contributors::{Answer, CONTRIBUTORS_MAX, Contributor, SINGLE};
 pub use decision::{Basis, Decision, Verdict};
 pub use evaluator::{Evaluator, Events, POINTS_SHOWN_MAX};
-pub use history::{HistoryEvent, HistoryItem, StateSnapshot};
+pub use history::{HISTORY_ITEMS_MAX, HistoryEvent, HistoryItem, StateSnapshot};
 pub use math_source::{MathSource, MetricDataQuery, QueryContent, band_metrics};
 pub use metric_alarm::{
     Band, BandOperator, Comparison, ComparisonOperator, EvaluationWindow, LowSamplePercentile,
@@ -47,6 +47,7 @@ pub use mute::{Cron, MuteDuration, MuteRule, MuteStatus, Schedule, ScheduleError
 pub use number::JavaDouble;
 pub use options::Options;
 pub use range::Point;
+pub use reason::INITIAL as INITIAL_REASON;
 pub use reason_data::{DatapointsData, QueryResultsData, ReasonData, TriggeringAlarm};
 pub use schedule::evaluation_range;
 pub use status::{Evaluation, EvaluationState, Status, Transition};
@@ -66,6 +67,10 @@ pub enum StateValue {
 
 impl StateValue {
     pub const ALL: [Self; 3] = [Self::Ok, Self::Alarm, Self::InsufficientData];
+
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.name() == name)
+    }
 
     pub fn name(self) -> &'static str {
         match self {

@@ -93,6 +93,16 @@ pub struct Snapshot {
     pub alarms: BTreeMap<String, String>,
 }
 
+/// What a pipeline goes on from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Past {
+    pub snapshot: Snapshot,
+    /// Since when every datapoint is in the journal: before, the file was not there yet, or it was pruned.
+    pub complete_since: Timestamp,
+    /// The latest of each alarm, oldest first.
+    pub transitions: Vec<Transition>,
+}
+
 #[derive(Debug)]
 pub struct Journal {
     connection: Connection,
@@ -118,7 +128,8 @@ impl Journal {
     }
 
     /// Takes effect with the next [`Journal::prune`].
-    pub fn set_limits(&mut self, limits: Limits) {
+    #[cfg(test)]
+    fn set_limits(&mut self, limits: Limits) {
         self.limits = limits;
     }
 

@@ -14,15 +14,16 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::{info, warn};
 
-use crate::journal::{self, Clock, Error, Id, Journal, Limits, OpenError, Reader};
+use crate::alarm::HISTORY_ITEMS_MAX;
+use crate::journal::{self, Clock, Error, Id, Journal, Limits, OpenError, Past, Reader};
 use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
 pub use pending::PENDING_MAX;
 use pending::{Pending, Place};
-#[cfg(test)]
-pub(crate) use task::in_memory;
 pub use task::{Handle, Kept, start};
+#[cfg(test)]
+pub(crate) use task::{in_memory, stuck};
 
 /// What one PutMetricData request may carry (SPEC section 2.2): a thousand datums and, not compressed, a megabyte, of which
 /// a part is left for the envelope.
@@ -141,10 +142,10 @@ impl Keeper {
     }
 
     /// What a pipeline goes on from, if there is anything; also from a journal that can only be read.
-    pub fn snapshot(&mut self) -> Option<journal::Snapshot> {
+    pub fn past(&mut self) -> Option<Past> {
         let read = match (&self.journal, self.reader()) {
-            (Some(journal), _) => journal.snapshot(),
-            (None, Some(reader)) => reader.snapshot(),
+            (Some(journal), _) => journal.past(HISTORY_ITEMS_MAX),
+            (None, Some(reader)) => reader.past(HISTORY_ITEMS_MAX),
             (None, None) => return None,
         };
         self.checked(read).flatten()
@@ -158,22 +159,25 @@ impl Keeper {
         }
     }
 
-    /// Every datapoint of these metrics that starts at the instant given or later, oldest first.
-    pub fn datapoints_since(&mut self, since: &HashMap<Arc<Metric>, Timestamp>) -> Vec<Datapoint> {
-        let mut found = Vec::new();
+    /// Gives every datapoint of these metrics that starts at the instant given or later, oldest first.
+    pub fn datapoints_since(
+        &mut self,
+        since: &HashMap<Arc<Metric>, Timestamp>,
+        mut each: impl FnMut(Datapoint),
+    ) {
         let Some(earliest) = since.values().min() else {
-            return found;
+            return;
         };
         let each = |datapoint: Datapoint| {
             let since = since.get(&datapoint.metric);
             if since.is_some_and(|since| datapoint.start >= *since) {
-                found.push(datapoint);
+                each(datapoint);
             }
         };
         let read = match (&self.journal, self.reader()) {
             (Some(journal), _) => journal.datapoints(*earliest, each),
             (None, Some(reader)) => reader.datapoints(*earliest, each),
-            (None, None) => return found,
+            (None, None) => return,
         };
         if let Some(unreadable @ 1..) = self.checked(read) {
             warn!(
@@ -181,7 +185,6 @@ impl Keeper {
                 "datapoints in the journal cannot be read; they count as missing"
             );
         }
-        found
     }
 
     /// Keeps what a step brought.

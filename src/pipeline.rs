@@ -81,16 +81,15 @@ impl Pipeline {
         })
     }
 
-    /// Goes on from a snapshot and the datapoints closed until then, oldest first, after the alarms were set: what an
-    /// uninterrupted program would be that was fed the same readings, and then none until now.
-    pub fn restore(
-        &mut self,
-        snapshot: &Snapshot,
-        datapoints: impl IntoIterator<Item = Datapoint>,
-    ) {
-        for datapoint in datapoints {
-            self.store.restore(&datapoint, snapshot.at);
-        }
+    /// Takes up a datapoint that was closed before the program began: oldest first, after the alarms were set and before
+    /// [`Pipeline::restore`]. `until`: the instant of the snapshot.
+    pub fn take_up(&mut self, datapoint: &Datapoint, until: Timestamp) {
+        self.store.restore(datapoint, until);
+    }
+
+    /// Goes on from a snapshot after all datapoints closed until then were taken up: what an uninterrupted program would be
+    /// that was fed the same readings, and then none until now.
+    pub fn restore(&mut self, snapshot: &Snapshot) {
         self.evaluator.restore(&snapshot.alarms, snapshot.at);
         self.clock = Some(Clock {
             first: snapshot.watched_since,

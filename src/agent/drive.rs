@@ -19,8 +19,9 @@ use crate::store::DropReason;
 use super::restore::{begin, record, snapshot};
 use super::systemd::{self, Watchdog};
 
-/// Looks that are kept until it is known which metrics they belong to: more than finding that out may take.
-const WAITING_MAX: usize = 16;
+/// Looks that are kept until it is known which metrics they belong to and what was before: more than finding that out may
+/// take.
+const WAITING_MAX: usize = 64;
 
 /// From here on a pause between looks is worth a line in the log.
 const PAUSE_MIN: i64 = 60;

@@ -2,14 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
-use crate::alarm::{Alarm, MuteRule, Transition};
+use crate::alarm::{
+    Alarm, AlarmSnapshot, HISTORY_ITEMS_MAX, HistoryEvent, HistoryItem, INITIAL_REASON, MuteRule,
+    ReasonData, StateSnapshot, StateValue, Transition,
+};
 use crate::clock;
 use crate::definition::{alarm_snapshot, read_alarm_snapshot, reason_data};
-use crate::journal;
+use crate::journal::{self, Past};
 use crate::keeper::Handle;
 use crate::metric::{Metric, Timestamp};
 use crate::pipeline::{Pipeline, Snapshot};
@@ -19,6 +24,9 @@ use super::drive::Prepared;
 
 /// The datapoints that may be read are those that an alarm needs, and this much more, in seconds: a slot may begin before.
 const SLOT_MAX: i64 = 60;
+
+/// How long judging waits for the journal. Meanwhile looks are kept.
+const RESTORE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A pipeline that is ready for the first look.
 pub(super) struct Begun {
@@ -36,32 +44,50 @@ pub(super) async fn begin(
     prepared: &mut oneshot::Receiver<Prepared>,
     keeper: &Handle,
 ) -> Option<Begun> {
+    let prepared = prepared.await.ok()?;
+    let restored = match timeout(RESTORE_TIMEOUT, restore(&prepared, keeper)).await {
+        Ok(restored) => restored,
+        Err(_) => {
+            let waited = humantime::format_duration(RESTORE_TIMEOUT);
+            warn!(%waited, "the journal does not answer; every alarm begins anew");
+            None
+        }
+    };
     let Prepared {
         sources,
         alarms,
         mute_rules,
         options,
-    } = prepared.await.ok()?;
-    let mut pipeline = Pipeline::new(options);
-    let snapshot = keeper.snapshot().await.and_then(|kept| read(&kept));
-    if let Some(snapshot) = &snapshot {
-        let was_there =
-            |alarm: &&Alarm| snapshot.alarms.iter().any(|known| known.name == alarm.name);
-        let known = alarms.iter().filter(was_there).cloned().collect();
-        pipeline.set_alarms(known, snapshot.at);
-        pipeline.set_mute_rules(mute_rules.clone(), snapshot.at);
-        let datapoints = keeper.datapoints(needed(&pipeline, snapshot.at)).await;
-        let downtime = (clock::now() - snapshot.at).max(0);
-        info!(until = %snapshot.at, downtime, datapoints = datapoints.len(), alarms = snapshot.alarms.len(), "going on from the journal; the downtime counts as missing data");
-        pipeline.restore(snapshot, datapoints);
-    }
+    } = prepared;
     Some(Begun {
-        pipeline,
+        restored: restored.is_some(),
+        pipeline: restored.unwrap_or_else(|| Pipeline::new(options)),
         sources,
         alarms,
         mute_rules,
-        restored: snapshot.is_some(),
     })
+}
+
+/// The pipeline as it stood; `None` if nothing is known of that.
+async fn restore(prepared: &Prepared, keeper: &Handle) -> Option<Pipeline> {
+    let snapshot = read(keeper.past().await?)?;
+    let was_there = |alarm: &&Alarm| snapshot.alarms.iter().any(|known| known.name == alarm.name);
+    let known = prepared.alarms.iter().filter(was_there).cloned().collect();
+    let mut pipeline = Pipeline::new(prepared.options.clone());
+    pipeline.set_alarms(known, snapshot.at);
+    pipeline.set_mute_rules(prepared.mute_rules.clone(), snapshot.at);
+    let mut pages = keeper.datapoints(needed(&pipeline, snapshot.at)).await;
+    let mut datapoints = 0;
+    while let Some(page) = pages.recv().await {
+        datapoints += page.len();
+        for datapoint in &page {
+            pipeline.take_up(datapoint, snapshot.at);
+        }
+    }
+    pipeline.restore(&snapshot);
+    let downtime = (clock::now() - snapshot.at).max(0);
+    info!(until = %snapshot.at, downtime, datapoints, alarms = snapshot.alarms.len(), "going on from the journal; the downtime counts as missing data");
+    Some(pipeline)
 }
 
 fn needed(pipeline: &Pipeline, at: Timestamp) -> HashMap<Arc<Metric>, Timestamp> {
@@ -89,26 +115,67 @@ pub(super) fn snapshot(pipeline: &Pipeline) -> Option<journal::Snapshot> {
 }
 
 /// An alarm that cannot be read is new.
-fn read(kept: &journal::Snapshot) -> Option<Snapshot> {
-    let Ok(watched_since) = kept.pipeline.parse() else {
+fn read(past: Past) -> Option<Snapshot> {
+    let Past {
+        snapshot,
+        complete_since,
+        transitions,
+    } = past;
+    let Ok(watched_since) = snapshot.pipeline.parse() else {
         warn!("what the journal says of the time before cannot be read; every alarm begins anew");
         return None;
     };
     let mut alarms = Vec::new();
-    for (name, text) in &kept.alarms {
-        match read_alarm_snapshot(name, text) {
-            Some(alarm) => alarms.push(alarm),
-            None => warn!(
+    for (name, text) in &snapshot.alarms {
+        let Some(mut alarm) = read_alarm_snapshot(name, text) else {
+            warn!(
                 alarm = name,
                 "what the journal says of this alarm cannot be read; it begins anew"
-            ),
-        }
+            );
+            continue;
+        };
+        alarm.history = history(&alarm, &transitions);
+        alarms.push(alarm);
     }
     Some(Snapshot {
-        watched_since: Timestamp::from_milliseconds(watched_since),
-        at: kept.at,
+        watched_since: Timestamp::from_milliseconds(watched_since).max(complete_since),
+        at: snapshot.at,
         alarms,
     })
+}
+
+/// What is told of an alarm's past: its transitions, as far as they are kept.
+fn history(alarm: &AlarmSnapshot, transitions: &[journal::Transition]) -> Vec<HistoryItem> {
+    let mut items = vec![HistoryItem {
+        at: alarm.created_at,
+        event: HistoryEvent::Created,
+    }];
+    let (mut reason, mut reason_data) = (Arc::from(INITIAL_REASON), None);
+    for transition in transitions.iter().filter(|of| of.alarm == alarm.name) {
+        let states = [&transition.from, &transition.to].map(|name| StateValue::from_name(name));
+        let [Some(from), Some(to)] = states else {
+            continue;
+        };
+        let old = StateSnapshot {
+            state: from,
+            reason,
+            reason_data,
+        };
+        let given = transition.reason_data.clone();
+        reason = Arc::from(transition.reason.as_str());
+        reason_data = given.map(|data| Arc::new(ReasonData::Given(data)));
+        let new = StateSnapshot {
+            state: to,
+            reason: Arc::clone(&reason),
+            reason_data: reason_data.clone(),
+        };
+        items.push(HistoryItem {
+            at: transition.at,
+            event: HistoryEvent::StateUpdate { old, new },
+        });
+    }
+    let surplus = items.len().saturating_sub(HISTORY_ITEMS_MAX);
+    items.split_off(surplus)
 }
 
 /// A transition as the journal has it.
@@ -121,5 +188,70 @@ pub(super) fn record(transition: &Transition) -> journal::Transition {
         reason: transition.reason.to_string(),
         reason_data: transition.reason_data.as_deref().map(reason_data),
         certainty: transition.certainty.name().to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::{BUILT_IN, Placeholders, parse};
+    use crate::keeper::stuck;
+    use crate::pipeline::Pipeline;
+
+    fn prepared() -> Prepared {
+        let here = Placeholders {
+            instance_id: None,
+            hostname: "web-1".to_owned(),
+        };
+        let publish = crate::config::resolve("c", "").0.publish;
+        Prepared {
+            sources: Sources::new(&publish, &here, true),
+            alarms: alarms(),
+            mute_rules: vec![],
+            options: crate::alarm::Options::default(),
+        }
+    }
+
+    fn alarms() -> Vec<Alarm> {
+        let definitions = parse("a", BUILT_IN).alarms.into_iter();
+        definitions.map(|definition| definition.alarm).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_journal_that_does_not_answer_is_waited_for_half_a_minute() {
+        let (keeper, _disk) = stuck();
+        let (send, mut receive) = oneshot::channel();
+        send.send(prepared()).unwrap();
+        let start = tokio::time::Instant::now();
+        let begun = begin(&mut receive, &keeper).await.unwrap();
+        assert!(!begun.restored);
+        assert_eq!(start.elapsed(), RESTORE_TIMEOUT);
+    }
+
+    /// Everything in the journal's words, and back.
+    #[test]
+    fn what_is_told_of_the_past_is_what_was_told_before() {
+        let start = Timestamp::from_seconds(1_700_000_040);
+        let mut before = Pipeline::default();
+        before.set_alarms(alarms(), start);
+        before.advance(&crate::metric::Reading {
+            at: start,
+            samples: vec![],
+        });
+        let mut transitions = Vec::new();
+        for (seconds, state) in [(60, StateValue::Alarm), (120, StateValue::Ok)] {
+            let data = Some(r#"{"version":"1.0"}"#);
+            let events = before.set_state("cpu-high", state, "a reason", data, start + seconds);
+            transitions.extend(events.unwrap().transitions.iter().map(record));
+        }
+        let kept = snapshot(&before).unwrap();
+        let past = |complete_since| Past {
+            snapshot: kept.clone(),
+            complete_since,
+            transitions: transitions.clone(),
+        };
+        assert_eq!(read(past(start)), before.snapshot());
+        let read = read(past(start + 30)).unwrap();
+        assert_eq!(read.watched_since, start + 30, "it was pruned");
     }
 }

@@ -7,7 +7,7 @@ use crate::metric::Timestamp;
 use super::{ReasonData, StateValue};
 
 /// The most items kept of one alarm; the oldest go first, those of contributors before all others.
-pub(super) const ITEMS_MAX: usize = 16;
+pub const HISTORY_ITEMS_MAX: usize = 16;
 
 /// One thing that happened to an alarm.
 #[derive(Clone, Debug, PartialEq)]

@@ -15,7 +15,7 @@ const LISTED_MAX: usize = 5;
 const CONTRIBUTORS_COUNTED_MAX: usize = 100;
 
 /// What CloudWatch writes on a new alarm (SPEC section 5.7).
-pub(super) const INITIAL: &str = "Unchecked: Initial alarm creation";
+pub const INITIAL: &str = "Unchecked: Initial alarm creation";
 
 /// What it writes of a contributor that a query no longer returns.
 pub(super) const VANISHED: &str = "No data was returned for this contributor";

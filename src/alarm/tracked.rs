@@ -10,7 +10,7 @@ use crate::store::DatapointStore;
 
 use super::actions::Gate;
 use super::contributors::Contributors;
-use super::history::{HistoryEvent, HistoryItem, ITEMS_MAX, StateSnapshot};
+use super::history::{HISTORY_ITEMS_MAX, HistoryEvent, HistoryItem, StateSnapshot};
 use super::judge::{Judge, Judged, Trouble};
 use super::options::ARN_UNKNOWN;
 use super::reason::{self, Wording};
@@ -381,7 +381,7 @@ impl Tracked {
     }
 
     pub(super) fn remember(&mut self, at: Timestamp, event: HistoryEvent) {
-        if self.history.len() == ITEMS_MAX {
+        if self.history.len() == HISTORY_ITEMS_MAX {
             // Hundreds of contributors may change at once, and must not hide what the alarm itself did.
             let of_contributor = |item: &HistoryItem| item.event.is_of_contributor();
             let oldest = self.history.iter().position(of_contributor);

@@ -41,7 +41,7 @@ struct MutedState {
     until: i64,
 }
 
-/// The text of it, without the name.
+/// The text of it, without the name and the history.
 pub fn alarm_snapshot(snapshot: &AlarmSnapshot) -> String {
     let GateSnapshot {
         withheld,
@@ -90,7 +90,7 @@ pub fn read_alarm_snapshot(name: &str, text: &str) -> Option<AlarmSnapshot> {
     };
     let muted = match alarm.muted {
         Some(muted) => Some(Muted {
-            state: state(&muted.state)?,
+            state: StateValue::from_name(&muted.state)?,
             until: Timestamp::from_milliseconds(muted.until),
         }),
         None => None,
@@ -98,7 +98,7 @@ pub fn read_alarm_snapshot(name: &str, text: &str) -> Option<AlarmSnapshot> {
     Some(AlarmSnapshot {
         name: name.to_owned(),
         fingerprint: alarm.fingerprint,
-        state: state(&alarm.state)?,
+        state: StateValue::from_name(&alarm.state)?,
         reason: alarm.reason.into(),
         reason_data: alarm.reason_data.map(|data| ReasonData::Given(data).into()),
         created_at: Timestamp::from_milliseconds(alarm.created_at),
@@ -111,13 +111,8 @@ pub fn read_alarm_snapshot(name: &str, text: &str) -> Option<AlarmSnapshot> {
             muted,
             repeat_at: alarm.repeat_at.map(Timestamp::from_milliseconds),
         },
+        history: Vec::new(),
     })
-}
-
-fn state(name: &str) -> Option<StateValue> {
-    StateValue::ALL
-        .into_iter()
-        .find(|state| state.name() == name)
 }
 
 fn suppressed_by(name: &str) -> Option<SuppressedBy> {
@@ -207,6 +202,7 @@ mod tests {
                 warm_up_until: instants.2,
                 transitions,
                 gate,
+                history: vec![],
             },
         )
     }

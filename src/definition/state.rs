@@ -55,9 +55,7 @@ fn read(node: &tree::Node, report: &mut Report) -> Option<StateRequest> {
         .get("StateReasonData")
         .map(|_| string("StateReasonData", REASON_DATA_CHARACTERS_MAX));
     let value = value?;
-    let state = StateValue::ALL
-        .into_iter()
-        .find(|state| state.name() == value);
+    let state = StateValue::from_name(&value);
     if state.is_none() {
         let text = format!(
             "1 validation error detected: Value '{value}' at 'stateValue' failed to satisfy constraint: Member must satisfy enum value set: [INSUFFICIENT_DATA, ALARM, OK]"

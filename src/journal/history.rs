@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row as SqlRow, params};
 use super::intern::{Metrics, Row};
 use super::open::{FILE, beside};
 use super::schema::{self, Identity};
-use super::{Error, Journal, OpenError, Result, Snapshot, Transition};
+use super::{Error, Journal, OpenError, Past, Result, Snapshot, Transition};
 use crate::metric::{Datapoint, Timestamp};
 
 /// How many datapoints are read at a time. No reader keeps the database's present state alive for longer than that takes, else
@@ -37,18 +37,21 @@ impl Journal {
         self.read(datapoints(&self.connection, since, each))
     }
 
-    pub fn snapshot(&self) -> Result<Option<Snapshot>> {
-        self.read(snapshot(&self.connection))
-    }
-
-    /// The latest first, of one alarm or of all.
-    pub fn transitions(&self, alarm: Option<&str>, limit: usize) -> Result<Vec<Transition>> {
-        self.read(transitions(&self.connection, alarm, limit))
+    /// What a pipeline goes on from, with so many transitions of each alarm; `None` if nothing was before.
+    pub fn past(&self, transitions: usize) -> Result<Option<Past>> {
+        self.read(past(&self.connection, transitions))
     }
 
     /// How many datapoints left the outbox without being published since the file was begun, by reason.
-    pub fn dropped_by_reason(&self) -> Result<Vec<(String, u64)>> {
-        self.read(dropped_by_reason(&self.connection))
+    #[cfg(test)]
+    pub(super) fn dropped_by_reason(&self) -> Result<Vec<(String, u64)>> {
+        let mut select = self
+            .connection
+            .prepare("SELECT reason, count FROM dropped ORDER BY reason")?;
+        let rows = select.query_map([], |row| {
+            Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
     }
 }
 
@@ -86,18 +89,9 @@ impl Reader {
         Ok(datapoints(&self.connection, since, each)?)
     }
 
-    pub fn snapshot(&self) -> Result<Option<Snapshot>> {
-        Ok(snapshot(&self.connection)?)
-    }
-
-    /// As [`Journal::transitions`].
-    pub fn transitions(&self, alarm: Option<&str>, limit: usize) -> Result<Vec<Transition>> {
-        Ok(transitions(&self.connection, alarm, limit)?)
-    }
-
-    /// As [`Journal::dropped_by_reason`].
-    pub fn dropped_by_reason(&self) -> Result<Vec<(String, u64)>> {
-        Ok(dropped_by_reason(&self.connection)?)
+    /// As [`Journal::past`].
+    pub fn past(&self, transitions: usize) -> Result<Option<Past>> {
+        Ok(past(&self.connection, transitions)?)
     }
 }
 
@@ -166,8 +160,8 @@ fn datapoints(
     }
 }
 
-fn snapshot(db: &Connection) -> rusqlite::Result<Option<Snapshot>> {
-    // Both tables as of the same commit.
+fn past(db: &Connection, transitions: usize) -> rusqlite::Result<Option<Past>> {
+    // All tables as of the same commit.
     let transaction = db.unchecked_transaction()?;
     let row = transaction
         .query_row("SELECT at, pipeline FROM snapshot", [], |row| {
@@ -179,29 +173,47 @@ fn snapshot(db: &Connection) -> rusqlite::Result<Option<Snapshot>> {
     };
     let mut alarms = transaction.prepare("SELECT name, snapshot FROM alarm")?;
     let alarms = alarms.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(Some(Snapshot {
+    let snapshot = Snapshot {
         at: Timestamp::from_milliseconds(at),
         pipeline,
         alarms: alarms.collect::<rusqlite::Result<_>>()?,
+    };
+    Ok(Some(Past {
+        complete_since: complete_since(&transaction)?,
+        transitions: latest_transitions(&transaction, snapshot.alarms.keys(), transitions)?,
+        snapshot,
     }))
 }
 
-fn transitions(
+/// A file of the version before does not tell it; it is migrated when it is written.
+fn complete_since(db: &Connection) -> rusqlite::Result<Timestamp> {
+    let column = match schema::pragma(db, "user_version")? {
+        1 => "begun",
+        _ => "complete_since",
+    };
+    let sql = format!("SELECT {column} FROM journal");
+    db.query_row(&sql, [], |row| row.get(0))
+        .map(Timestamp::from_milliseconds)
+}
+
+/// `limit` of each alarm, oldest first.
+fn latest_transitions<'a>(
     db: &Connection,
-    alarm: Option<&str>,
+    alarms: impl Iterator<Item = &'a String>,
     limit: usize,
 ) -> rusqlite::Result<Vec<Transition>> {
-    let of_alarm = alarm.map_or("", |_| "WHERE alarm = ?2");
-    let mut select = db.prepare(&format!(
+    let mut select = db.prepare(
         "SELECT alarm, at, from_state, to_state, reason, reason_data, certainty
-         FROM transition {of_alarm} ORDER BY id DESC LIMIT ?1"
-    ))?;
+         FROM transition WHERE alarm = ?1 ORDER BY id DESC LIMIT ?2",
+    )?;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = match alarm {
-        Some(alarm) => select.query_map(params![limit, alarm], transition)?,
-        None => select.query_map([limit], transition)?,
-    };
-    rows.collect()
+    let mut all = Vec::new();
+    for alarm in alarms {
+        let rows = select.query_map(params![alarm, limit], transition)?;
+        let latest = rows.collect::<rusqlite::Result<Vec<Transition>>>()?;
+        all.extend(latest.into_iter().rev());
+    }
+    Ok(all)
 }
 
 fn transition(row: &SqlRow<'_>) -> rusqlite::Result<Transition> {
@@ -214,14 +226,6 @@ fn transition(row: &SqlRow<'_>) -> rusqlite::Result<Transition> {
         reason_data: row.get(5)?,
         certainty: row.get(6)?,
     })
-}
-
-fn dropped_by_reason(db: &Connection) -> rusqlite::Result<Vec<(String, u64)>> {
-    let mut select = db.prepare("SELECT reason, count FROM dropped ORDER BY reason")?;
-    let rows = select.query_map([], |row| {
-        Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned()))
-    })?;
-    rows.collect()
 }
 
 #[cfg(test)]
@@ -257,7 +261,12 @@ mod tests {
         append(&mut journal, &minutes(NOW, 3), true).unwrap();
         journal.close().unwrap();
         let (connection, identity) = immutable(&dir.file()).unwrap();
-        assert_eq!(identity, Identity::Journal { version: 1 });
+        assert_eq!(
+            identity,
+            Identity::Journal {
+                version: schema::VERSION
+            }
+        );
         let mut read = 0;
         datapoints(&connection, NOW, |_| read += 1).unwrap();
         assert_eq!(read, 3);

@@ -220,7 +220,8 @@ fn ready(path: &Path, now: Timestamp) -> Result<Ready, Refusal> {
 
     let transaction = connection.transaction()?;
     transaction.execute(
-        "INSERT INTO journal (only, begun, clean) VALUES (1, ?1, 0) ON CONFLICT DO UPDATE SET clean = 0",
+        "INSERT INTO journal (only, begun, clean, complete_since) VALUES (1, ?1, 0, ?1)
+         ON CONFLICT DO UPDATE SET clean = 0, complete_since = min(complete_since, ?1)",
         params![now.milliseconds()],
     )?;
     let begun = transaction.query_row("SELECT begun FROM journal", [], |row| row.get(0))?;

@@ -4,7 +4,7 @@
 //! also go with the history of their time, so that many of them do not crowd out the datapoints. The alarms' snapshot and
 //! the metrics that are in use stay. What is free in the file is used again, and given back to the disk once it is much.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::Connection;
 
 use super::intern::{Metrics, USED_LAG_MAX};
 use super::schema::{ANSWER_LOST, WAITING, WAL_MAX, pragma};
@@ -34,17 +34,27 @@ pub struct Pruned {
     /// What CloudWatch will never get; counted as dropped for the reason `pruned`.
     pub unpublished: usize,
     pub transitions: usize,
+    /// The start of the newest datapoint removed.
+    pub until: Option<Timestamp>,
     /// The limits are not kept yet: the call wants to be repeated.
     pub more: bool,
 }
 
+/// Datapoints, and the start of the newest of them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Removed {
+    count: usize,
+    until: Option<Timestamp>,
+}
+
 impl Pruned {
     /// Counts what one round removed. Returns whether that was anything.
-    fn add(&mut self, published: usize, unpublished: usize, transitions: usize) -> bool {
-        self.published += published;
-        self.unpublished += unpublished;
+    fn add(&mut self, published: Removed, unpublished: Removed, transitions: usize) -> bool {
+        self.published += published.count;
+        self.unpublished += unpublished.count;
         self.transitions += transitions;
-        published + unpublished + transitions > 0
+        self.until = self.until.max(published.until).max(unpublished.until);
+        published.count + unpublished.count + transitions > 0
     }
 }
 
@@ -71,6 +81,7 @@ impl Journal {
             write.prune_by_size(&limits, &mut pruned)?;
             write.count_dropped("pruned", pruned.unpublished)?;
             write.waiting = write.waiting.saturating_sub(pruned.unpublished);
+            write.tell_completeness(pruned.until)?;
             if pruned.published + pruned.unpublished > 0 {
                 write.prune_metrics()?;
             }
@@ -103,10 +114,10 @@ impl Write<'_> {
         let before = (now - limits.max_age()).milliseconds();
         let not_taken = (now - limits.max_age().max(AGE_MAX)).milliseconds();
         for _ in 0..ROUNDS_MAX {
-            let published = delete_history(db, before)?.0;
+            let published = delete_history(db, before)?;
             let unpublished = match clock {
                 Clock::Right => delete_outbox(db, not_taken)?,
-                Clock::Unknown => 0,
+                Clock::Unknown => Removed::default(),
             };
             let transitions = delete_transitions(db, before)?;
             if !pruned.add(published, unpublished, transitions) {
@@ -124,11 +135,12 @@ impl Write<'_> {
             if pragma(db, "page_count")? - pragma(db, "freelist_count")? <= max {
                 return Ok(());
             }
-            let (published, until) = delete_history(db, i64::MAX)?;
-            let transitions = delete_transitions(db, until.unwrap_or(i64::MAX))?;
-            let unpublished = match published + transitions {
+            let published = delete_history(db, i64::MAX)?;
+            let until = published.until.map_or(i64::MAX, Timestamp::milliseconds);
+            let transitions = delete_transitions(db, until)?;
+            let unpublished = match published.count + transitions {
                 0 => delete_outbox(db, i64::MAX)?,
-                _ => 0,
+                _ => Removed::default(),
             };
             if !pruned.add(published, unpublished, transitions) {
                 return Ok(());
@@ -136,6 +148,19 @@ impl Write<'_> {
         }
         pruned.more = true;
         Ok(())
+    }
+
+    /// Datapoints up to `until` were removed.
+    fn tell_completeness(&self, until: Option<Timestamp>) -> rusqlite::Result<()> {
+        let Some(until) = until else {
+            return Ok(());
+        };
+        self.transaction
+            .execute(
+                "UPDATE journal SET complete_since = max(complete_since, ?1)",
+                [until.milliseconds().saturating_add(1)],
+            )
+            .map(drop)
     }
 
     /// Removes metrics that no datapoint is left of: those last used before the oldest datapoint.
@@ -164,33 +189,41 @@ impl Write<'_> {
     }
 }
 
-/// Removes some of the oldest history that starts before an instant. Returns how many datapoints, and until when.
-fn delete_history(db: &Connection, before: i64) -> rusqlite::Result<(usize, Option<i64>)> {
-    let until: Option<i64> = db
-        .query_row(
-            "SELECT max(start) FROM (
-                SELECT start FROM datapoint INDEXED BY history WHERE state < 3 AND start < ?1 ORDER BY start LIMIT ?2)",
-            [before, ROWS_MAX],
-            |row| row.get(0),
-        )
-        .optional()?
-        .flatten();
-    let deleted = db.execute(
-        "DELETE FROM datapoint WHERE id IN (
-            SELECT id FROM datapoint INDEXED BY history WHERE state < 3 AND start < ?1 ORDER BY start LIMIT ?2)",
-        [before, ROWS_MAX],
-    )?;
-    Ok((deleted, until))
+/// Removes some of the oldest history that starts before an instant.
+fn delete_history(db: &Connection, before: i64) -> rusqlite::Result<Removed> {
+    delete(
+        db,
+        "SELECT id, start FROM datapoint INDEXED BY history WHERE state < 3 AND start < ?1 ORDER BY start LIMIT ?2",
+        before,
+    )
 }
 
 /// As before, from the outbox. What is in flight is left until it is known what became of it.
-fn delete_outbox(db: &Connection, before: i64) -> rusqlite::Result<usize> {
-    db.execute(
-        "DELETE FROM datapoint WHERE id IN (
-            SELECT id FROM datapoint INDEXED BY outbox
-            WHERE state >= 3 AND start < ?1 AND state IN (?3, ?4) ORDER BY start LIMIT ?2)",
-        params![before, ROWS_MAX, WAITING, ANSWER_LOST],
+fn delete_outbox(db: &Connection, before: i64) -> rusqlite::Result<Removed> {
+    delete(
+        db,
+        &format!(
+            "SELECT id, start FROM datapoint INDEXED BY outbox
+             WHERE state >= 3 AND start < ?1 AND state IN ({WAITING}, {ANSWER_LOST}) ORDER BY start LIMIT ?2"
+        ),
+        before,
     )
+}
+
+fn delete(db: &Connection, which: &str, before: i64) -> rusqlite::Result<Removed> {
+    let until: Option<i64> = db.query_row(
+        &format!("SELECT max(start) FROM ({which})"),
+        [before, ROWS_MAX],
+        |row| row.get(0),
+    )?;
+    let count = db.execute(
+        &format!("DELETE FROM datapoint WHERE id IN (SELECT id FROM ({which}))"),
+        [before, ROWS_MAX],
+    )?;
+    Ok(Removed {
+        count,
+        until: until.map(Timestamp::from_milliseconds),
+    })
 }
 
 /// Removes some of the first transitions that were recorded, as far as they are of before an instant.

@@ -24,7 +24,7 @@ pub(super) const WAL_MAX: u64 = 4 << 20;
 const APPLICATION: i64 = 0x6377_6272;
 
 /// Steps from each version to the next; the number of steps is the version that this program writes.
-const MIGRATIONS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 1] = [begin];
+const MIGRATIONS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 2] = [begin, tell_completeness];
 
 pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 
@@ -133,5 +133,14 @@ fn begin(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
             pipeline TEXT NOT NULL
          ) STRICT;
          CREATE TABLE alarm (name TEXT PRIMARY KEY, snapshot TEXT NOT NULL) STRICT;",
+    )
+}
+
+/// Since when every datapoint is in the file. Of a file from before that is when it was begun: what was pruned since is too old
+/// for any window.
+fn tell_completeness(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "ALTER TABLE journal ADD COLUMN complete_since INTEGER NOT NULL DEFAULT 0;
+         UPDATE journal SET complete_since = begun;",
     )
 }

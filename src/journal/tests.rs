@@ -194,7 +194,7 @@ fn a_row_that_cannot_be_read_is_left_out() {
 fn a_snapshot_takes_the_place_of_the_one_before() {
     let dir = Dir::new();
     let mut journal = dir.open();
-    assert_eq!(journal.snapshot().unwrap(), None);
+    assert_eq!(journal.past(0).unwrap(), None);
     let snapshots = [
         snapshot(0, &[("a", "1"), ("b", "2")]),
         snapshot(60, &[("b", "3"), ("c", "4")]),
@@ -206,36 +206,59 @@ fn a_snapshot_takes_the_place_of_the_one_before() {
             ..Append::default()
         };
         journal.append(append).unwrap();
-        assert_eq!(journal.snapshot().unwrap().as_ref(), Some(snapshot));
+        let past = journal.past(0).unwrap().unwrap();
+        assert_eq!(past.snapshot, *snapshot);
     }
 }
 
 #[test]
-fn transitions_are_told_from_the_latest_on() {
+fn the_past_has_the_latest_transitions_of_each_alarm() {
     let dir = Dir::new();
     let mut journal = dir.open();
-    let transitions =
-        [("a", 0), ("b", 1), ("a", 2), ("a", 3)].map(|(alarm, at)| transition(alarm, NOW + at));
+    let transitions = [("a", 0), ("b", 1), ("gone", 2), ("a", 3), ("a", 4)]
+        .map(|(alarm, at)| transition(alarm, NOW + at));
     journal
         .append(Append {
             transitions: &transitions,
+            snapshot: Some(&snapshot(60, &[("a", ""), ("b", ""), ("c", "")])),
             ..Append::default()
         })
         .unwrap();
-    let at = |alarm, limit| -> Vec<i64> {
-        let transitions = journal.transitions(alarm, limit).unwrap();
-        transitions
-            .iter()
-            .map(|transition| transition.at - NOW)
-            .collect()
+    let reader = Reader::open(&dir.0).unwrap();
+    for past in [journal.past(2).unwrap(), reader.past(2).unwrap()] {
+        let [_, b, _, before, last] = transitions.clone();
+        assert_eq!(past.unwrap().transitions, [before, last, b]);
+    }
+}
+
+#[test]
+fn a_journal_tells_since_when_it_is_complete() {
+    let dir = Dir::new();
+    let mut journal = dir.open();
+    let complete_since = |journal: &mut Journal| {
+        let snapshot = snapshot(0, &[]);
+        let append = Append {
+            snapshot: Some(&snapshot),
+            ..Append::default()
+        };
+        journal.append(append).unwrap();
+        journal.past(0).unwrap().unwrap().complete_since
     };
-    assert_eq!(at(None, 10), [3, 2, 1, 0]);
-    assert_eq!(at(Some("a"), 2), [3, 2]);
-    assert_eq!(at(Some("c"), 2), [0; 0]);
-    assert_eq!(
-        journal.transitions(Some("b"), 1).unwrap(),
-        transitions[1..2]
-    );
+    assert_eq!(complete_since(&mut journal), NOW);
+    append(&mut journal, &minutes(NOW, 10), false).unwrap();
+    let day = Duration::from_hours(24);
+    journal.set_limits(Limits {
+        max_age: day,
+        ..Limits::default()
+    });
+    journal.prune(NOW + 86_400 + 150, Clock::Right).unwrap();
+    let pruned = Timestamp::from_milliseconds((NOW + 120).milliseconds() + 1);
+    assert_eq!(complete_since(&mut journal), pruned);
+    journal.close().unwrap();
+    // It was begun by a clock that was ahead.
+    let before = NOW - 3_600;
+    let (mut journal, _) = Journal::open(&dir.0, Limits::default(), before).unwrap();
+    assert_eq!(complete_since(&mut journal), before);
 }
 
 #[test]
@@ -282,9 +305,7 @@ fn a_reader_reads_while_the_writer_writes() {
     read = 0;
     reader.datapoints(Timestamp::MIN, |_| read += 1).unwrap();
     assert_eq!(read, 606);
-    assert_eq!(reader.snapshot().unwrap(), None);
-    assert_eq!(reader.transitions(None, 1).unwrap(), []);
-    assert_eq!(reader.dropped_by_reason().unwrap(), []);
+    assert_eq!(reader.past(1).unwrap(), None);
 }
 
 #[test]

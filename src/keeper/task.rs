@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::journal::{Limits, OpenError, Snapshot};
+use crate::journal::{Limits, OpenError, Past};
 use crate::metric::{Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
@@ -16,14 +16,17 @@ use super::{Fate, Keeper, Key, Outgoing, REQUEST_MAX, RequestLimits, Step};
 /// Commands that wait for the disk. One step of the pipeline in a minute is the usual one.
 const COMMANDS_MAX: usize = 64;
 
+/// Datapoints that are read from the journal at a time.
+const PAGE_DATAPOINTS: usize = 256;
+
 enum Command {
     Append(Step),
     Take(usize, oneshot::Sender<Vec<Outgoing>>),
     Settle(Vec<Key>, Fate),
-    Kept(oneshot::Sender<Option<Snapshot>>),
+    Past(oneshot::Sender<Option<Past>>),
     Datapoints(
         HashMap<Arc<Metric>, Timestamp>,
-        oneshot::Sender<Vec<Datapoint>>,
+        mpsc::Sender<Vec<Datapoint>>,
     ),
 }
 
@@ -71,6 +74,13 @@ pub(crate) fn in_memory(stats: Arc<Stats>) -> Handle {
     Handle(commands)
 }
 
+/// A keeper whose disk never answers, until what is returned beside it is dropped.
+#[cfg(test)]
+pub(crate) fn stuck() -> (Handle, impl Send) {
+    let (commands, commands_in) = mpsc::channel(COMMANDS_MAX);
+    (Handle(commands), commands_in)
+}
+
 impl Keeper {
     /// Whoever asked may have left.
     fn carry_out(&mut self, command: Command) {
@@ -84,8 +94,26 @@ impl Keeper {
                 drop(answer.send(self.take(clock::now(), limits)));
             }
             Command::Settle(keys, fate) => self.settle(&keys, fate, clock::now()),
-            Command::Kept(answer) => drop(answer.send(self.snapshot())),
-            Command::Datapoints(since, answer) => drop(answer.send(self.datapoints_since(&since))),
+            Command::Past(answer) => drop(answer.send(self.past())),
+            Command::Datapoints(since, pages) => self.give_datapoints(&since, &pages),
+        }
+    }
+
+    /// Page by page, so that a long past is not in memory all at once.
+    fn give_datapoints(
+        &mut self,
+        since: &HashMap<Arc<Metric>, Timestamp>,
+        pages: &mpsc::Sender<Vec<Datapoint>>,
+    ) {
+        let mut page = Vec::new();
+        self.datapoints_since(since, |datapoint| {
+            page.push(datapoint);
+            if page.len() == PAGE_DATAPOINTS {
+                drop(pages.blocking_send(std::mem::take(&mut page)));
+            }
+        });
+        if !page.is_empty() {
+            drop(pages.blocking_send(page));
         }
     }
 }
@@ -119,16 +147,20 @@ impl Handle {
         let _ = self.0.send(Command::Settle(keys, fate)).await;
     }
 
-    /// See [`Keeper::snapshot`].
-    pub async fn snapshot(&self) -> Option<Snapshot> {
-        self.ask(Command::Kept).await.flatten()
+    /// See [`Keeper::past`].
+    pub async fn past(&self) -> Option<Past> {
+        self.ask(Command::Past).await.flatten()
     }
 
-    /// See [`Keeper::datapoints_since`].
-    pub async fn datapoints(&self, since: HashMap<Arc<Metric>, Timestamp>) -> Vec<Datapoint> {
-        self.ask(|answer| Command::Datapoints(since, answer))
-            .await
-            .unwrap_or_default()
+    /// See [`Keeper::datapoints_since`]; page by page.
+    pub async fn datapoints(
+        &self,
+        since: HashMap<Arc<Metric>, Timestamp>,
+    ) -> mpsc::Receiver<Vec<Datapoint>> {
+        let (pages, pages_in) = mpsc::channel(1);
+        // Without a keeper there are none.
+        let _ = self.0.send(Command::Datapoints(since, pages)).await;
+        pages_in
     }
 
     async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Option<T> {

@@ -545,7 +545,10 @@ proptest! {
         let snapshot = before.snapshot().unwrap();
         datapoints.append(&mut before.finish());
         let mut after = pipeline(rule.clone());
-        after.restore(&snapshot, datapoints);
+        for datapoint in &datapoints {
+            after.take_up(datapoint, snapshot.at);
+        }
+        after.restore(&snapshot);
         for reading in readings[stop..].iter().chain([&end]) {
             transitions.append(&mut after.advance(reading).events.transitions);
         }

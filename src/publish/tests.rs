@@ -60,7 +60,7 @@ async fn rounds(
         publisher.round(&ended).await;
     }
     // What was settled last is carried out before the next command.
-    publisher.keeper.snapshot().await;
+    publisher.keeper.past().await;
     drop(publisher);
     (requests.into_inner(), stats)
 }

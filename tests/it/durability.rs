@@ -293,7 +293,13 @@ fn a_killed_program_goes_on_where_it_was() {
     process.child.wait().unwrap();
     let process = world.start();
     let after = world.alarm();
+    assert!(
+        before["history"]
+            .to_string()
+            .contains("INSUFFICIENT_DATA to ALARM")
+    );
     for member in [
+        "history",
         "state",
         "state_reason",
         "state_reason_data",

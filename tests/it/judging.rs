@@ -66,7 +66,10 @@ impl Play {
         self.pipeline.set_alarms(self.alarms.clone(), snapshot.at);
         self.pipeline
             .set_mute_rules(self.mute_rules.clone(), snapshot.at);
-        self.pipeline.restore(&snapshot, self.datapoints.clone());
+        for datapoint in &self.datapoints {
+            self.pipeline.take_up(datapoint, snapshot.at);
+        }
+        self.pipeline.restore(&snapshot);
     }
 
     fn new(alarms: &[&str]) -> Self {

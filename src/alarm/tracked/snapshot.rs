@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::metric::Timestamp;
 
 use super::super::actions::GateSnapshot;
+use super::super::history::{HistoryEvent, HistoryItem};
 use super::super::reason;
 use super::super::suppression::Suppression;
 use super::{Alarm, Certainty, Kind, Options, ReasonData, Rule, StateValue, Tracked};
@@ -29,6 +30,8 @@ pub struct AlarmSnapshot {
     /// How often each transition was seen, by the places of the states in [`StateValue::ALL`].
     pub transitions: [[u64; 3]; 3],
     pub gate: GateSnapshot,
+    /// The newest things that happened, oldest first.
+    pub history: Vec<HistoryItem>,
 }
 
 impl Alarm {
@@ -56,6 +59,7 @@ impl Tracked {
             warm_up_until: self.warm_up_until,
             transitions: self.transitions,
             gate: self.gate.snapshot(),
+            history: self.history.iter().cloned().collect(),
         }
     }
 
@@ -80,8 +84,9 @@ impl Tracked {
         self.evaluation_state = self
             .evaluation_state
             .filter(|_| self.warm_up_until.is_some());
-        self.history.clear();
+        self.history = snapshot.history.iter().cloned().collect();
         if self.fingerprint != snapshot.fingerprint {
+            self.remember(at, HistoryEvent::Updated);
             // What withheld its actions may have been another alarm.
             self.gate.suppression = Suppression::default();
             if matches!(self.alarm.rule, Rule::Log(_)) {

@@ -184,8 +184,8 @@ fn a_newer_journal_is_not_touched() {
             matches!(
                 err,
                 OpenError::Newer {
-                    version: 2,
-                    known: 1,
+                    version: 3,
+                    known: 2,
                     ..
                 }
             ),
@@ -196,6 +196,23 @@ fn a_newer_journal_is_not_touched() {
         assert!(before.0 == after.0);
         assert!(before.1.unwrap_or_default() == after.1.unwrap_or_default());
     }
+}
+
+/// The first version did not tell since when it is complete. It is brought to this one, or read as it is.
+#[test]
+fn a_journal_of_the_first_version_is_read_and_migrated() {
+    let dir = filled();
+    let connection = Connection::open(dir.file()).unwrap();
+    connection
+        .execute_batch("ALTER TABLE journal DROP COLUMN complete_since; PRAGMA user_version = 1")
+        .unwrap();
+    let snapshot = "INSERT INTO snapshot (only, at, pipeline) VALUES (1, 0, '')";
+    connection.execute(snapshot, []).unwrap();
+    drop(connection);
+    let past = Reader::open(&dir.0).unwrap().past(0).unwrap().unwrap();
+    assert_eq!(past.complete_since, NOW);
+    let journal = dir.open();
+    assert_eq!(journal.past(0).unwrap(), Some(past));
 }
 
 #[test]
@@ -209,7 +226,7 @@ fn an_empty_file_becomes_a_journal() {
     let pragma = |name| schema::pragma(&Connection::open(dir.file()).unwrap(), name).unwrap();
     assert_eq!(
         ["user_version", "auto_vacuum", "page_size"].map(pragma),
-        [1, 2, 4_096]
+        [2, 2, 4_096]
     );
 }
 
