@@ -14,7 +14,6 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::{info, warn};
 
-use crate::alarm::HISTORY_ITEMS_MAX;
 use crate::journal::{self, Clock, Error, Id, Journal, Limits, OpenError, Past, Reader};
 use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
@@ -141,11 +140,12 @@ impl Keeper {
         Ok(())
     }
 
-    /// What a pipeline goes on from, if there is anything; also from a journal that can only be read.
-    pub fn past(&mut self) -> Option<Past> {
+    /// What a pipeline goes on from, if there is anything, with so many transitions of each alarm; also from a journal that can
+    /// only be read.
+    pub fn past(&mut self, transitions: usize) -> Option<Past> {
         let read = match (&self.journal, self.reader()) {
-            (Some(journal), _) => journal.past(HISTORY_ITEMS_MAX),
-            (None, Some(reader)) => reader.past(HISTORY_ITEMS_MAX),
+            (Some(journal), _) => journal.past(transitions),
+            (None, Some(reader)) => reader.past(transitions),
             (None, None) => return None,
         };
         self.checked(read).flatten()

@@ -95,7 +95,8 @@
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
 //! | `prometheus_client`, `flate2`, `bytes` | `exposition` |
-//! | `axum`, `hyper`, `hyper_util`, `tokio_io_timeout` | `http` |
+//! | `axum`, `hyper`, `tokio_io_timeout` | `http` |
+//! | `hyper_util` | `aws`, `http` |
 //! | `aws_config`, `aws_sdk_cloudwatch` | `aws` |
 //! | `clap`, `glob`, `tracing_subscriber` | `cli` |
 //! | `sd_notify` | `agent` |

@@ -70,7 +70,7 @@ pub(super) async fn begin(
 
 /// The pipeline as it stood; `None` if nothing is known of that.
 async fn restore(prepared: &Prepared, keeper: &Handle) -> Option<Pipeline> {
-    let snapshot = read(keeper.past().await?)?;
+    let snapshot = read(keeper.past(HISTORY_ITEMS_MAX).await?)?;
     let was_there = |alarm: &&Alarm| snapshot.alarms.iter().any(|known| known.name == alarm.name);
     let known = prepared.alarms.iter().filter(was_there).cloned().collect();
     let mut pipeline = Pipeline::new(prepared.options.clone());

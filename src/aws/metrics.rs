@@ -1,7 +1,7 @@
 //! PutMetricData.
 
 use std::error::Error as StdError;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_cloudwatch::Client;
@@ -23,8 +23,25 @@ const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
 /// CloudWatch as a place to put datapoints.
 #[derive(Clone, Debug)]
 pub struct Metrics {
+    region: String,
+    endpoint_url: Option<String>,
+    connection: Arc<Mutex<Connection>>,
+}
+
+#[derive(Clone, Debug)]
+struct Connection {
     client: Client,
     credentials: Option<SharedCredentialsProvider>,
+}
+
+impl Connection {
+    async fn new(region: &str, endpoint_url: Option<&str>) -> Self {
+        let config = sdk_config(region, endpoint_url).await;
+        Self {
+            client: Client::new(&config),
+            credentials: config.credentials_provider(),
+        }
+    }
 }
 
 /// Why datapoints were not accepted.
@@ -72,17 +89,31 @@ impl Failure {
 
 impl Metrics {
     pub async fn connect(region: &str, endpoint_url: Option<&str>) -> Self {
-        let config = sdk_config(region, endpoint_url).await;
+        let connection = Connection::new(region, endpoint_url).await;
         Self {
-            client: Client::new(&config),
-            credentials: config.credentials_provider(),
+            region: region.to_owned(),
+            endpoint_url: endpoint_url.map(str::to_owned),
+            connection: Arc::new(Mutex::new(connection)),
         }
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks the credentials up where they come from, the next time that some are needed. The SDK holds those that it found
+    /// for as long as they say they are good for: keys in a file for ever, though somebody may have replaced them.
+    async fn forget_credentials(&self) {
+        let connection = Connection::new(&self.region, self.endpoint_url.as_deref()).await;
+        *self.connection() = connection;
     }
 
     /// Looks the credentials up; `Err` says that there are none, and why.
     pub async fn check_credentials(&self) -> Result<(), Failure> {
         let missing = |why: String| Failure::NotSent(format!("there are no credentials: {why}"));
-        let Some(provider) = &self.credentials else {
+        let Some(provider) = self.connection().credentials.clone() else {
             return Err(missing("no provider is configured".to_owned()));
         };
         match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
@@ -95,8 +126,17 @@ impl Metrics {
         }
     }
 
-    /// Sends datapoints, all of one namespace and within the limits of one request.
+    /// Sends datapoints, all of one namespace and within the limits of one request. Credentials that are refused are looked up
+    /// anew for the next attempt.
     pub async fn put(&self, datapoints: &[Arc<Datapoint>]) -> Result<(), Failure> {
+        let answer = self.try_put(datapoints).await;
+        if matches!(answer, Err(Failure::Denied(_))) {
+            self.forget_credentials().await;
+        }
+        answer
+    }
+
+    async fn try_put(&self, datapoints: &[Arc<Datapoint>]) -> Result<(), Failure> {
         let Some(first) = datapoints.first() else {
             return Ok(());
         };
@@ -104,8 +144,8 @@ impl Metrics {
             .iter()
             .map(|datapoint| datum(datapoint))
             .collect();
-        let request = self
-            .client
+        let client = self.connection().client.clone();
+        let request = client
             .put_metric_data()
             .namespace(&first.metric.namespace)
             .set_metric_data(Some(data));

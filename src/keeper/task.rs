@@ -23,7 +23,7 @@ enum Command {
     Append(Step),
     Take(usize, oneshot::Sender<Vec<Outgoing>>),
     Settle(Vec<Key>, Fate),
-    Past(oneshot::Sender<Option<Past>>),
+    Past(usize, oneshot::Sender<Option<Past>>),
     Datapoints(
         HashMap<Arc<Metric>, Timestamp>,
         mpsc::Sender<Vec<Datapoint>>,
@@ -94,7 +94,7 @@ impl Keeper {
                 drop(answer.send(self.take(clock::now(), limits)));
             }
             Command::Settle(keys, fate) => self.settle(&keys, fate, clock::now()),
-            Command::Past(answer) => drop(answer.send(self.past())),
+            Command::Past(transitions, answer) => drop(answer.send(self.past(transitions))),
             Command::Datapoints(since, pages) => self.give_datapoints(&since, &pages),
         }
     }
@@ -148,8 +148,10 @@ impl Handle {
     }
 
     /// See [`Keeper::past`].
-    pub async fn past(&self) -> Option<Past> {
-        self.ask(Command::Past).await.flatten()
+    pub async fn past(&self, transitions: usize) -> Option<Past> {
+        self.ask(|answer| Command::Past(transitions, answer))
+            .await
+            .flatten()
     }
 
     /// See [`Keeper::datapoints_since`]; page by page.

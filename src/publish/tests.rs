@@ -60,7 +60,7 @@ async fn rounds(
         publisher.round(&ended).await;
     }
     // What was settled last is carried out before the next command.
-    publisher.keeper.past().await;
+    publisher.keeper.past(0).await;
     drop(publisher);
     (requests.into_inner(), stats)
 }

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use cwbridge::journal::{Append, Journal, Limits, Reader, Recorded};
 use cwbridge::metric::{Datapoint, Metric, Resolution, StatisticSet, Timestamp, Unit};
 
-use crate::recorder::{Fault, Recorder};
+use crate::proxy::{Fault, Proxy};
 use crate::world::{Folder, Process, cwbridge, free_port, get, pause, value, wait};
 
 const LIMIT: Duration = Duration::from_mins(1);
@@ -50,7 +50,7 @@ fn tell(text: &str) {
 
 struct World {
     folder: Folder,
-    recorder: Recorder,
+    proxy: Proxy,
     port: u16,
 }
 
@@ -61,7 +61,7 @@ impl World {
         folder.write("c.toml", CONFIG);
         Self {
             folder,
-            recorder: Recorder::start(),
+            proxy: Proxy::start(0, Fault::None, None),
             port: free_port(),
         }
     }
@@ -82,7 +82,7 @@ impl World {
             ("AWS_SECRET_ACCESS_KEY", "hush-hush".to_owned()),
             (
                 "AWS_ENDPOINT_URL",
-                format!("{scheme}://127.0.0.1:{}", self.recorder.port),
+                format!("{scheme}://127.0.0.1:{}", self.proxy.port),
             ),
         ]);
         let (config, listen) = (
@@ -147,21 +147,20 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed() {
         Fault::None,
         Fault::None,
         Fault::AnswerLost,
-        Fault::Reset,
+        Fault::ResetBeforeBody,
+        Fault::ResetAfterBody,
         Fault::Status(500),
         Fault::Status(429),
     ];
     for _ in 0..kills {
-        world
-            .recorder
-            .fault(faults[fastrand::usize(..faults.len())]);
+        world.proxy.fault(faults[fastrand::usize(..faults.len())]);
         let mut process = world.start();
         pause(Duration::from_millis(fastrand::u64(300..7_000)));
         process.child.kill().unwrap();
         process.child.wait().unwrap();
         again += being_sent(&process);
     }
-    world.recorder.fault(Fault::None);
+    world.proxy.fault(Fault::None);
     let mut process = world.start();
     wait(LIMIT, "everything to be sent", || {
         (world.metric("cwbridge_datapoints_published_total") > 0.0
@@ -177,7 +176,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed() {
     );
     again += being_sent(&process);
     let mut arrived: BTreeMap<i64, usize> = BTreeMap::new();
-    for ((_, start, _), count) in world.recorder.counts() {
+    for ((_, start, _), count) in world.proxy.counts() {
         *arrived.entry(start).or_default() += count;
     }
     let journaled = journaled(&world.state());
@@ -191,7 +190,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed() {
         journaled.values().sum::<usize>(),
         arrived.values().sum::<usize>(),
     );
-    let untold = world.recorder.read(|record| record.untold);
+    let untold = world.proxy.read(|record| record.untold);
     tell(&format!(
         "{kills} kills, {all} datapoints committed, {} arrived twice, {} may have",
         sent - all,
@@ -251,7 +250,7 @@ fn a_backlog_of_days_is_sent_in_order_and_whole() {
     let took = start.elapsed();
     let resident = world.metric("process_resident_memory_bytes") / 1e6;
     assert_eq!(process.stop("TERM").0, Some(0), "{}", process.log());
-    let requests = world.recorder.read(|record| record.requests.clone());
+    let requests = world.proxy.read(|record| record.requests.clone());
     let backlog = |metric: &str| metric.starts_with("Text(\"m");
     let starts: Vec<i64> = requests
         .iter()
@@ -265,7 +264,7 @@ fn a_backlog_of_days_is_sent_in_order_and_whole() {
     ));
     assert_eq!(starts.len(), expected);
     assert!(starts.is_sorted(), "the oldest go first");
-    let counts = world.recorder.counts();
+    let counts = world.proxy.counts();
     assert!(
         counts.values().all(|count| *count == 1),
         "something arrived twice"
@@ -423,7 +422,7 @@ fn a_full_disk_is_survived() {
     let Some(disk) = Disk::new(world.state()) else {
         return tell("SKIPPED: a full disk, because this user may not mount one");
     };
-    world.recorder.fault(Fault::Status(500));
+    world.proxy.fault(Fault::Status(500));
     let mut process = world.start();
     wait(LIMIT, "the journal to be used", || {
         (world.metric("cwbridge_outbox_datapoints") > 2.0).then_some(())
@@ -445,7 +444,7 @@ fn a_full_disk_is_survived() {
     wait(LIMIT, "the journal to be used again", || {
         (world.metric("cwbridge_journal_usable") == 1.0).then_some(())
     });
-    world.recorder.fault(Fault::None);
+    world.proxy.fault(Fault::None);
     wait(LIMIT, "everything to be sent", || {
         (world.metric("cwbridge_outbox_datapoints") <= 10.0).then_some(())
     });
@@ -462,7 +461,7 @@ fn a_full_disk_is_survived() {
         "{}",
         process.log()
     );
-    let counts = world.recorder.counts();
+    let counts = world.proxy.counts();
     let (journaled, arrived) = (
         journaled(&world.state()).values().sum::<usize>(),
         counts.values().sum::<usize>(),

@@ -1,12 +1,12 @@
 //! An endpoint that refuses, stalls, or answers nonsense: told once, held, tried again, and nothing else is held up.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::ffi::OsString;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
-use crate::world::{Folder, Process, cwbridge, free_port, get, pause, value, wait};
+use crate::proxy::{Fault, Proxy};
+use crate::world::{Folder, Process, cwbridge, free_port, get, value, wait};
 
 const LIMIT: Duration = Duration::from_secs(90);
 /// Published every ten seconds, so that a test need not wait for a minute.
@@ -19,107 +19,6 @@ const ALARM: &str = r#"{
   "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": 200
 }"#;
 
-#[derive(Clone, Copy, PartialEq)]
-enum Mode {
-    Accept,
-    /// The connection is taken and nothing is ever said.
-    Stall,
-    /// A page, as a proxy or a captive portal would give.
-    Page,
-    /// The connection is closed without an answer.
-    HangUp,
-    Status(u16),
-    /// CloudWatch's own words for bad data.
-    Reject,
-}
-
-/// What stands in for CloudWatch.
-struct Endpoint {
-    port: u16,
-    mode: Arc<Mutex<Mode>>,
-    requests: Arc<AtomicUsize>,
-    /// How many of the requests were compressed.
-    gzipped: Arc<AtomicUsize>,
-}
-
-impl Endpoint {
-    fn start(port: u16, mode: Mode) -> Self {
-        let endpoint = Self {
-            port,
-            mode: Arc::new(Mutex::new(mode)),
-            requests: Arc::default(),
-            gzipped: Arc::default(),
-        };
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let shared = (
-            Arc::clone(&endpoint.mode),
-            Arc::clone(&endpoint.requests),
-            Arc::clone(&endpoint.gzipped),
-        );
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (mode, requests, gzipped) = shared.clone();
-                std::thread::spawn(move || serve(stream.unwrap(), &mode, &requests, &gzipped));
-            }
-        });
-        endpoint
-    }
-
-    fn become_well(&self) {
-        *self.mode.lock().unwrap() = Mode::Accept;
-    }
-}
-
-fn serve(
-    mut stream: TcpStream,
-    mode: &Mutex<Mode>,
-    requests: &AtomicUsize,
-    gzipped: &AtomicUsize,
-) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let (mut line, mut length) = (String::new(), 0);
-    while reader.read_line(&mut line).ok()? > 2 {
-        let (name, value) = line.split_once(':').unwrap_or_default();
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
-        }
-        if name.eq_ignore_ascii_case("content-encoding") && value.trim() == "gzip" {
-            gzipped.fetch_add(1, SeqCst);
-        }
-        line.clear();
-    }
-    reader.take(length).read_to_end(&mut Vec::new()).ok()?;
-    requests.fetch_add(1, SeqCst);
-    let now = *mode.lock().unwrap();
-    let answer = match now {
-        Mode::Accept => "HTTP/1.1 200 OK\r\nsmithy-protocol: rpc-v2-cbor\r\nx-amzn-requestid: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".to_owned(),
-        Mode::Page => "HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 14\r\nconnection: close\r\n\r\n<html>Hi</html".to_owned(),
-        Mode::Status(status) => format!("HTTP/1.1 {status} Sorry\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
-        Mode::Reject => rejection(),
-        Mode::HangUp => return None,
-        Mode::Stall => {
-            pause(LIMIT);
-            return None;
-        }
-    };
-    // Every character is one byte: a rejection is not UTF-8.
-    let bytes: Vec<u8> = answer.chars().map(|c| u8::try_from(c).unwrap()).collect();
-    stream.write_all(&bytes).ok()
-}
-
-/// An error in CBOR: a map of one entry.
-fn rejection() -> String {
-    let code = "com.amazonaws.cloudwatch#InvalidParameterValueException";
-    let body = format!(
-        "\u{a1}f__typex{}{code}",
-        char::from(u8::try_from(code.len()).unwrap())
-    );
-    format!(
-        "HTTP/1.1 400 Bad Request\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-type: application/cbor\r\nx-amzn-requestid: 1\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.chars().count()
-    )
-}
-
 struct World {
     program: Process,
     port: u16,
@@ -131,6 +30,14 @@ fn start(name: &str, endpoint: u16) -> World {
 }
 
 fn start_with(name: &str, endpoint: u16, config: &str) -> World {
+    let environment = [
+        ("AWS_ACCESS_KEY_ID", "test".into()),
+        ("AWS_SECRET_ACCESS_KEY", "hush-hush".into()),
+    ];
+    start_in(name, endpoint, config, &environment)
+}
+
+fn start_in(name: &str, endpoint: u16, config: &str, environment: &[(&str, OsString)]) -> World {
     let folder = Folder::new(name);
     folder.write("alarms.json", ALARM);
     let config = folder.write("c.toml", &format!("alarms = [\"alarms.json\"]\n{config}"));
@@ -143,11 +50,8 @@ fn start_with(name: &str, endpoint: u16, config: &str) -> World {
         "--listen",
         &format!("127.0.0.1:{port}"),
     ]);
-    command.envs([
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "hush-hush"),
-    ]);
+    command.env("AWS_REGION", "us-east-1");
+    command.envs(environment.iter().cloned());
     command.env("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{endpoint}"));
     World {
         program: Process::start(&mut command),
@@ -179,7 +83,7 @@ impl World {
 
 /// Nothing goes out, everything else goes on; when `recover` has been called, everything goes out.
 #[track_caller]
-fn check(name: &str, endpoint: u16, outcome: &str, recover: impl FnOnce() -> Option<Endpoint>) {
+fn check(name: &str, endpoint: u16, outcome: &str, recover: impl FnOnce() -> Option<Proxy>) {
     let world = start(name, endpoint);
     world.program.wait_for_line("publishing failed", LIMIT);
     assert_eq!(world.metric("cwbridge_datapoints_published_total"), 0.0);
@@ -214,10 +118,10 @@ fn check(name: &str, endpoint: u16, outcome: &str, recover: impl FnOnce() -> Opt
 }
 
 #[track_caller]
-fn check_mode(name: &str, mode: Mode, outcome: &str) {
-    let endpoint = Endpoint::start(free_port(), mode);
+fn check_fault(name: &str, fault: Fault, outcome: &str) {
+    let endpoint = Proxy::start(0, fault, None);
     check(name, endpoint.port, outcome, || {
-        endpoint.become_well();
+        endpoint.fault(Fault::None);
         None
     });
 }
@@ -226,55 +130,65 @@ fn check_mode(name: &str, mode: Mode, outcome: &str) {
 fn an_endpoint_that_refuses() {
     let port = free_port();
     check("refuses", port, "failed", || {
-        Some(Endpoint::start(port, Mode::Accept))
+        Some(Proxy::start(port, Fault::None, None))
     });
 }
 
 #[test]
 fn an_endpoint_that_stalls() {
-    check_mode("stalls", Mode::Stall, "failed");
+    check_fault("stalls", Fault::Silent, "failed");
 }
 
 #[test]
 fn an_endpoint_that_answers_nonsense() {
-    check_mode("nonsense", Mode::Page, "failed");
+    check_fault("nonsense", Fault::Page, "failed");
 }
 
 #[test]
 fn an_endpoint_that_hangs_up() {
-    check_mode("hangs-up", Mode::HangUp, "failed");
+    check_fault("hangs-up", Fault::ResetAfterBody, "failed");
+}
+
+#[test]
+fn an_endpoint_that_resets_the_connection() {
+    check_fault("resets", Fault::ResetBeforeBody, "failed");
+}
+
+#[test]
+fn an_endpoint_that_says_that_it_throttles() {
+    check_fault("says-throttled", Fault::Throttled, "throttled");
 }
 
 #[test]
 fn an_endpoint_that_has_an_internal_fault() {
-    check_mode("fault", Mode::Status(500), "failed");
+    check_fault("fault", Fault::Status(500), "failed");
 }
 
 #[test]
 fn an_endpoint_that_is_not_available() {
-    check_mode("unavailable", Mode::Status(503), "failed");
+    check_fault("unavailable", Fault::Status(503), "failed");
 }
 
 #[test]
 fn an_endpoint_that_denies_the_request() {
-    check_mode("denies", Mode::Status(403), "denied");
+    check_fault("denies", Fault::Status(403), "denied");
 }
 
 #[test]
 fn an_endpoint_that_throttles() {
-    check_mode("throttles", Mode::Status(429), "throttled");
+    check_fault("throttles", Fault::Status(429), "throttled");
 }
 
 /// A proxy that says no is not CloudWatch, and what it says is no verdict on the data.
 #[test]
 fn an_endpoint_that_is_not_cloudwatch_and_says_bad_request() {
-    check_mode("stranger", Mode::Status(400), "failed");
+    check_fault("stranger", Fault::Status(400), "failed");
 }
 
 /// What an endpoint refuses as it is, it would refuse again: it is dropped, counted, and told.
 #[test]
 fn an_endpoint_that_rejects_everything() {
-    let endpoint = Endpoint::start(free_port(), Mode::Reject);
+    let endpoint = Proxy::start(0, Fault::Rejects("CPUUtilization"), None);
     let world = start("rejects", endpoint.port);
     let dropped = "cwbridge_datapoints_dropped_total{reason=\"rejected\"}";
     wait(LIMIT, "datapoints to be dropped", || {
@@ -284,10 +198,75 @@ fn an_endpoint_that_rejects_everything() {
     assert_eq!(world.metric("cwbridge_datapoints_published_total"), 0.0);
 }
 
+/// A second metric that CloudWatch refuses: it is found among the others, which arrive.
+#[test]
+fn one_bad_datapoint_does_not_keep_the_others_back() {
+    let endpoint = Proxy::start(0, Fault::Rejects("host"), None);
+    let bad = format!(
+        "{CONFIG}[[publish.metric]]\nnames = [\"CPUUtilization\"]\nhigh_resolution = true\ndimensions = [[]]\n"
+    );
+    let world = start_with("one-bad", endpoint.port, &bad);
+    let dropped = "cwbridge_datapoints_dropped_total{reason=\"rejected\"}";
+    let published = "cwbridge_datapoints_published_total";
+    wait(LIMIT, "datapoints to be dropped", || {
+        (world.metric(dropped) >= 5.0 && world.metric(published) >= 5.0).then_some(())
+    });
+    let log = world.program.log();
+    assert_eq!(world.program.count("publishing failed"), 0, "{log}");
+}
+
+#[test]
+fn a_request_that_is_too_large_is_split() {
+    let endpoint = Proxy::start(0, Fault::LargerThan(3), None);
+    let world = start("too-large", endpoint.port);
+    wait(LIMIT, "everything to go out", || {
+        (world.metric("cwbridge_datapoints_published_total") >= 10.0).then_some(())
+    });
+    let too_large = "cwbridge_publish_requests_total{outcome=\"too_large\"}";
+    assert!(world.metric(too_large) >= 1.0);
+    assert!(endpoint.read(|record| record.requests.iter().all(|request| request.len() <= 3)));
+    assert!(endpoint.counts().values().all(|count| *count == 1));
+}
+
+#[test]
+fn a_slow_answer_is_an_answer() {
+    let endpoint = Proxy::start(0, Fault::Slow(Duration::from_secs(3)), None);
+    let world = start("slow", endpoint.port);
+    wait(LIMIT, "datapoints to be accepted", || {
+        (world.metric("cwbridge_datapoints_published_total") >= 10.0).then_some(())
+    });
+    assert!(endpoint.counts().values().all(|count| *count == 1));
+    let log = world.program.log();
+    assert_eq!(world.program.count("publishing failed"), 0, "{log}");
+}
+
+/// Somebody puts other keys where the old ones were.
+#[test]
+fn credentials_that_expired_are_looked_up_anew() {
+    let folder = Folder::new("credentials");
+    let write = |key: &str| {
+        let profile =
+            format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = hush-hush\n");
+        folder.write("credentials", &profile)
+    };
+    let file = write("OLD");
+    let endpoint = Proxy::start(0, Fault::Expired("OLD"), None);
+    let environment = [("AWS_SHARED_CREDENTIALS_FILE", file.into_os_string())];
+    let world = start_in("expired", endpoint.port, CONFIG, &environment);
+    world.program.wait_for_line("publishing failed", LIMIT);
+    write("NEW");
+    world.program.wait_for_line("publishing resumed", LIMIT);
+    let denied = "cwbridge_publish_requests_total{outcome=\"denied\"}";
+    assert!(world.metric(denied) >= 1.0);
+    let log = world.program.log();
+    assert!(log.contains("ExpiredToken"), "{log}");
+    assert!(!log.contains("hush-hush"), "{log}");
+}
+
 /// The SDK compresses from 10 kB on.
 #[test]
 fn large_requests_are_compressed() {
-    let endpoint = Endpoint::start(free_port(), Mode::Accept);
+    let endpoint = Proxy::start(0, Fault::None, None);
     let dimension = |i| {
         format!(
             "D{i} = \"{}\"
@@ -302,7 +281,7 @@ fn large_requests_are_compressed() {
         &format!("[publish.dimensions]\n{dimensions}{CONFIG}"),
     );
     wait(LIMIT, "a compressed request", || {
-        (endpoint.gzipped.load(SeqCst) > 0).then_some(())
+        (endpoint.read(|record| record.gzipped) > 0).then_some(())
     });
     wait(LIMIT, "datapoints to be accepted", || {
         (world.metric("cwbridge_datapoints_published_total") > 0.0).then_some(())
@@ -311,10 +290,10 @@ fn large_requests_are_compressed() {
 
 #[test]
 fn it_stops_in_time_while_the_endpoint_stalls() {
-    let endpoint = Endpoint::start(free_port(), Mode::Stall);
+    let endpoint = Proxy::start(0, Fault::Silent, None);
     let mut world = start("stops", endpoint.port);
     wait(LIMIT, "a request to be under way", || {
-        (endpoint.requests.load(SeqCst) > 0).then_some(())
+        (endpoint.met() > 0).then_some(())
     });
     let (code, took) = world.program.stop("TERM");
     assert_eq!(code, Some(0), "{}", world.program.log());
@@ -357,7 +336,7 @@ fn silent_clients_do_not_keep_prometheus_out() {
 /// The metadata service is asked for two seconds at most, and nothing waits for it.
 #[test]
 fn a_metadata_service_that_stalls_costs_two_seconds() {
-    let metadata = Endpoint::start(free_port(), Mode::Stall);
+    let metadata = Proxy::start(0, Fault::Silent, None);
     let port = free_port();
     let mut command = cwbridge();
     command.env("AWS_EC2_METADATA_DISABLED", "false").env(
@@ -367,5 +346,5 @@ fn a_metadata_service_that_stalls_costs_two_seconds() {
     let program = Process::start(command.args(["run", "--listen", &format!("127.0.0.1:{port}")]));
     wait(Duration::from_secs(1), "/metrics", || get(port, "/metrics"));
     program.wait_for_line("CPUUtilization {host=", Duration::from_secs(3));
-    assert!(metadata.requests.load(SeqCst) > 0, "it was asked");
+    assert!(metadata.met() > 0, "it was asked");
 }

@@ -1,8 +1,9 @@
 //! The one integration binary.
 //!
 //! `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `conformance`: what
-//! CloudWatch is known to do, case by case. `durability`: nothing is lost. `examples`: what stands in `config` and `deploy`. `faults`: an endpoint that refuses, stalls, or answers nonsense. `tidy`: the architecture. `e2e`: the program among its real peers, LocalStack and
-//! Prometheus; slow, and run one after the other by `tests/run`.
+//! CloudWatch is known to do, case by case. `durability`: nothing is lost. `examples`: what stands in `config` and `deploy`.
+//! `faults`: an endpoint that refuses, stalls, or answers nonsense. `tidy`: the architecture. `e2e`: the program among its real
+//! peers, LocalStack and Prometheus; slow, and run one after the other by `tests/run`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
 #![expect(clippy::float_cmp, reason = "counts are whole numbers")]
@@ -20,7 +21,7 @@ mod examples;
 mod faults;
 mod judging;
 mod laws;
-mod recorder;
+mod proxy;
 mod reference;
 mod tidy;
 mod world;
