@@ -241,7 +241,6 @@ fn what_cloudwatch_would_not_take_is_never_sent_and_dropped_once_the_clock_is_kn
 /// A host whose clock is years ahead, or at its beginning, until it is set.
 #[test]
 fn a_clock_that_is_wrong_loses_nothing() {
-    const YEAR: i64 = 365 * 86_400;
     let dir = Dir::new("clock");
     let mut keeper = open(&dir.0);
     keeper.append(step(&[2, 1]), NOW);
@@ -280,7 +279,11 @@ enum Event {
     Stopped,
     /// The disk is full, or has room again.
     Full(bool),
+    /// The clock is wrong by so much, or right.
+    Clock(i64),
 }
+
+const YEAR: i64 = 365 * 86_400;
 
 fn event() -> impl Strategy<Value = Event> {
     let fate = prop::sample::select(vec![
@@ -296,13 +299,15 @@ fn event() -> impl Strategy<Value = Event> {
         1 => (0..5_usize, any::<bool>()).prop_map(|(count, arrived)| Event::Killed(count, arrived)),
         1 => Just(Event::Stopped),
         1 => any::<bool>().prop_map(Event::Full),
+        1 => prop::sample::select(vec![0, 0, 20 * YEAR, -20 * YEAR]).prop_map(Event::Clock),
     ]
 }
 
 /// What CloudWatch got, and what it may have got.
 #[derive(Default)]
 struct Model {
-    closed: i64,
+    /// Each as minutes before [`NOW`].
+    closed: Vec<i64>,
     arrived: HashMap<i64, usize>,
     /// How often a datapoint may have arrived without anybody knowing.
     untold: HashMap<i64, usize>,
@@ -320,46 +325,55 @@ impl Model {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Every datapoint arrives; more than once only if an answer was lost. A full disk is survived as long as the program is.
+    /// Every datapoint arrives; more than once only if an answer was lost. A full disk is survived as long as the program is. By
+    /// a clock that is wrong nothing arrives, because CloudWatch refuses the signature, and nothing is dropped; what was
+    /// closed by it is dropped once the clock is right.
     #[test]
     fn everything_arrives_whatever_happens(events in prop::collection::vec(event(), 1..40)) {
         static CASE: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let dir = Dir::new(&format!("model-{}", CASE.fetch_add(1, Relaxed)));
-        let (mut keeper, mut model, mut is_full) = (open(&dir.0), Model::default(), false);
+        let stats = Arc::new(Stats::default());
+        let open = |now| {
+            Keeper::open(Some(dir.0.clone()), Limits::default(), Arc::clone(&stats), now).unwrap()
+        };
+        let (mut keeper, mut model, mut is_full, mut wrong) = (open(NOW), Model::default(), false, 0);
         let limits = |datapoints| RequestLimits { datapoints, ..REQUEST_MAX };
         for event in events {
+            let now = NOW + wrong;
             match event {
                 Event::Closed(count) => {
-                    let minutes: Vec<i64> = (0..i64::from(count)).map(|i| model.closed + i).collect();
-                    model.closed += i64::from(count);
-                    keeper.append(step(&minutes), NOW);
+                    let first = model.closed.len() as i64 - wrong / 60;
+                    let minutes: Vec<i64> = (0..i64::from(count)).map(|i| first + i).collect();
+                    keeper.append(step(&minutes), now);
+                    model.closed.extend(minutes);
                 }
                 Event::Taken(count, fate) => {
-                    let batch = keeper.take(NOW, limits(count));
+                    let fate = if wrong == 0 { fate } else { Fate::NotSent };
+                    let batch = keeper.take(now, limits(count));
                     if fate != Fate::NotSent {
                         model.arrive(&batch, fate == Fate::Accepted);
                     }
-                    keeper.settle(&keys(&batch), fate, NOW);
+                    keeper.settle(&keys(&batch), fate, now);
                 }
                 Event::Vanished(count) => {
-                    let batch = keeper.take(NOW, limits(count));
-                    keeper.settle(&keys(&batch), Fate::AnswerLost, NOW);
+                    let batch = keeper.take(now, limits(count));
+                    keeper.settle(&keys(&batch), Fate::AnswerLost, now);
                 }
                 // What is in memory alone is not survived.
                 Event::Killed(..) | Event::Stopped if is_full => {}
                 Event::Killed(count, arrived) => {
                     // What the full disk left in memory is written first.
-                    keeper.append(Step::default(), NOW);
-                    let batch = keeper.take(NOW, limits(count));
-                    if arrived {
+                    keeper.append(Step::default(), now);
+                    let batch = keeper.take(now, limits(count));
+                    if arrived && wrong == 0 {
                         model.arrive(&batch, false);
                     }
                     drop(keeper);
-                    keeper = open(&dir.0);
+                    keeper = open(now);
                 }
                 Event::Stopped => {
-                    keeper.close(NOW);
-                    keeper = open(&dir.0);
+                    keeper.close(now);
+                    keeper = open(now);
                 }
                 Event::Full(full) => {
                     is_full = full;
@@ -367,11 +381,15 @@ proptest! {
                         journal.limit_pages(if full { 1 } else { 1_000_000 });
                     }
                 }
+                Event::Clock(seconds) => wrong = seconds,
             }
         }
         if let Some(journal) = &mut keeper.journal {
             journal.limit_pages(1_000_000);
         }
+        // One more, so that the clock is known to be right.
+        model.closed.push(-1);
+        keeper.append(step(&[-1]), NOW);
         loop {
             let batch = keeper.take(NOW, limits(3));
             if batch.is_empty() {
@@ -380,13 +398,16 @@ proptest! {
             model.arrive(&batch, true);
             keeper.settle(&keys(&batch), Fate::Accepted, NOW);
         }
-        prop_assert_eq!(keeper.stats.outbox.load(Relaxed), 0);
-        for minute in 0..model.closed {
-            let arrived = model.arrived.get(&minute).copied().unwrap_or(0);
-            let untold = model.untold.get(&minute).copied().unwrap_or(0);
+        prop_assert_eq!(stats.outbox.load(Relaxed), 0);
+        let is_known = |minute: &&i64| minute.abs() < YEAR / 60;
+        for minute in model.closed.iter().filter(is_known) {
+            let arrived = model.arrived.get(minute).copied().unwrap_or(0);
+            let untold = model.untold.get(minute).copied().unwrap_or(0);
             prop_assert!(arrived >= 1, "minute {} is lost", minute);
             prop_assert!(arrived <= 1 + untold, "minute {} arrived {} times", minute, arrived);
         }
+        let by_wrong_clocks = model.closed.iter().filter(|minute| !is_known(minute)).count();
+        prop_assert_eq!(stats.dropped.get().values().sum::<u64>(), by_wrong_clocks as u64);
     }
 }
 

@@ -8,8 +8,13 @@ mod localstack;
 mod metadata;
 mod prometheus;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use cwbridge::journal::Reader;
+use cwbridge::metric::Timestamp;
+
+use crate::proxy::{Fault, Proxy};
 use crate::world::{Folder, Process, cwbridge, free_port, get, value, wait};
 
 use load::Load;
@@ -127,6 +132,76 @@ fn check_prometheus(prometheus: &Prometheus) {
     });
     let rate = prometheus.query("rate(node_cpu_seconds_total{cpu=\"0\",mode=\"user\"}[1m])");
     assert!(rate.is_some_and(|rate| rate > 0.0), "{rate:?}");
+}
+
+/// Every datapoint of the journal is in CloudWatch, whatever stood in the way; more than once only where an answer was lost.
+#[test]
+fn through_every_fault_everything_arrives_in_cloudwatch() {
+    let Some(cloudwatch) = LocalStack::start() else {
+        return;
+    };
+    let proxy = Proxy::start(0, Fault::None, Some(cloudwatch.port()));
+    let folder = Folder::new("through-faults");
+    let config = "[publish]\ndimensions = { Test = \"faults\" }\n[[publish.metric]]\nnames = [\"CPUUtilization\"]\nhigh_resolution = true\ndimensions = [[]]\n";
+    let config = folder.write("cwbridge.toml", config);
+    let (port, state) = (free_port(), folder.path().join("state"));
+    let mut command = cwbridge();
+    cloudwatch.environment(&mut command);
+    command.env(
+        "AWS_ENDPOINT_URL",
+        format!("http://127.0.0.1:{}", proxy.port),
+    );
+    command.arg("run").arg("--config").arg(config);
+    command.args(["--listen", &format!("127.0.0.1:{port}"), "--state-dir"]);
+    let begun = cwbridge::clock::now().floor(60).seconds();
+    let mut program = Process::start(command.arg(&state));
+    for fault in [
+        Fault::Status(403),
+        Fault::Expired("test"),
+        Fault::Status(429),
+        Fault::Throttled,
+        Fault::Status(500),
+        Fault::Status(503),
+        Fault::Status(400),
+        Fault::LargerThan(3),
+        Fault::ResetBeforeBody,
+        Fault::ResetAfterBody,
+        Fault::AnswerLost,
+        Fault::Slow(Duration::from_secs(2)),
+        Fault::Silent,
+    ] {
+        for next in [fault, Fault::None] {
+            proxy.fault(next);
+            wait(MINUTE, &format!("a request to meet {next:?}"), || {
+                (proxy.met() > 0).then_some(())
+            });
+        }
+    }
+    let metric = |series: &str| value(&get(port, "/metrics")?, series);
+    wait(MINUTE, "everything to be sent", || {
+        (metric("cwbridge_outbox_datapoints")? <= 10.0).then_some(())
+    });
+    let resent = metric("cwbridge_datapoints_resent_total").unwrap();
+    let dropped = metric("cwbridge_datapoints_dropped_total{reason=\"rejected\"}");
+    stop_in_time(&mut program);
+    let mut journaled = BTreeSet::new();
+    let reader = Reader::open(&state).unwrap();
+    reader
+        .datapoints(Timestamp::MIN, |datapoint| {
+            journaled.insert(datapoint.start.seconds());
+        })
+        .unwrap();
+    let counts = proxy.counts();
+    let arrived: BTreeSet<i64> = counts.keys().map(|(_, start, _)| *start).collect();
+    assert_eq!(arrived, journaled, "each second has one datapoint");
+    let all = counts.values().sum::<usize>();
+    let untold = proxy.read(|record| record.untold);
+    assert!(untold > 0 && all - arrived.len() == untold, "{all} arrived");
+    assert!(resent >= f64::from(u32::try_from(untold).unwrap()));
+    assert_eq!(dropped, Some(0.0));
+    let end = cwbridge::clock::now().floor(60).seconds() + 60;
+    let samples = cloudwatch.statistics(&["Name=Test,Value=faults"], "SampleCount", begun, end);
+    assert_eq!(samples, Some(f64::from(u32::try_from(all).unwrap())));
 }
 
 fn stop_in_time(program: &mut Process) {
