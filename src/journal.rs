@@ -151,6 +151,13 @@ impl Journal {
         limit.expect("a limit can be set");
     }
 
+    /// Has the next call read everything from the disk.
+    #[cfg(test)]
+    pub(crate) fn forget_cache(&self) {
+        let forgotten = self.connection.execute_batch("PRAGMA shrink_memory");
+        forgotten.expect("memory can be given back");
+    }
+
     /// The bytes that the journal takes on its disk now.
     pub fn size(&self) -> u64 {
         let length = |path: PathBuf| fs::metadata(path).map_or(0, |metadata| metadata.len());

@@ -1,6 +1,7 @@
 //! What is kept, where, and what becomes of it.
 
 use std::fs;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::Path;
 
 use proptest::prelude::*;
@@ -263,6 +264,33 @@ fn a_journal_has_one_keeper() {
     let stats = Arc::new(Stats::default());
     let second = Keeper::open(Some(dir.0.clone()), Limits::default(), stats, NOW);
     assert!(matches!(second, Err(OpenError::InUse { .. })));
+}
+
+/// It was sound when it was opened.
+#[test]
+fn what_waited_in_a_journal_that_turns_out_to_be_corrupt_is_counted() {
+    let dir = Dir::new("turns-corrupt");
+    let mut keeper = open(&dir.0);
+    keeper.append(step(&[3, 2, 1]), NOW);
+    for file in ["journal.sqlite3", "journal.sqlite3-wal"] {
+        let mut file = fs::OpenOptions::new()
+            .write(true)
+            .open(dir.0.join(file))
+            .unwrap();
+        let length = usize::try_from(file.metadata().unwrap().len()).unwrap();
+        file.seek(SeekFrom::Start(100)).unwrap();
+        file.write_all(&vec![0xff; length.saturating_sub(100)])
+            .unwrap();
+    }
+    keeper.journal.as_ref().unwrap().forget_cache();
+    keeper.append(step(&[0]), NOW);
+    assert_eq!(keeper.stats.dropped.get()["set_aside"], 3);
+    keeper.append(step(&[-1]), NOW);
+    assert_eq!(keeper.stats.journal.trouble(), None);
+    assert_eq!(taken(&keeper.take(NOW + 60, REQUEST_MAX)), [-1, 0]);
+    let names = fs::read_dir(&dir.0).unwrap();
+    let mut names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert!(names.any(|name| name.contains("corrupt")));
 }
 
 /// What can happen to a keeper.
