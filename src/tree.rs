@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 
 use crate::finding::{Position, Report, did_you_mean};
 
-pub use parse::{json, toml};
+pub use parse::{toml, yaml};
 
 /// A value and where it stands.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,5 +1,5 @@
-//! Alarms and mute rules in JSON: the output of `aws cloudwatch describe-alarms`, and the input of `put-metric-alarm`,
-//! `put-composite-alarm`, `put-log-alarm` and `put-alarm-mute-rule`.
+//! Alarms and mute rules as CloudWatch's API has them: the output of `aws cloudwatch describe-alarms`, and the input of
+//! `put-metric-alarm`, `put-composite-alarm`, `put-log-alarm` and `put-alarm-mute-rule`. Every other format is brought to this.
 
 mod composite;
 mod metric;
@@ -8,32 +8,62 @@ mod mute;
 mod queries;
 mod reader;
 
-use crate::alarm::{Account, Alarm, Rule, validate_common};
-use crate::finding::Report;
-use crate::tree::{self, Node, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use super::{Definition, Parsed};
+use crate::alarm::{Account, Alarm, Rule, validate_common};
+use crate::finding::{Position, Report};
+use crate::tree::{self, Entry, Node, Value};
+
+use super::{Definition, Element, Parsed, template, terraform};
 
 pub(super) use metric::{dimensions, unit};
 
-use reader::{Form, Reader};
+pub(super) use reader::Form;
+use reader::Reader;
 
 /// The lists in the output of describe-alarms.
 const DESCRIBED: [&str; 3] = ["MetricAlarms", "CompositeAlarms", "LogAlarms"];
 
-/// Reads one file: an alarm, a mute rule, a list of them, or what describe-alarms prints. What is sound is returned beside
-/// the findings about the rest. Nothing is known of the account.
+/// Reads one file in any format that alarms are written in, which it recognises: an alarm, a mute rule or a list of them as the
+/// API has them, what describe-alarms prints, a CloudFormation template, or what `terraform show -json` prints. What is sound
+/// is returned beside the findings about the rest. Nothing is known of the account.
 pub fn parse(file: &str, text: &str) -> Parsed {
-    parse_in(file, text, &Account::default())
+    parse_with(file, text, &Inputs::default())
 }
 
 /// The same, for an account of which something is known.
 pub fn parse_in(file: &str, text: &str, account: &Account) -> Parsed {
+    let inputs = Inputs {
+        account: account.clone(),
+        ..Inputs::default()
+    };
+    parse_with(file, text, &inputs)
+}
+
+/// What is known besides the file.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    pub account: Account,
+    /// Of a template, by name.
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// The same, with everything that is known.
+pub fn parse_with(file: &str, text: &str, inputs: &Inputs) -> Parsed {
     let mut report = Report::new(file);
     let mut parsed = Parsed::default();
-    if let Some(document) = tree::json(text, &mut report) {
-        for (node, form) in elements(&document, &mut report) {
-            element(node, form, account, &mut report, &mut parsed);
+    if let Some(document) = tree::yaml(text, &mut report) {
+        parsed.is_readable = true;
+        let elements = if template::is_template(&document) {
+            template::elements(&document, &inputs.parameters, &mut report)
+        } else if terraform::is_terraform(&document) {
+            terraform::elements(&document, &mut report)
+        } else {
+            elements(&document, &mut report)
+        };
+        for element in elements {
+            add(element, &inputs.account, &mut report, &mut parsed);
         }
     }
     report.findings.sort_by_key(|finding| finding.position);
@@ -41,7 +71,12 @@ pub fn parse_in(file: &str, text: &str, account: &Account) -> Parsed {
     parsed
 }
 
-fn elements<'n>(document: &'n Node, report: &mut Report) -> Vec<(&'n Node, Form)> {
+fn elements<'n>(document: &'n Node, report: &mut Report) -> Vec<Element<'n>> {
+    let element = |node: &'n Node, form| Element {
+        node: Cow::Borrowed(node),
+        form,
+        allowed: Vec::new(),
+    };
     let described: Vec<&Node> = DESCRIBED
         .iter()
         .filter_map(|list| document.get(list))
@@ -52,7 +87,7 @@ fn elements<'n>(document: &'n Node, report: &mut Report) -> Vec<(&'n Node, Form)
             .filter_map(|node| report.list("the list of alarms", node));
         return lists
             .flatten()
-            .map(|node| (node, Form::Description))
+            .map(|node| element(node, Form::Description))
             .collect();
     }
     match &document.value {
@@ -66,25 +101,34 @@ fn elements<'n>(document: &'n Node, report: &mut Report) -> Vec<(&'n Node, Form)
                 .iter()
                 .any(|arn| document.get(arn).is_some()) =>
         {
-            vec![(document, Form::Description)]
+            vec![element(document, Form::Description)]
         }
-        Value::Table(_) => vec![(document, Form::Request)],
+        Value::Table(_) => vec![element(document, Form::Request)],
         found => {
-            report.add(document.position, format!("{found} found, but an alarm, a list of alarms or the output of `aws cloudwatch describe-alarms` is expected"));
+            report.add(document.position, format!("{found} found, but an alarm, a list of alarms, the output of `aws cloudwatch describe-alarms`, a CloudFormation template or the output of `terraform show -json` is expected"));
             Vec::new()
         }
     }
 }
 
-fn element(node: &Node, form: Form, account: &Account, report: &mut Report, parsed: &mut Parsed) {
-    if mute::is_mute_rule(node) {
-        parsed
-            .mute_rules
-            .extend(mute::mute_rule(node, form, report));
-    } else {
-        parsed
-            .alarms
-            .extend(definition(node, form, account, report));
+fn add(
+    Element {
+        node,
+        form,
+        allowed,
+    }: Element<'_>,
+    account: &Account,
+    report: &mut Report,
+    parsed: &mut Parsed,
+) {
+    if mute::is_mute_rule(&node) {
+        let mute_rule = mute::mute_rule(&node, form, report);
+        parsed.mute_rules.extend(mute_rule);
+    } else if let Some(definition) = definition(&node, form, account, report) {
+        parsed.alarms.push(Definition {
+            allowed,
+            ..definition
+        });
     }
     report.subject.clear();
 }
@@ -107,7 +151,14 @@ fn definition(
         alarm,
         file: report.file.clone(),
         position: node.position,
+        places: places(node),
+        allowed: Vec::new(),
     })
+}
+
+fn places(node: &Node) -> Vec<(String, Position)> {
+    let place = |entry: &Entry| (entry.key.clone(), entry.node.position);
+    node.entries().iter().map(place).collect()
 }
 
 /// Reads an alarm of any kind. What could be read is checked even where the rest could not.

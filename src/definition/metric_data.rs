@@ -20,7 +20,7 @@ const CONTENTS: [&str; 3] = ["Value", "Values", "StatisticValues"];
 /// Reads `{"Namespace": …, "MetricData": […]}`. A datum without `Timestamp` is stamped with `now`.
 pub fn metric_data(file: &str, text: &str, now: Timestamp) -> Result<Vec<Sample>, Vec<Finding>> {
     let mut report = Report::new(file);
-    let samples = tree::json(text, &mut report).and_then(|node| read(&node, now, &mut report));
+    let samples = tree::yaml(text, &mut report).and_then(|node| read(&node, now, &mut report));
     samples
         .filter(|_| report.findings.is_empty())
         .ok_or(report.findings)

@@ -20,7 +20,7 @@ const REASON_DATA_CHARACTERS_MAX: usize = 4_000;
 /// Reads `{"AlarmName": …, "StateValue": …, "StateReason": …}`, or says what is wrong with it.
 pub fn set_alarm_state(file: &str, text: &str) -> Result<StateRequest, Vec<Finding>> {
     let mut report = Report::new(file);
-    let request = tree::json(text, &mut report).and_then(|node| read(&node, &mut report));
+    let request = tree::yaml(text, &mut report).and_then(|node| read(&node, &mut report));
     request
         .filter(|_| report.findings.is_empty())
         .ok_or(report.findings)

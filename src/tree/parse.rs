@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_saphyr::Spanned;
+use serde_saphyr::{Spanned, Tagged};
 use toml::de::{DeTable, DeValue};
 
 use crate::finding::{Position, Report};
@@ -30,12 +30,14 @@ pub fn toml(text: &str, report: &mut Report) -> Node {
     lines.table(table.get_ref(), 0)
 }
 
-/// Reads a JSON document; `None` after a syntax error, which is reported.
-pub fn json(text: &str, report: &mut Report) -> Option<Node> {
+/// Reads a document in JSON or YAML; `None` after a syntax error, which is reported. A value with a tag of its own, `!Ref a`, is
+/// read as CloudFormation means it: as a table of one, `{"Ref": "a"}`, or `{"Fn::Name": …}` for any other name.
+pub fn yaml(text: &str, report: &mut Report) -> Option<Node> {
     let options = serde_saphyr::options! {
+        strict_booleans: true,
         budget: serde_saphyr::budget! { max_nodes: NODES_MAX, max_events: 4 * NODES_MAX, max_depth: DEPTH_MAX },
     };
-    match serde_saphyr::from_str_with_options::<Spanned<Yaml>>(text, options) {
+    match serde_saphyr::from_str_with_options::<Place>(text, options) {
         Ok(document) => Some(node(document)),
         Err(error) => {
             let at = error
@@ -122,10 +124,15 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// A value with its place and its tag.
+type Place = Spanned<Tagged<Yaml>>;
+
 fn node(
     Spanned {
-        value, referenced, ..
-    }: Spanned<Yaml>,
+        value: Tagged(value, tag),
+        referenced,
+        ..
+    }: Place,
 ) -> Node {
     let position = Position {
         line: referenced.line(),
@@ -136,10 +143,26 @@ fn node(
         Yaml::List(items) => Value::List(items.into_iter().map(node).collect()),
         Yaml::Table(entries) => Value::Table(entries.into_iter().map(entry).collect()),
     };
-    Node { position, value }
+    let node = Node { position, value };
+    let Some(name) = tag.as_deref().and_then(|tag| tag.strip_prefix('!')) else {
+        return node;
+    };
+    let key = match name {
+        "Ref" | "Condition" => name.to_owned(),
+        _ => format!("Fn::{name}"),
+    };
+    let entry = Entry {
+        position,
+        key,
+        node,
+    };
+    Node {
+        position,
+        value: Value::Table(vec![entry]),
+    }
 }
 
-fn entry((key, value): (Spanned<String>, Spanned<Yaml>)) -> Entry {
+fn entry((key, value): (Spanned<String>, Place)) -> Entry {
     let position = Position {
         line: key.referenced.line(),
         column: key.referenced.column(),
@@ -154,8 +177,8 @@ fn entry((key, value): (Spanned<String>, Spanned<Yaml>)) -> Entry {
 /// What the parser hands over before it is made a tree.
 enum Yaml {
     Scalar(Value),
-    List(Vec<Spanned<Yaml>>),
-    Table(Vec<(Spanned<String>, Spanned<Yaml>)>),
+    List(Vec<Place>),
+    Table(Vec<(Spanned<String>, Place)>),
 }
 
 impl<'de> Deserialize<'de> for Yaml {
@@ -231,7 +254,7 @@ mod tests {
     #[test]
     fn json_values_know_their_place() {
         let mut report = Report::new("f");
-        let tree = json(
+        let tree = yaml(
             "{\n\t\"a\": [1, \"2\", true],\n  \"b\": null\n}",
             &mut report,
         )
@@ -252,6 +275,35 @@ mod tests {
         assert_eq!(at(&items[1]), (2, 11));
         assert_eq!(tree.get("b").unwrap().value, Value::Null);
         assert_eq!(tree.entries()[1].position, Position { line: 3, column: 3 });
+    }
+
+    #[test]
+    fn tags_are_read_as_cloudformation_means_them() {
+        let mut report = Report::new("f");
+        let tree = yaml(
+            "a: !Ref b\nc: !GetAtt d.e\nf: !If [g, !Sub h, 1]\n",
+            &mut report,
+        )
+        .unwrap();
+        assert_eq!(report.findings, []);
+        let long = yaml(
+            "{\"a\": {\"Ref\": \"b\"}, \"c\": {\"Fn::GetAtt\": \"d.e\"}, \"f\": {\"Fn::If\": [\"g\", {\"Fn::Sub\": \"h\"}, 1]}}",
+            &mut report,
+        );
+        assert_eq!(bare(&tree), bare(&long.unwrap()));
+        assert_eq!(at(tree.get("c").unwrap()), (2, 12));
+    }
+
+    /// The tree without places.
+    fn bare(node: &Node) -> String {
+        match &node.value {
+            Value::List(items) => format!("{:?}", items.iter().map(bare).collect::<Vec<_>>()),
+            Value::Table(entries) => {
+                let entry = |entry: &Entry| format!("{}={}", entry.key, bare(&entry.node));
+                format!("{:?}", entries.iter().map(entry).collect::<Vec<_>>())
+            }
+            scalar => scalar.to_string(),
+        }
     }
 
     #[test]
@@ -281,21 +333,21 @@ mod tests {
             .collect();
         assert_eq!(lines, [2, 3]);
         let mut report = Report::new("f");
-        assert_eq!(json("{\n \"a\": 1,\n \"b\" 2}", &mut report), None);
+        assert_eq!(yaml("{\n \"a\": 1,\n \"b\" 2}", &mut report), None);
         assert_eq!(report.findings[0].position.line, 3);
     }
 
     #[test]
     fn deep_nesting_is_refused() {
         let mut report = Report::new("f");
-        assert_eq!(json(&"[".repeat(100_000), &mut report), None);
+        assert_eq!(yaml(&"[".repeat(100_000), &mut report), None);
         assert_eq!(report.findings.len(), 1);
     }
 
     proptest! {
         #[test]
         fn no_text_makes_the_parsers_panic(text in "\\PC*|[\\[\\]{}:,\"'=\\s0-9a-b.]*") {
-            json(&text, &mut Report::new("f"));
+            yaml(&text, &mut Report::new("f"));
             toml(&text, &mut Report::new("f"));
         }
     }

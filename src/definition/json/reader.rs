@@ -7,7 +7,7 @@ use crate::tree::{Node, Value};
 /// Whether an alarm is what a person asks for, in which a member that CloudWatch does not know is a mistake, or what
 /// CloudWatch answered, in which it is news.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) enum Form {
+pub(in crate::definition) enum Form {
     Request,
     Description,
 }

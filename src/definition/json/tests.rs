@@ -119,7 +119,7 @@ fn every_mistake_is_found_at_once() {
             a.json:4:3: the alarm: `Statistic` is missing
             a.json:4:3: the alarm: `Period` is missing
             a.json:4:17: the alarm: `AlarmName` is the number 5, but must be a string
-            a.json:5:3: the number 7 found, but an alarm, a list of alarms or the output of `aws cloudwatch describe-alarms` is expected
+            a.json:5:3: the number 7 found, but an alarm, a list of alarms, the output of `aws cloudwatch describe-alarms`, a CloudFormation template or the output of `terraform show -json` is expected
         "#]],
     );
 }
@@ -344,14 +344,14 @@ fn what_is_no_alarm_file_is_refused() {
     check(
         "",
         expect![[r#"
-        a.json:1:1: null found, but an alarm, a list of alarms or the output of `aws cloudwatch describe-alarms` is expected
-    "#]],
+            a.json:1:1: null found, but an alarm, a list of alarms, the output of `aws cloudwatch describe-alarms`, a CloudFormation template or the output of `terraform show -json` is expected
+        "#]],
     );
     check(
         "5",
         expect![[r#"
-        a.json:1:1: the number 5 found, but an alarm, a list of alarms or the output of `aws cloudwatch describe-alarms` is expected
-    "#]],
+            a.json:1:1: the number 5 found, but an alarm, a list of alarms, the output of `aws cloudwatch describe-alarms`, a CloudFormation template or the output of `terraform show -json` is expected
+        "#]],
     );
     check(
         "{\"AlarmName\": }",

@@ -1,0 +1,206 @@
+//! Alarms in CloudFormation and SAM templates, also those that CDK writes.
+//!
+//! The properties of the resources are the members of the requests, so that a template comes to a list of requests once its
+//! functions are computed. What is only known when the stack is there stands as a placeholder, `${Instance}`.
+
+mod conditions;
+mod functions;
+
+use std::collections::BTreeMap;
+
+use crate::finding::{Position, Report};
+use crate::tree::{Entry, Node, Value};
+
+use super::values::typed;
+use super::{Allowed, Element};
+
+/// What the AWS documentation calls the type, and what the resource is here.
+const TYPES: [&str; 3] = [
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::CompositeAlarm",
+    "AWS::CloudWatch::AlarmMuteRule",
+];
+
+/// The member that names a resource.
+const NAMES: [&str; 3] = ["AlarmName", "AlarmName", "Name"];
+
+/// Functions within functions, and conditions within conditions, at most.
+const DEPTH_MAX: usize = 64;
+
+pub(super) fn is_template(document: &Node) -> bool {
+    let is_typed = |entry: &Entry| entry.node.get("Type").is_some();
+    document
+        .get("Resources")
+        .is_some_and(|resources| resources.entries().iter().any(is_typed))
+        || document.get("AWSTemplateFormatVersion").is_some()
+}
+
+/// The requests that the template stands for.
+pub(super) fn elements(
+    document: &Node,
+    parameters: &BTreeMap<String, String>,
+    report: &mut Report,
+) -> Vec<Element<'static>> {
+    let resources = document.get("Resources").map_or(&[][..], Node::entries);
+    let mut template = Template::new(document, parameters, report);
+    let mut found = Vec::new();
+    for resource in resources {
+        let Some(kind) = kind(&resource.node) else {
+            continue;
+        };
+        if template.is_left_out(&resource.node) {
+            continue;
+        }
+        template.report.subject = format!("resource `{}`", resource.key);
+        if let Some(node) = template.request(resource, kind) {
+            found.push(Element::new(node, allowed(&resource.node, template.report)));
+        }
+        template.report.subject.clear();
+    }
+    found
+}
+
+/// The place of its type in [`TYPES`].
+fn kind(resource: &Node) -> Option<usize> {
+    match &resource.get("Type")?.value {
+        Value::String(of) => TYPES.iter().position(|known| known == of),
+        _ => None,
+    }
+}
+
+struct Template<'a> {
+    resources: &'a [Entry],
+    conditions: Option<&'a Node>,
+    mappings: Option<&'a Node>,
+    parameters: BTreeMap<String, Node>,
+    report: &'a mut Report,
+}
+
+impl<'a> Template<'a> {
+    fn new(document: &'a Node, given: &BTreeMap<String, String>, report: &'a mut Report) -> Self {
+        let mut template = Self {
+            resources: document.get("Resources").map_or(&[][..], Node::entries),
+            conditions: document.get("Conditions"),
+            mappings: document.get("Mappings"),
+            parameters: BTreeMap::new(),
+            report,
+        };
+        for parameter in document.get("Parameters").map_or(&[][..], Node::entries) {
+            if let Some(default) = parameter.node.get("Default") {
+                let value = list_of(&parameter.node, default);
+                template.parameters.insert(parameter.key.clone(), value);
+            }
+        }
+        for (name, value) in given {
+            let declared = document.get("Parameters").and_then(|all| all.get(name));
+            let node = Node {
+                position: declared.map_or_else(Position::default, |declared| declared.position),
+                value: Value::String(value.clone()),
+            };
+            let node = declared.map_or(node.clone(), |declared| list_of(declared, &node));
+            template.parameters.insert(name.clone(), node);
+        }
+        template
+    }
+
+    /// Whether its condition does not hold. What is not known is taken to be there.
+    fn is_left_out(&mut self, resource: &Node) -> bool {
+        match resource.get("Condition").map(|node| &node.value) {
+            Some(Value::String(name)) => self.condition(name, 0) == Some(false),
+            _ => false,
+        }
+    }
+
+    /// The request of a resource; `None` where it cannot be read as one.
+    fn request(&mut self, resource: &Entry, kind: usize) -> Option<Node> {
+        let properties = resource.node.get("Properties");
+        let mut node = match properties {
+            Some(properties) => self.computed(properties, 0)?,
+            None => Node {
+                position: resource.position,
+                value: Value::Table(Vec::new()),
+            },
+        };
+        node.position = resource.position;
+        if let Value::Table(entries) = &mut node.value
+            && !entries.iter().any(|entry| entry.key == NAMES[kind])
+        {
+            // CloudFormation makes a name of the stack's, this one and random letters.
+            entries.push(Entry {
+                position: resource.position,
+                key: NAMES[kind].to_owned(),
+                node: Node {
+                    position: resource.position,
+                    value: Value::String(resource.key.clone()),
+                },
+            });
+        }
+        typed(&mut node, self.report).then_some(node)
+    }
+
+    /// The name of an alarm that the template makes.
+    fn alarm_name(&mut self, resource: &Entry, depth: usize) -> Option<String> {
+        let kind = kind(&resource.node)?;
+        let name = resource.node.get("Properties")?.get(NAMES[kind]);
+        match name.map(|name| self.computed(name, depth)) {
+            Some(Some(Node {
+                value: Value::String(name),
+                ..
+            })) => Some(name),
+            _ => Some(resource.key.clone()),
+        }
+    }
+}
+
+/// A list that is given as one text, `a,b`.
+fn list_of(parameter: &Node, given: &Node) -> Node {
+    let is_list = match parameter.get("Type").map(|of| &of.value) {
+        Some(Value::String(of)) => of == "CommaDelimitedList" || of.starts_with("List<"),
+        _ => false,
+    };
+    let Value::String(text) = &given.value else {
+        return given.clone();
+    };
+    if !is_list {
+        return given.clone();
+    }
+    let item = |item: &str| Node {
+        position: given.position,
+        value: Value::String(item.trim().to_owned()),
+    };
+    Node {
+        position: given.position,
+        value: Value::List(text.split(',').map(item).collect()),
+    }
+}
+
+/// `Metadata: {cwbridge: {allow: [{rule: ID, until: DATE}]}}`, or the rule's id alone.
+fn allowed(resource: &Node, report: &mut Report) -> Vec<Allowed> {
+    let ours = resource
+        .get("Metadata")
+        .and_then(|metadata| metadata.get("cwbridge"))
+        .and_then(|ours| ours.get("allow"));
+    let Some(list) = ours.and_then(|list| report.list("allow", list)) else {
+        return Vec::new();
+    };
+    let one = |node: &Node| match &node.value {
+        Value::String(rule) => Some(Allowed {
+            rule: rule.clone(),
+            until: None,
+            position: node.position,
+        }),
+        Value::Table(_) => Some(Allowed {
+            rule: report.string("rule", node.get("rule")?)?,
+            until: match node.get("until") {
+                Some(until) => Some(report.string("until", until)?),
+                None => None,
+            },
+            position: node.position,
+        }),
+        _ => None,
+    };
+    list.iter().filter_map(one).collect()
+}
+
+#[cfg(test)]
+mod tests;

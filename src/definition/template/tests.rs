@@ -1,0 +1,177 @@
+use std::collections::BTreeMap;
+
+use crate::alarm::{Alarm, Rule};
+use crate::definition::{Inputs, Parsed, parse_with};
+
+const TEMPLATE: &str = r#"
+AWSTemplateFormatVersion: "2010-09-09"
+Parameters:
+  Threshold: {Type: Number, Default: 80}
+  Topics: {Type: CommaDelimitedList, Default: "arn:aws:sns:eu-west-1:111122223333:a, arn:aws:sns:eu-west-1:111122223333:b"}
+  Stage: {Type: String, Default: prod}
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+  IsTest: !Not [Condition: IsProd]
+Mappings:
+  Periods:
+    prod: {Seconds: 300}
+Resources:
+  Instance:
+    Type: AWS::EC2::Instance
+  CpuHigh:
+    Type: AWS::CloudWatch::Alarm
+    Metadata:
+      cwbridge: {allow: [unit-set, {rule: no-action, until: 2027-01-01}]}
+    Properties:
+      AlarmName: !Sub "${Stage}-cpu-${Instance}"
+      Namespace: AWS/EC2
+      MetricName: CPUUtilization
+      Dimensions:
+        - Name: InstanceId
+          Value: !Ref Instance
+      Statistic: Average
+      Period: !FindInMap [Periods, !Ref Stage, Seconds]
+      EvaluationPeriods: "2"
+      Threshold: !Ref Threshold
+      ComparisonOperator: GreaterThanThreshold
+      AlarmActions: !If [IsProd, !Ref Topics, !Ref AWS::NoValue]
+      OKActions: !If [IsTest, !Ref Topics, !Ref "AWS::NoValue"]
+  OnlyInTest:
+    Type: AWS::CloudWatch::Alarm
+    Condition: IsTest
+    Properties: {Namespace: n, MetricName: m, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: LessThanThreshold}
+  Both:
+    Type: AWS::CloudWatch::CompositeAlarm
+    Properties:
+      AlarmRule: !Join ["", ["ALARM(\"", !Ref CpuHigh, "\") OR ALARM(", !GetAtt CpuHigh.Arn, ")"]]
+"#;
+
+fn read(text: &str, parameters: &[(&str, &str)]) -> Parsed {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let parameters: BTreeMap<String, String> = parameters.iter().map(owned).collect();
+    let inputs = Inputs {
+        parameters,
+        ..Inputs::default()
+    };
+    parse_with("t.yaml", text, &inputs)
+}
+
+fn messages(parsed: &Parsed) -> Vec<String> {
+    parsed.findings.iter().map(ToString::to_string).collect()
+}
+
+fn period(alarm: &Alarm) -> i64 {
+    let Rule::Metric(rule) = &alarm.rule else {
+        panic!("it is on a metric");
+    };
+    rule.period.seconds()
+}
+
+#[test]
+fn a_template_comes_to_the_alarms_of_its_stack() {
+    let parsed = read(TEMPLATE, &[]);
+    assert_eq!(messages(&parsed), [""; 0]);
+    let [cpu, both] = parsed.alarms.as_slice() else {
+        panic!("{:?}", parsed.alarms);
+    };
+    assert_eq!(cpu.alarm.name, "prod-cpu-${Instance}");
+    assert_eq!(period(&cpu.alarm), 300);
+    assert_eq!(cpu.alarm.actions.alarm.len(), 2);
+    assert_eq!(
+        cpu.alarm.actions.alarm[1],
+        "arn:aws:sns:eu-west-1:111122223333:b"
+    );
+    assert_eq!(cpu.alarm.actions.ok, [""; 0]);
+    assert_eq!(cpu.position.line, 16);
+    assert_eq!(cpu.place("Threshold").line, 30);
+    let allowed: Vec<_> = cpu
+        .allowed
+        .iter()
+        .map(|allowed| (&*allowed.rule, allowed.until.as_deref()))
+        .collect();
+    assert_eq!(
+        allowed,
+        [("unit-set", None), ("no-action", Some("2027-01-01"))]
+    );
+    let Rule::Composite(composite) = &both.alarm.rule else {
+        panic!("it is composite");
+    };
+    assert_eq!(both.alarm.name, "Both");
+    assert!(
+        composite
+            .rule
+            .to_string()
+            .contains("arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:prod-cpu-${Instance}"),
+        "{}",
+        composite.rule
+    );
+}
+
+#[test]
+fn parameters_that_are_given_go_before_defaults() {
+    let parsed = read(TEMPLATE, &[("Stage", "test"), ("Threshold", "7")]);
+    let names: Vec<_> = parsed
+        .alarms
+        .iter()
+        .map(|found| &*found.alarm.name)
+        .collect();
+    assert_eq!(names, ["OnlyInTest", "Both"]);
+    assert_eq!(
+        messages(&parsed),
+        [
+            "t.yaml:28:26: resource `CpuHigh`: `Period` is `${FindInMap}`, which is not known here, so that the alarm cannot be read; `--parameter NAME=VALUE` gives a parameter"
+        ]
+    );
+}
+
+#[test]
+fn json_is_as_good_as_yaml() {
+    let parsed = read(
+        r#"{"Resources": {"A": {"Type": "AWS::CloudWatch::Alarm", "Properties": {
+            "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": "60", "EvaluationPeriods": 1,
+            "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold",
+            "Dimensions": [{"Name": "d", "Value": {"Fn::GetAtt": ["Queue", "QueueName"]}}]}}}}"#,
+        &[],
+    );
+    assert_eq!(messages(&parsed), [""; 0]);
+    let Rule::Metric(rule) = &parsed.alarms[0].alarm.rule else {
+        panic!("it is on a metric");
+    };
+    assert_eq!(
+        rule.stats()[0].metric.to_string(),
+        "n m {d=${Queue.QueueName}}"
+    );
+}
+
+#[test]
+fn circles_and_what_is_not_known_are_told() {
+    let parsed = read(
+        "Resources:\n  A:\n    Type: AWS::CloudWatch::Alarm\n    Properties: {AlarmName: !Ref B, Namespace: !Wat x}\n  B:\n    Type: AWS::CloudWatch::Alarm\n    Properties: {AlarmName: !Ref A}\n",
+        &[],
+    );
+    let messages = messages(&parsed);
+    assert!(
+        messages
+            .iter()
+            .any(|message| message.contains("in a circle")),
+        "{messages:?}"
+    );
+    assert!(
+        messages
+            .iter()
+            .any(|message| message.contains("`Fn::Wat` is not known here")),
+        "{messages:?}"
+    );
+}
+
+#[test]
+fn a_bomb_of_aliases_is_refused() {
+    let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+    for i in 1..20 {
+        let before = vec![format!("*a{}", i - 1); 10].join(", ");
+        text.push_str(&format!("a{i}: &a{i} [{before}]\n"));
+    }
+    let parsed = read(&text, &[]);
+    assert!(!parsed.is_readable);
+    assert_eq!(parsed.findings.len(), 1, "{:?}", parsed.findings);
+}
