@@ -2,6 +2,7 @@
 
 mod load;
 mod run;
+mod test;
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal as _, Write};
@@ -29,6 +30,8 @@ struct Args {
 enum Command {
     /// Watch this host: publish its metrics, serve them, and judge the alarms
     Run(run::Args),
+    /// Run unit tests of alarms
+    Test(test::Args),
 }
 
 /// How the program ended.
@@ -159,6 +162,7 @@ pub fn run(
     }
     match args.command {
         Command::Run(args) => run::run(args, environment, out),
+        Command::Test(args) => test::run(args, out),
     }
 }
 

@@ -46,8 +46,8 @@
 //! metric math, [`alarm`] judges, [`pipeline`] is all of it as one step; [`order`] sorts what needs each other.
 //!
 //! Text, functions of strings: [`finding`] says what is wrong and where, [`tree`] parses TOML and JSON so that every value
-//! knows its place, [`definition`] reads and writes alarms as AWS tools do, [`config`] reads the configuration, [`cost`]
-//! tells what it will cost.
+//! knows its place, [`definition`] reads and writes alarms as AWS tools do, [`unit_test`] runs the unit tests of alarms, [`config`] reads the
+//! configuration, [`cost`] tells what it will cost.
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
 //! (which metrics this host has), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`journal`] (the file), [`keeper`] (the thread that keeps it),
@@ -69,6 +69,7 @@
 //! | text | `finding` | nothing |
 //! | text | `tree` | `finding` |
 //! | text | `definition` | `metric`, `math`, `alarm`, `finding`, `tree` |
+//! | text | `unit_test` | `metric`, `alarm`, `pipeline`, `finding`, `tree` |
 //! | text | `config` | `finding`, `tree` |
 //! | text | `cost` | `metric` |
 //! | shell | `stats` | nothing |
@@ -82,7 +83,7 @@
 //! | shell | `aws` | `metric` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `config`, `journal`, `aws`, `agent` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `unit_test`, `config`, `journal`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!
@@ -141,6 +142,7 @@ pub mod cost;
 pub mod definition;
 pub mod finding;
 pub mod tree;
+pub mod unit_test;
 
 pub mod agent;
 pub mod aws;

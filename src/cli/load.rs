@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::alarm::{Alarm, MuteRule};
 use crate::config::{self, AlarmFiles, Config};
-use crate::definition::{Definition, Parsed, duplicates, parse};
+use crate::definition::{Definition, Inputs, Parsed, duplicates, parse_with};
 use crate::finding::{Finding, Position};
 
 /// Read if it is there and no other file is named.
@@ -49,7 +49,12 @@ pub(super) fn load(config: Option<&Path>) -> Loaded {
     let mut parsed = config
         .alarms
         .as_ref()
-        .map(|files| alarms(files, &folder, &name));
+        .map(|files| alarms(files, &folder, &name, &Inputs::default()))
+        .map(|read| {
+            let mut parsed = read.parsed;
+            parsed.findings.extend(read.unreadable);
+            parsed
+        });
     if let Some(parsed) = &mut parsed {
         findings.append(&mut parsed.findings);
         findings.append(&mut duplicates(&parsed.alarms));
@@ -76,20 +81,34 @@ fn default_config() -> Result<Option<PathBuf>, String> {
     }
 }
 
-/// Everything that the alarm files hold.
-fn alarms(files: &[AlarmFiles], folder: &Path, config: &str) -> Parsed {
-    let mut all = Parsed::default();
+/// What alarm files hold, and what is wrong with files that could not be read or parsed at all.
+#[derive(Default)]
+pub(super) struct Read {
+    pub(super) parsed: Parsed,
+    pub(super) unreadable: Vec<Finding>,
+}
+
+impl Read {
+    pub(super) fn add(&mut self, file: &str, text: &str, inputs: &Inputs) {
+        let mut parsed = parse_with(file, text, inputs);
+        match parsed.is_readable {
+            true => self.parsed.findings.append(&mut parsed.findings),
+            false => self.unreadable.append(&mut parsed.findings),
+        }
+        self.parsed.alarms.append(&mut parsed.alarms);
+        self.parsed.mute_rules.append(&mut parsed.mute_rules);
+    }
+}
+
+/// Everything that the alarm files hold which the file `of` names.
+pub(super) fn alarms(files: &[AlarmFiles], folder: &Path, of: &str, inputs: &Inputs) -> Read {
+    let mut all = Read::default();
     for AlarmFiles { pattern, position } in files {
         for file in matching(pattern, folder) {
             match file.and_then(read) {
-                Ok((file, text)) => {
-                    let mut parsed = parse(&file.display().to_string(), &text);
-                    all.alarms.append(&mut parsed.alarms);
-                    all.mute_rules.append(&mut parsed.mute_rules);
-                    all.findings.append(&mut parsed.findings);
-                }
-                Err(message) => all.findings.push(Finding {
-                    file: config.to_owned(),
+                Ok((file, text)) => all.add(&file.display().to_string(), &text, inputs),
+                Err(message) => all.unreadable.push(Finding {
+                    file: of.to_owned(),
                     position: *position,
                     message: format!("`alarms`: {message}"),
                 }),
@@ -97,6 +116,14 @@ fn alarms(files: &[AlarmFiles], folder: &Path, config: &str) -> Parsed {
         }
     }
     all
+}
+
+/// `NAME=VALUE`
+pub(super) fn parameter(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(format!("`{text}` is not like `NAME=VALUE`")),
+    }
 }
 
 /// The files that a name or pattern stands for. A plain name need not exist here; reading it says so.
@@ -120,7 +147,7 @@ fn matching(pattern: &str, folder: &Path) -> Vec<Result<PathBuf, String>> {
     }
 }
 
-fn read(path: PathBuf) -> Result<(PathBuf, String), String> {
+pub(super) fn read(path: PathBuf) -> Result<(PathBuf, String), String> {
     let cannot = |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
     let size = fs::metadata(&path).map_err(cannot)?.len();
     if size > FILE_BYTES_MAX {

@@ -1,0 +1,253 @@
+//! `cwbridge test`
+
+mod report;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use crate::alarm::{Alarm, MuteRule};
+use crate::config::AlarmFiles;
+use crate::definition::{Inputs, duplicates};
+use crate::finding::{Finding, Position, Report};
+use crate::unit_test::{Coverage, Failure, Subject, Test, mutants, parse, run as run_test};
+
+use super::load::{self, read};
+use super::{Exit, complain};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Files of unit tests
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Only tests whose name contains this; `*` and `?` stand for anything
+    #[arg(long, value_name = "PATTERN")]
+    run: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Tell which states, transitions and missing data of each alarm no test reaches
+    #[arg(long)]
+    coverage: bool,
+    /// Fail if the tests reach less than this, in percent
+    #[arg(long, value_name = "PERCENT")]
+    coverage_min: Option<f64>,
+    /// Change each alarm a little, in every way, and tell the changes that no test notices
+    #[arg(long)]
+    mutate: bool,
+    /// Value of a parameter of a CloudFormation template
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = load::parameter)]
+    parameters: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Junit,
+}
+
+/// A file of tests with what it tests.
+struct Suite {
+    file: String,
+    alarms: Vec<Alarm>,
+    mute_rules: Vec<MuteRule>,
+    tests: Vec<Test>,
+}
+
+impl Suite {
+    fn subject(&self) -> Subject<'_> {
+        Subject {
+            alarms: &self.alarms,
+            mute_rules: &self.mute_rules,
+        }
+    }
+}
+
+/// What became of a test.
+struct Outcome {
+    file: String,
+    name: String,
+    position: Position,
+    seconds: f64,
+    failures: Vec<Failure>,
+}
+
+/// Everything that is told.
+struct Results {
+    outcomes: Vec<Outcome>,
+    coverage: Option<Coverage>,
+    /// Changes of alarms that no test notices: the alarm, and what was changed.
+    survivors: Option<Vec<(String, String)>>,
+}
+
+pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
+    let inputs = Inputs {
+        parameters: args.parameters.iter().cloned().collect(),
+        ..Inputs::default()
+    };
+    let (mut suites, mut mistakes, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    for file in &args.files {
+        suites.extend(suite(file, &inputs, &mut mistakes, &mut refused));
+    }
+    complain(&mistakes);
+    complain(&refused);
+    if !mistakes.is_empty() {
+        return Exit::CouldNotStart;
+    }
+    for suite in &mut suites {
+        suite
+            .tests
+            .retain(|test| is_wanted(&test.name, args.run.as_deref()));
+    }
+    if suites.iter().all(|suite| suite.tests.is_empty()) {
+        complain(&[match &args.run {
+            Some(pattern) => format!("no test's name contains `{pattern}`"),
+            None => "there are no tests in these files".to_owned(),
+        }]);
+        return Exit::CouldNotStart;
+    }
+    let results = results(&suites, &args);
+    let told = match args.format {
+        Format::Text => report::text(&results, out),
+        Format::Json => report::json(&results, out),
+        Format::Junit => report::junit(&results, out),
+    };
+    if let Err(error) = told {
+        complain(&[format!("cannot write the results: {error}")]);
+        return Exit::CouldNotStart;
+    }
+    let is_fine = results
+        .outcomes
+        .iter()
+        .all(|outcome| outcome.failures.is_empty())
+        && refused.is_empty()
+        && is_covered(&results, &args)
+        && results.survivors.as_ref().is_none_or(Vec::is_empty);
+    match is_fine {
+        true => Exit::Done,
+        false => Exit::Failed,
+    }
+}
+
+fn is_covered(results: &Results, args: &Args) -> bool {
+    match (&results.coverage, args.coverage_min) {
+        (Some(coverage), Some(least)) if coverage.percent() < least => {
+            complain(&[format!(
+                "the tests reach {:.1} percent, but {least} are wanted",
+                coverage.percent()
+            )]);
+            false
+        }
+        _ => true,
+    }
+}
+
+/// Reads a file and the alarm files that it names. Mistakes keep everything from being run; an alarm that CloudWatch would
+/// refuse is only left out.
+fn suite(
+    path: &Path,
+    inputs: &Inputs,
+    mistakes: &mut Vec<String>,
+    refused: &mut Vec<String>,
+) -> Option<Suite> {
+    let (path, text) = read(path.to_owned())
+        .map_err(|message| mistakes.push(message))
+        .ok()?;
+    let file = path.display().to_string();
+    let mut report = Report::new(&file);
+    let parsed = parse(&text, &mut report);
+    let told = |findings: &[Finding]| -> Vec<String> {
+        findings.iter().map(ToString::to_string).collect()
+    };
+    mistakes.extend(told(&report.findings));
+    let parsed = parsed?;
+    let files: Vec<AlarmFiles> = parsed
+        .alarms
+        .into_iter()
+        .map(|(pattern, position)| AlarmFiles { pattern, position })
+        .collect();
+    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+    let definitions = load::alarms(&files, &folder, &file, inputs);
+    let unreadable = definitions.unreadable;
+    match unreadable.is_empty() {
+        true => refused.extend(told(&definitions.parsed.findings)),
+        false => mistakes.extend(told(&unreadable)),
+    }
+    refused.extend(told(&duplicates(&definitions.parsed.alarms)));
+    Some(Suite {
+        file,
+        alarms: definitions
+            .parsed
+            .alarms
+            .into_iter()
+            .map(|found| found.alarm)
+            .collect(),
+        mute_rules: definitions.parsed.mute_rules,
+        tests: parsed.tests,
+    })
+}
+
+fn is_wanted(name: &str, pattern: Option<&str>) -> bool {
+    let Some(pattern) = pattern else {
+        return true;
+    };
+    match glob::Pattern::new(&format!("*{pattern}*")) {
+        Ok(glob) => glob.matches(name),
+        Err(_) => name.contains(pattern),
+    }
+}
+
+fn results(suites: &[Suite], args: &Args) -> Results {
+    let watches = args.coverage || args.coverage_min.is_some();
+    let mut coverage = Coverage::default();
+    let mut outcomes = Vec::new();
+    for suite in suites {
+        for test in &suite.tests {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "how long a test takes is told to people"
+            )]
+            let start = Instant::now();
+            let failures = run_test(test, suite.subject(), &mut |status| {
+                if watches {
+                    coverage.see(status);
+                }
+            });
+            outcomes.push(Outcome {
+                file: suite.file.clone(),
+                name: test.name.clone(),
+                position: test.position,
+                seconds: start.elapsed().as_secs_f64(),
+                failures,
+            });
+        }
+    }
+    // What fails already notices nothing.
+    let pass = outcomes.iter().all(|outcome| outcome.failures.is_empty());
+    let survivors = (args.mutate && pass).then(|| suites.iter().flat_map(survivors).collect());
+    Results {
+        outcomes,
+        coverage: watches.then_some(coverage),
+        survivors,
+    }
+}
+
+/// The changes of a file's alarms that its tests do not notice.
+fn survivors(suite: &Suite) -> Vec<(String, String)> {
+    let mut survivors = Vec::new();
+    for place in 0..suite.alarms.len() {
+        for (what, mutant) in mutants(&suite.alarms[place]) {
+            let mut alarms = suite.alarms.clone();
+            alarms[place] = mutant;
+            let subject = Subject {
+                alarms: &alarms,
+                mute_rules: &suite.mute_rules,
+            };
+            let passes = |test: &Test| run_test(test, subject, &mut |_| {}).is_empty();
+            if suite.tests.iter().all(passes) {
+                survivors.push((suite.alarms[place].name.clone(), what));
+            }
+        }
+    }
+    survivors
+}

@@ -1,0 +1,378 @@
+//! Running one test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::alarm::{ActionRun, Alarm, Events, MuteRule, Occasion, Options, Rule, Status};
+use crate::finding::Position;
+use crate::metric::{Datapoint, Reading, Sample, Timestamp};
+use crate::pipeline::{Pipeline, Snapshot};
+
+use super::{Expectation, Expected, Test, time};
+
+/// What is tested.
+#[derive(Clone, Copy, Debug)]
+pub struct Subject<'a> {
+    pub alarms: &'a [Alarm],
+    pub mute_rules: &'a [MuteRule],
+}
+
+/// Something that is not as it was expected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub position: Position,
+    /// In one line, and then what helps to see why.
+    pub message: String,
+}
+
+/// Runs a test; everything that is not as expected is told. `seen` is shown every alarm after each step.
+pub fn run(test: &Test, subject: Subject<'_>, seen: &mut dyn FnMut(&Status)) -> Vec<Failure> {
+    let unknown = unknown_alarms(test, subject);
+    if !unknown.is_empty() {
+        return unknown;
+    }
+    let mut bench = Bench::new(test, subject);
+    for at in bench.instants() {
+        bench.step(at, seen);
+    }
+    for (expected, happened) in [
+        (&test.expect_transitions, &bench.transitions),
+        (&test.expect_actions, &bench.actions),
+    ] {
+        bench.failures.extend(
+            expected
+                .iter()
+                .filter_map(|expected| differs(expected, happened)),
+        );
+    }
+    bench.failures
+}
+
+/// A test that names an alarm that there is not.
+fn unknown_alarms(test: &Test, subject: Subject<'_>) -> Vec<Failure> {
+    let expect = test.expect.iter().map(|it| (&it.alarm, it.position));
+    let lines = test
+        .expect_transitions
+        .iter()
+        .chain(&test.expect_actions)
+        .map(|it| (&it.alarm, it.position));
+    let set = test.set_states.iter().map(|it| (&it.alarm, it.position));
+    let initial = test
+        .initial_state
+        .keys()
+        .map(|alarm| (alarm, test.position));
+    let named = expect.chain(lines).chain(set).chain(initial);
+    let is_unknown = |(alarm, _): &(&String, Position)| {
+        !subject.alarms.iter().any(|known| known.name == **alarm)
+    };
+    named
+        .filter(is_unknown)
+        .map(|(alarm, position)| Failure {
+            position,
+            message: format!(
+                "there is no alarm `{alarm}`{}",
+                crate::finding::did_you_mean(
+                    alarm,
+                    subject.alarms.iter().map(|known| &*known.name)
+                )
+            ),
+        })
+        .collect()
+}
+
+/// A test on its way.
+struct Bench<'a> {
+    test: &'a Test,
+    subject: Subject<'a>,
+    pipeline: Pipeline,
+    is_created: bool,
+    /// Everything closed so far: what is there after a restart.
+    datapoints: Vec<Datapoint>,
+    /// By the instant at which they come.
+    samples: BTreeMap<i64, Vec<Sample>>,
+    /// What happened to each alarm, as lines.
+    transitions: BTreeMap<String, Vec<String>>,
+    actions: BTreeMap<String, Vec<String>>,
+    failures: Vec<Failure>,
+}
+
+impl<'a> Bench<'a> {
+    fn new(test: &'a Test, subject: Subject<'a>) -> Self {
+        let mut samples: BTreeMap<i64, Vec<Sample>> = BTreeMap::new();
+        for input in &test.samples {
+            samples.entry(input.comes_at).or_default().push(Sample {
+                metric: Arc::clone(&input.metric),
+                unit: input.unit,
+                resolution: input.resolution,
+                at: test.start + input.at,
+                content: input.content.clone(),
+            });
+        }
+        Self {
+            test,
+            subject,
+            pipeline: Pipeline::new(Options::default()),
+            is_created: false,
+            datapoints: Vec::new(),
+            samples,
+            transitions: BTreeMap::new(),
+            actions: BTreeMap::new(),
+            failures: Vec::new(),
+        }
+    }
+
+    /// When something comes, is looked at, or is judged.
+    fn instants(&self) -> BTreeSet<i64> {
+        let test = self.test;
+        let until = self.until();
+        let mut instants: BTreeSet<i64> = self.samples.keys().copied().collect();
+        instants.extend(test.restarts.iter().copied());
+        instants.extend(test.set_states.iter().map(|set| set.at));
+        instants.extend(test.expect.iter().map(|expect| expect.at));
+        instants.extend([test.created_at, until]);
+        // Everything in between is judged one by one, for whoever watches.
+        let evaluations = (1..).map(|i| test.created_at + i * self.interval());
+        instants.extend(evaluations.take_while(|at| *at < until));
+        instants.retain(|at| *at <= until);
+        instants
+    }
+
+    /// The shortest time between two evaluations.
+    fn interval(&self) -> i64 {
+        let interval = |alarm: &Alarm| match &alarm.rule {
+            Rule::Metric(alarm) => alarm.evaluation_interval(),
+            _ => 60,
+        };
+        self.subject.alarms.iter().map(interval).min().unwrap_or(60)
+    }
+
+    fn until(&self) -> i64 {
+        let test = self.test;
+        let last = test.samples.iter().map(|sample| sample.comes_at).max();
+        let period = |alarm: &Alarm| match &alarm.rule {
+            Rule::Metric(alarm) => alarm.period.seconds(),
+            _ => 60,
+        };
+        let period = self.subject.alarms.iter().map(period).max().unwrap_or(60);
+        let expected = test.expect.iter().map(|expect| expect.at).max();
+        let end = expected.max(Some(last.unwrap_or(0) + period));
+        test.until.or(end).unwrap_or(0)
+    }
+
+    fn at(&self, seconds: i64) -> Timestamp {
+        self.test.start + seconds
+    }
+
+    fn step(&mut self, at: i64, seen: &mut dyn FnMut(&Status)) {
+        let test = self.test;
+        if at >= test.created_at && !self.is_created {
+            self.begin(at);
+            self.create();
+        } else if test.restarts.contains(&at) {
+            self.restart();
+        }
+        let reading = Reading {
+            at: self.at(at),
+            samples: self.samples.remove(&at).unwrap_or_default(),
+        };
+        let mut outcome = self.pipeline.advance(&reading);
+        self.datapoints.append(&mut outcome.datapoints);
+        self.note(outcome.events);
+        for set in test.set_states.iter().filter(|set| set.at == at) {
+            let now = self.at(at);
+            let events =
+                self.pipeline
+                    .set_state(&set.alarm, set.state, "set by the test", None, now);
+            self.note(events.unwrap_or_default());
+        }
+        if self.is_created {
+            for status in self.pipeline.statuses() {
+                seen(&status);
+            }
+        }
+        for expect in test.expect.iter().filter(|expect| expect.at == at) {
+            let failure = self
+                .pipeline
+                .status(&expect.alarm)
+                .and_then(|status| check(expect, &status));
+            self.failures.extend(failure);
+        }
+    }
+
+    /// What came before the alarms were created is there when they are.
+    fn begin(&mut self, at: i64) {
+        let now = self.at(at);
+        self.datapoints.append(&mut self.pipeline.finish());
+        self.pipeline = Pipeline::new(Options::default());
+        self.pipeline.set_alarms(self.subject.alarms.to_vec(), now);
+        self.pipeline
+            .set_mute_rules(self.subject.mute_rules.to_vec(), now);
+        self.go_on(&Snapshot {
+            // Before the test there was nothing, and that is known.
+            watched_since: Timestamp::MIN,
+            at: now,
+            alarms: Vec::new(),
+        });
+    }
+
+    fn create(&mut self) {
+        self.is_created = true;
+        let now = self.at(self.test.created_at);
+        for (alarm, state) in &self.test.initial_state {
+            self.pipeline
+                .set_state(alarm, *state, "set by the test", None, now);
+        }
+    }
+
+    /// Stops, and starts again with what outlives that.
+    fn restart(&mut self) {
+        let Some(snapshot) = self.pipeline.snapshot() else {
+            return;
+        };
+        self.datapoints.append(&mut self.pipeline.finish());
+        self.pipeline = Pipeline::new(Options::default());
+        self.pipeline
+            .set_alarms(self.subject.alarms.to_vec(), snapshot.at);
+        self.pipeline
+            .set_mute_rules(self.subject.mute_rules.to_vec(), snapshot.at);
+        self.go_on(&snapshot);
+    }
+
+    fn go_on(&mut self, snapshot: &Snapshot) {
+        self.datapoints.sort_by_key(|datapoint| datapoint.start);
+        for datapoint in &self.datapoints {
+            self.pipeline.take_up(datapoint, snapshot.at);
+        }
+        self.pipeline.restore(snapshot);
+    }
+
+    fn note(&mut self, events: Events) {
+        for transition in events.transitions {
+            let line = format!(
+                "{} {} -> {}",
+                time(transition.at - self.test.start),
+                transition.from,
+                transition.to
+            );
+            self.transitions
+                .entry(transition.alarm.name.clone())
+                .or_default()
+                .push(line);
+        }
+        let has_actions = |run: &ActionRun| !run.alarm.actions.of(run.state).is_empty();
+        for run in events.actions.into_iter().filter(has_actions) {
+            let why = match run.occasion {
+                Occasion::StateChange => "",
+                Occasion::MuteWindowEnd => " after mute",
+                Occasion::Repeat => " repeated",
+            };
+            let line = format!("{} {}{why}", time(run.at - self.test.start), run.state);
+            self.actions
+                .entry(run.alarm.name.clone())
+                .or_default()
+                .push(line);
+        }
+    }
+}
+
+/// All that happened to an alarm beside all that was expected.
+fn differs(expected: &Expected, happened: &BTreeMap<String, Vec<String>>) -> Option<Failure> {
+    let got = happened.get(&expected.alarm).map_or(&[][..], Vec::as_slice);
+    if got == expected.lines {
+        return None;
+    }
+    let mut message = format!(
+        "alarm `{}` did not do what was expected (- expected, + done)",
+        expected.alarm
+    );
+    for line in &expected.lines {
+        let sign = if got.contains(line) { ' ' } else { '-' };
+        let _ = write!(message, "\n{sign} {line}");
+    }
+    for line in got.iter().filter(|line| !expected.lines.contains(line)) {
+        let _ = write!(message, "\n+ {line}");
+    }
+    Some(Failure {
+        position: expected.position,
+        message,
+    })
+}
+
+fn check(expect: &Expectation, status: &Status) -> Option<Failure> {
+    let mut wrong = Vec::new();
+    if let Some(state) = expect.state.filter(|state| *state != status.state) {
+        wrong.push(format!("is in {}, not in {state}", status.state));
+    }
+    let certainty = status
+        .evaluation
+        .as_ref()
+        .map_or("not judged", |evaluation| evaluation.certainty.name());
+    let told = [
+        (&expect.reason, &*status.reason, "its reason", true),
+        (
+            &expect.reason_contains,
+            &*status.reason,
+            "its reason",
+            false,
+        ),
+        (&expect.certainty, certainty, "its certainty", true),
+    ];
+    for (expected, got, what, whole) in told {
+        let Some(expected) = expected else {
+            continue;
+        };
+        let (is_right, verb) = match whole {
+            true => (got == expected, "is"),
+            false => (got.contains(expected.as_str()), "contains"),
+        };
+        if !is_right {
+            wrong.push(format!(
+                "{what} is `{got}`, expected was that it {verb} `{expected}`"
+            ));
+        }
+    }
+    if wrong.is_empty() {
+        return None;
+    }
+    let mut message = format!(
+        "at {} alarm `{}` {}",
+        time(expect.at),
+        expect.alarm,
+        wrong.join("; ")
+    );
+    if expect.state.is_some_and(|state| state != status.state) {
+        let _ = write!(message, "\nreason: {}", status.reason);
+    }
+    if let Some(strip) = strip(status) {
+        let _ = write!(message, "\n{strip}");
+    }
+    Some(Failure {
+        position: expect.position,
+        message,
+    })
+}
+
+/// The datapoints of the evaluation range, oldest first: `_` for a missing one, `!` after one that is breaching.
+fn strip(status: &Status) -> Option<String> {
+    let Rule::Metric(alarm) = &status.alarm.rule else {
+        return None;
+    };
+    let evaluation = status.evaluation.as_ref()?;
+    let point = |point: &crate::alarm::Point| match point.value {
+        None => "_".to_owned(),
+        Some(value) => {
+            let mark = match alarm.comparison.is_breaching(value, point.band) {
+                Some(true) => "!",
+                _ => "",
+            };
+            format!("{value}{mark}")
+        }
+    };
+    let points: Vec<String> = evaluation.points.iter().rev().map(point).collect();
+    Some(format!(
+        "datapoints up to {}: {}",
+        evaluation.end,
+        points.join(" ")
+    ))
+}
