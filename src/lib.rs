@@ -46,7 +46,8 @@
 //! metric math, [`alarm`] judges, [`pipeline`] is all of it as one step; [`order`] sorts what needs each other.
 //!
 //! Text, functions of strings: [`finding`] says what is wrong and where, [`tree`] parses TOML and JSON so that every value
-//! knows its place, [`definition`] reads and writes alarms as AWS tools do, [`unit_test`] runs the unit tests of alarms, [`config`] reads the
+//! knows its place, [`definition`] reads and writes alarms as AWS tools do, [`lint`] says what is unwise about
+//! alarms, [`unit_test`] runs their unit tests, [`config`] reads the
 //! configuration, [`cost`] tells what it will cost.
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
@@ -69,6 +70,7 @@
 //! | text | `finding` | nothing |
 //! | text | `tree` | `finding` |
 //! | text | `definition` | `metric`, `math`, `alarm`, `finding`, `tree` |
+//! | text | `lint` | `metric`, `alarm`, `finding`, `definition` |
 //! | text | `unit_test` | `metric`, `alarm`, `pipeline`, `finding`, `tree` |
 //! | text | `config` | `finding`, `tree` |
 //! | text | `cost` | `metric` |
@@ -141,6 +143,7 @@ pub mod config;
 pub mod cost;
 pub mod definition;
 pub mod finding;
+pub mod lint;
 pub mod tree;
 pub mod unit_test;
 

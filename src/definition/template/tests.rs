@@ -169,7 +169,16 @@ fn a_bomb_of_aliases_is_refused() {
     let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for i in 1..20 {
         let before = vec![format!("*a{}", i - 1); 10].join(", ");
-        text += &format!("a{i}: &a{i} [{before}]\n");
+        text += &[
+            "a",
+            &i.to_string(),
+            ": &a",
+            &i.to_string(),
+            " [",
+            &before,
+            "]\n",
+        ]
+        .concat();
     }
     let parsed = read(&text, &[]);
     assert!(!parsed.is_readable);

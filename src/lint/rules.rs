@@ -1,0 +1,129 @@
+//! The rules, one file each.
+
+mod action_in_another_region;
+mod alarm_at_creation;
+mod alarm_latches;
+mod all_datapoints_wanted;
+mod breaching_never_clears;
+mod child_unknown;
+mod daily_window_slides;
+mod defined_twice;
+mod dimension_value_malformed;
+mod dimensions_never_published;
+mod division_unguarded;
+mod dynamodb_treatment;
+mod ec2_action_without_instance;
+mod fill_decides;
+mod graph_shows_another_value;
+mod high_resolution_price;
+mod high_resolution_without_data;
+mod judged_hourly;
+mod late_metric_breaching;
+mod low_samples_keep_alarm;
+mod metric_unknown;
+mod metrics_includes_helpers;
+mod no_action;
+mod not_published_here;
+mod ok_action_flaps;
+mod ok_without_alarm_action;
+mod operator_inverted;
+mod paged_twice;
+mod period_below_native;
+mod recover_on_another_metric;
+mod rule_follows_itself;
+mod scales_without_traffic;
+mod seen_several_times;
+mod silence_counts_as_good;
+mod silence_noticed_late;
+mod silence_stops_instances;
+mod silence_unnoticed;
+mod silent_child_counts_as_fine;
+mod sparse_metric_breaching;
+mod sparse_metric_missing;
+mod statistic_unfit;
+mod suppressor_too_quick;
+mod threshold_out_of_reach;
+mod unhealthy_hosts_alone;
+mod unit_never_published;
+mod unit_set;
+mod window_dependent_function;
+
+use crate::alarm::{Comparison, ComparisonOperator, MetricAlarm};
+
+use super::Rule;
+
+/// Every rule, by id.
+pub const ALL: [Rule; 47] = [
+    action_in_another_region::RULE,
+    alarm_at_creation::RULE,
+    alarm_latches::RULE,
+    all_datapoints_wanted::RULE,
+    breaching_never_clears::RULE,
+    child_unknown::RULE,
+    daily_window_slides::RULE,
+    defined_twice::RULE,
+    dimension_value_malformed::RULE,
+    dimensions_never_published::RULE,
+    division_unguarded::RULE,
+    dynamodb_treatment::RULE,
+    ec2_action_without_instance::RULE,
+    fill_decides::RULE,
+    graph_shows_another_value::RULE,
+    high_resolution_price::RULE,
+    high_resolution_without_data::RULE,
+    judged_hourly::RULE,
+    late_metric_breaching::RULE,
+    low_samples_keep_alarm::RULE,
+    metric_unknown::RULE,
+    metrics_includes_helpers::RULE,
+    no_action::RULE,
+    not_published_here::RULE,
+    ok_action_flaps::RULE,
+    ok_without_alarm_action::RULE,
+    operator_inverted::RULE,
+    paged_twice::RULE,
+    period_below_native::RULE,
+    recover_on_another_metric::RULE,
+    rule_follows_itself::RULE,
+    scales_without_traffic::RULE,
+    seen_several_times::RULE,
+    silence_counts_as_good::RULE,
+    silence_noticed_late::RULE,
+    silence_stops_instances::RULE,
+    silence_unnoticed::RULE,
+    silent_child_counts_as_fine::RULE,
+    sparse_metric_breaching::RULE,
+    sparse_metric_missing::RULE,
+    statistic_unfit::RULE,
+    suppressor_too_quick::RULE,
+    threshold_out_of_reach::RULE,
+    unhealthy_hosts_alone::RULE,
+    unit_never_published::RULE,
+    unit_set::RULE,
+    window_dependent_function::RULE,
+];
+
+/// What an EC2 action does to the instance: `stop`, `terminate`, `reboot` or `recover`.
+fn on_instance(action: &str) -> Option<&str> {
+    let does = match action.split(':').collect::<Vec<_>>().as_slice() {
+        ["arn", _, "automate", _, "ec2", does] => does,
+        // The older form, by way of Systems Manager: `…:action/actions/AWS_EC2.InstanceId.Stop/1.0`.
+        ["arn", _, "swf", ..] => action.rsplit('/').nth(1)?.rsplit('.').next()?,
+        _ => return None,
+    };
+    ["stop", "terminate", "reboot", "recover"]
+        .into_iter()
+        .find(|known| does.eq_ignore_ascii_case(known))
+}
+
+/// Whether low values raise the alarm.
+fn is_below(alarm: &MetricAlarm) -> bool {
+    matches!(
+        alarm.comparison,
+        Comparison::Threshold {
+            operator: ComparisonOperator::LessThanThreshold
+                | ComparisonOperator::LessThanOrEqualToThreshold,
+            ..
+        }
+    )
+}

@@ -1,0 +1,54 @@
+//! Once in ALARM it stays there while the metric is silent.
+
+use crate::alarm::TreatMissingData;
+
+use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+
+pub(super) const RULE: Rule = Rule {
+    id: "alarm-latches",
+    severity: Severity::Warning,
+    summary: "once in ALARM it stays there while the metric is silent",
+    why: "With `ignore` the state is kept while there are no datapoints. A metric that has some only when something \
+          happens leaves the alarm in ALARM until something happens again.",
+    bad: r#"AlarmName: errors
+Namespace: AWS/ApplicationELB
+MetricName: HTTPCode_Target_5XX_Count
+Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}]
+Statistic: Sum
+Period: 60
+EvaluationPeriods: 2
+Threshold: 10
+ComparisonOperator: GreaterThanThreshold
+AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+TreatMissingData: ignore
+"#,
+    good: r#"AlarmName: errors
+Namespace: AWS/ApplicationELB
+MetricName: HTTPCode_Target_5XX_Count
+Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}]
+Statistic: Sum
+Period: 60
+EvaluationPeriods: 2
+Threshold: 10
+ComparisonOperator: GreaterThanThreshold
+AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+TreatMissingData: notBreaching
+"#,
+    check,
+};
+
+fn check(case: &Case<'_>) -> Vec<Hit> {
+    let Some((alarm, stat, entry)) = case.known() else {
+        return Vec::new();
+    };
+    if entry.kind != Kind::Sparse || alarm.treatment() != TreatMissingData::Ignore {
+        return Vec::new();
+    }
+    hit(
+        "TreatMissingData",
+        format!(
+            "after ALARM the alarm stays there until `{}` has datapoints again",
+            stat.metric.name
+        ),
+    )
+}

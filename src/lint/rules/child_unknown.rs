@@ -1,0 +1,71 @@
+//! A composite alarm names an alarm that is not here.
+
+use std::collections::BTreeSet;
+
+use crate::alarm::Rule as AlarmRule;
+
+use super::super::{Case, Hit, Rule, Severity, hit};
+
+pub(super) const RULE: Rule = Rule {
+    id: "child-unknown",
+    severity: Severity::Warning,
+    summary: "a composite alarm names an alarm that is not here",
+    why: "CloudWatch refuses a rule that names an alarm that does not exist. If it is in another file, check both \
+          together.",
+    bad: r#"AlarmName: both
+AlarmRule: ALARM(a) AND ALARM(b)
+AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+"#,
+    good: r#"- AlarmName: both
+  AlarmRule: ALARM(a) AND ALARM(b)
+  AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+- AlarmName: a
+  Namespace: AWS/EC2
+  MetricName: CPUUtilization
+  Dimensions: [{Name: InstanceId, Value: i-0123456789abcdef0}]
+  Statistic: Average
+  Period: 300
+  EvaluationPeriods: 2
+  Threshold: 80
+  ComparisonOperator: GreaterThanThreshold
+  InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+- AlarmName: b
+  Namespace: AWS/EC2
+  MetricName: CPUUtilization
+  Dimensions: [{Name: InstanceId, Value: i-0123456789abcdef0}]
+  Statistic: Average
+  Period: 300
+  EvaluationPeriods: 2
+  Threshold: 90
+  ComparisonOperator: GreaterThanThreshold
+  InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+"#,
+    check,
+};
+
+fn check(case: &Case<'_>) -> Vec<Hit> {
+    let AlarmRule::Composite(composite) = &case.alarm().rule else {
+        return Vec::new();
+    };
+    let children = composite.rule.children();
+    let is_unknown = |name: &&str| !name.contains("${") && !case.all.by_name.contains_key(name);
+    let unknown: BTreeSet<&str> = children
+        .iter()
+        .map(|child| child.name())
+        .filter(is_unknown)
+        .collect();
+    if unknown.is_empty() {
+        return Vec::new();
+    }
+    let unknown: Vec<String> = unknown
+        .into_iter()
+        .map(|name| format!("`{name}`"))
+        .collect();
+    hit(
+        "AlarmRule",
+        format!(
+            "{} is not among the alarms that are checked here",
+            unknown.join(", ")
+        ),
+    )
+}

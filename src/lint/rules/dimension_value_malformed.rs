@@ -1,0 +1,74 @@
+//! The value of a dimension does not look like those that AWS writes.
+
+use super::super::{Case, Hit, Rule, Severity, hit};
+
+pub(super) const RULE: Rule = Rule {
+    id: "dimension-value-malformed",
+    severity: Severity::Warning,
+    summary: "the value of a dimension does not look like those that AWS writes",
+    why: "A load balancer is `app/NAME/ID` (`net/…` for a network load balancer), a target group `targetgroup/NAME/ID`, \
+          an instance `i-…`: the end of the ARN, not the name or the whole ARN. With any other value it is a metric \
+          without datapoints.",
+    bad: r#"AlarmName: errors
+Namespace: AWS/ApplicationELB
+MetricName: HTTPCode_Target_5XX_Count
+Dimensions: [{Name: LoadBalancer, Value: web}]
+Statistic: Sum
+Period: 60
+EvaluationPeriods: 2
+Threshold: 10
+ComparisonOperator: GreaterThanThreshold
+AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+TreatMissingData: notBreaching
+"#,
+    good: r#"AlarmName: errors
+Namespace: AWS/ApplicationELB
+MetricName: HTTPCode_Target_5XX_Count
+Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}]
+Statistic: Sum
+Period: 60
+EvaluationPeriods: 2
+Threshold: 10
+ComparisonOperator: GreaterThanThreshold
+AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+TreatMissingData: notBreaching
+"#,
+    check,
+};
+
+fn check(case: &Case<'_>) -> Vec<Hit> {
+    const FORMS: [(&str, &str, &[&str]); 6] = [
+        ("AWS/ApplicationELB", "LoadBalancer", &["app/"]),
+        ("AWS/NetworkELB", "LoadBalancer", &["net/"]),
+        ("AWS/ApplicationELB", "TargetGroup", &["targetgroup/"]),
+        ("AWS/NetworkELB", "TargetGroup", &["targetgroup/"]),
+        ("AWS/EC2", "InstanceId", &["i-"]),
+        ("AWS/EBS", "VolumeId", &["vol-"]),
+    ];
+    let Some((_, stat)) = case.on_one_metric() else {
+        return Vec::new();
+    };
+    for dimension in stat.metric.dimensions() {
+        let form = FORMS.iter().find(|(namespace, name, _)| {
+            stat.metric.namespace == *namespace && dimension.name == *name
+        });
+        let Some((_, _, begins)) = form else {
+            continue;
+        };
+        let is_known = !dimension.value.contains("${");
+        if is_known
+            && !begins
+                .iter()
+                .any(|begins| dimension.value.starts_with(begins))
+        {
+            return hit(
+                "Dimensions",
+                format!(
+                    "the dimension `{}` is `{}`, but AWS writes values that begin with `{}`",
+                    dimension.name, dimension.value, begins[0]
+                ),
+            );
+        }
+    }
+    Vec::new()
+}

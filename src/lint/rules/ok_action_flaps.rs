@@ -1,0 +1,56 @@
+//! Every quiet period sends a message.
+
+use crate::alarm::TreatMissingData;
+
+use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+
+pub(super) const RULE: Rule = Rule {
+    id: "ok-action-flaps",
+    severity: Severity::Warning,
+    summary: "every quiet period sends a message",
+    why: "The metric has datapoints only when something happens, and missing ones count as missing: the alarm changes \
+          between OK and INSUFFICIENT_DATA, and each time OKActions are run. Use `notBreaching`.",
+    bad: r#"AlarmName: errors
+Namespace: AWS/ApplicationELB
+MetricName: HTTPCode_Target_5XX_Count
+Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}]
+Statistic: Sum
+Period: 60
+EvaluationPeriods: 2
+Threshold: 10
+ComparisonOperator: GreaterThanThreshold
+AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+TreatMissingData: missing
+OKActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+"#,
+    good: r#"AlarmName: errors
+Namespace: AWS/ApplicationELB
+MetricName: HTTPCode_Target_5XX_Count
+Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}]
+Statistic: Sum
+Period: 60
+EvaluationPeriods: 2
+Threshold: 10
+ComparisonOperator: GreaterThanThreshold
+AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+TreatMissingData: notBreaching
+OKActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+"#,
+    check,
+};
+
+fn check(case: &Case<'_>) -> Vec<Hit> {
+    let Some((alarm, _, entry)) = case.known() else {
+        return Vec::new();
+    };
+    if entry.kind != Kind::Sparse
+        || alarm.treatment() != TreatMissingData::Missing
+        || case.alarm().actions.ok.is_empty()
+    {
+        return Vec::new();
+    }
+    hit(
+        "OKActions",
+        "they are run after every gap in the metric, when the alarm comes back from INSUFFICIENT_DATA",
+    )
+}

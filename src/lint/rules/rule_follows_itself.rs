@@ -1,0 +1,73 @@
+//! Composite alarms depend on each other in a circle.
+
+use std::collections::BTreeSet;
+
+use crate::alarm::Rule as AlarmRule;
+
+use super::super::{Case, Hit, Rule, Severity, hit};
+
+pub(super) const RULE: Rule = Rule {
+    id: "rule-follows-itself",
+    severity: Severity::Error,
+    summary: "composite alarms depend on each other in a circle",
+    why: "CloudWatch stops judging them, and none of them can be deleted while the others are there.",
+    bad: r#"- AlarmName: x
+  AlarmRule: ALARM(y)
+  AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+- AlarmName: y
+  AlarmRule: ALARM(x)
+  AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+"#,
+    good: r#"- AlarmName: both
+  AlarmRule: ALARM(a) AND ALARM(b)
+  AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+- AlarmName: a
+  Namespace: AWS/EC2
+  MetricName: CPUUtilization
+  Dimensions: [{Name: InstanceId, Value: i-0123456789abcdef0}]
+  Statistic: Average
+  Period: 300
+  EvaluationPeriods: 2
+  Threshold: 80
+  ComparisonOperator: GreaterThanThreshold
+  InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+- AlarmName: b
+  Namespace: AWS/EC2
+  MetricName: CPUUtilization
+  Dimensions: [{Name: InstanceId, Value: i-0123456789abcdef0}]
+  Statistic: Average
+  Period: 300
+  EvaluationPeriods: 2
+  Threshold: 90
+  ComparisonOperator: GreaterThanThreshold
+  InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+"#,
+    check,
+};
+
+fn check(case: &Case<'_>) -> Vec<Hit> {
+    let AlarmRule::Composite(composite) = &case.alarm().rule else {
+        return Vec::new();
+    };
+    let (mut seen, mut to_do) = (
+        BTreeSet::new(),
+        composite
+            .rule
+            .children()
+            .iter()
+            .map(|child| child.name())
+            .collect::<Vec<_>>(),
+    );
+    while let Some(name) = to_do.pop() {
+        if name == case.alarm().name {
+            return hit("AlarmRule", "the alarm depends on itself");
+        }
+        if let Some(AlarmRule::Composite(child)) =
+            case.all.by_name.get(name).map(|found| &found.alarm.rule)
+            && seen.insert(name)
+        {
+            to_do.extend(child.rule.children().iter().map(|child| child.name()));
+        }
+    }
+    Vec::new()
+}

@@ -1,0 +1,75 @@
+//! No host at all is no unhealthy host.
+
+use crate::alarm::Rule as AlarmRule;
+use crate::definition::Definition;
+
+use super::super::{Case, Hit, Rule, Severity, hit};
+
+pub(super) const RULE: Rule = Rule {
+    id: "unhealthy-hosts-alone",
+    severity: Severity::Note,
+    summary: "no host at all is no unhealthy host",
+    why: "When the last target is gone, `UnHealthyHostCount` is 0 or missing. An alarm on `HealthyHostCount` below 1 \
+          sees that.",
+    bad: r#"AlarmName: errors
+Namespace: AWS/ApplicationELB
+MetricName: UnHealthyHostCount
+Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}, {Name: TargetGroup, Value: targetgroup/web/0123456789abcdef}]
+Statistic: Maximum
+Period: 60
+EvaluationPeriods: 2
+Threshold: 0
+ComparisonOperator: GreaterThanThreshold
+AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+TreatMissingData: missing
+InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+"#,
+    good: r#"- AlarmName: errors
+  Namespace: AWS/ApplicationELB
+  MetricName: UnHealthyHostCount
+  Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}, {Name: TargetGroup, Value: targetgroup/web/0123456789abcdef}]
+  Statistic: Maximum
+  Period: 60
+  EvaluationPeriods: 2
+  Threshold: 0
+  ComparisonOperator: GreaterThanThreshold
+  AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+  TreatMissingData: missing
+  InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+- AlarmName: no-hosts
+  Namespace: AWS/ApplicationELB
+  MetricName: HealthyHostCount
+  Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}, {Name: TargetGroup, Value: targetgroup/web/0123456789abcdef}]
+  Statistic: Minimum
+  Period: 60
+  EvaluationPeriods: 2
+  Threshold: 1
+  ComparisonOperator: LessThanThreshold
+  AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+  TreatMissingData: breaching
+"#,
+    check,
+};
+
+fn check(case: &Case<'_>) -> Vec<Hit> {
+    let Some((_, stat)) = case
+        .on_one_metric()
+        .filter(|(_, stat)| stat.metric.name == "UnHealthyHostCount")
+    else {
+        return Vec::new();
+    };
+    let is_companion = |other: &&Definition| match &other.alarm.rule {
+        AlarmRule::Metric(other) => other.stats().iter().any(|other| {
+            other.metric.name == "HealthyHostCount"
+                && other.metric.dimensions() == stat.metric.dimensions()
+        }),
+        _ => false,
+    };
+    match case.all.definitions.iter().find(is_companion) {
+        Some(_) => Vec::new(),
+        None => hit(
+            "MetricName",
+            "no alarm here is on `HealthyHostCount` of the same targets: that there is no host left goes unnoticed",
+        ),
+    }
+}

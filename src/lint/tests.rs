@@ -1,0 +1,127 @@
+use super::*;
+use crate::definition::parse;
+
+fn rules_broken(text: &str) -> Vec<&'static str> {
+    let parsed = parse("alarms.yaml", text);
+    assert_eq!(parsed.findings, [], "{text}");
+    let lints = lint(&parsed.alarms, &[]);
+    lints.into_iter().map(|lint| lint.rule).collect()
+}
+
+/// Each rule finds its bad example and not its good one, and CloudWatch would take both.
+#[test]
+fn every_rule_tells_its_examples_apart() {
+    for rule in ALL.iter().filter(|rule| !rule.bad.is_empty()) {
+        assert!(
+            rules_broken(rule.bad).contains(&rule.id),
+            "{} misses its bad example",
+            rule.id
+        );
+        assert!(
+            !rules_broken(rule.good).contains(&rule.id),
+            "{} finds its good example",
+            rule.id
+        );
+    }
+}
+
+#[test]
+fn ids_are_distinct_and_in_order() {
+    assert!(ALL.is_sorted_by(|a, b| a.id < b.id));
+    let is_id = |id: &str| {
+        id.bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    assert!(ALL.iter().all(|rule| is_id(rule.id)));
+}
+
+/// As the article words it: `Seconds` on a metric in percent, and a minute where there are five.
+#[test]
+fn the_articles_alarm_is_flagged() {
+    let text = "{AlarmName: a, Namespace: AWS/EC2, MetricName: CPUUtilization, Dimensions: [{Name: InstanceId, Value: i-0}],
+        Statistic: Average, Period: 60, EvaluationPeriods: 2, Threshold: 50, ComparisonOperator: GreaterThanThreshold,
+        Unit: Seconds, AlarmActions: [\"arn:aws:sns:us-east-1:111122223333:t\"]}";
+    let parsed = parse("a.yaml", text);
+    let lints = lint(&parsed.alarms, &[]);
+    let told = |rule: &str| {
+        lints
+            .iter()
+            .find(|lint| lint.rule == rule)
+            .map(|lint| lint.message.clone())
+    };
+    let unit = told("unit-never-published").unwrap();
+    assert!(
+        unit.contains("never sees a datapoint, so that it stays in INSUFFICIENT_DATA for ever"),
+        "{unit}"
+    );
+    let period = told("period-below-native").unwrap();
+    assert!(period.contains("every 300 seconds"), "{period}");
+}
+
+#[test]
+fn what_this_host_publishes_is_known_here_alone() {
+    let parsed = parse("a.json", crate::definition::BUILT_IN);
+    let published = [crate::metric::Metric::new(
+        "CWBridge",
+        "CPUUtilization",
+        vec![],
+    )];
+    let told = |published: &[crate::metric::Metric]| -> Vec<String> {
+        let lints = lint(&parsed.alarms, published).into_iter();
+        lints
+            .filter(|lint| lint.rule == "not-published-here")
+            .map(|lint| lint.message)
+            .collect()
+    };
+    assert_eq!(told(&[]), [""; 0]);
+    assert_eq!(
+        told(&published),
+        [
+            "this host does not publish `CWBridge CPUUtilization {InstanceId=${aws:InstanceId}}`; the nearest is `CWBridge CPUUtilization`"
+        ]
+    );
+}
+
+#[test]
+fn allowances_are_for_the_alarm_they_stand_at_and_end() {
+    let (first, second) = (
+        "{AlarmName: a, Namespace: n, MetricName: m, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: GreaterThanThreshold}",
+        "{AlarmName: b, Namespace: n, MetricName: m2, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: GreaterThanThreshold}",
+    );
+    let text = format!("# cwbridge:allow no-action until 2027-01-31\n- {first}\n- {second}\n");
+    let parsed = parse("a.yaml", &text);
+    assert_eq!(parsed.findings, []);
+    let left = |today: &str, text: &str| -> (Vec<String>, Vec<String>) {
+        let mut allowances = Allowances::default();
+        allowances.comments("a.yaml", text, today);
+        let lints = lint(&parsed.alarms, &[]).into_iter();
+        let left = lints
+            .filter(|lint| lint.rule == "no-action" && !allowances.allow(lint, &parsed.alarms));
+        let findings = allowances
+            .findings
+            .iter()
+            .map(|finding| finding.message.clone());
+        (left.map(|lint| lint.alarm).collect(), findings.collect())
+    };
+    assert_eq!(left("2027-01-31", &text), (vec!["b".into()], vec![]));
+    assert_eq!(
+        left("2027-02-01", &text),
+        (
+            vec!["a".into(), "b".into()],
+            vec!["that `no-action` is allowed ended on 2027-01-31".into()]
+        )
+    );
+    let wrong = text.replace("no-action", "no-actoin");
+    assert_eq!(
+        left("2027-01-01", &wrong).1,
+        ["there is no rule `no-actoin`; did you mean `no-action`?"]
+    );
+    let mut everywhere = Allowances::default();
+    everywhere.everywhere("no-action").unwrap();
+    assert!(
+        lint(&parsed.alarms, &[])
+            .iter()
+            .filter(|lint| lint.rule == "no-action")
+            .all(|lint| everywhere.allow(lint, &parsed.alarms))
+    );
+}
