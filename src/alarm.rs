@@ -38,6 +38,7 @@ pub use contributors::{Answer, CONTRIBUTORS_MAX, Contributor, SINGLE};
 pub use decision::{Basis, Decision, Verdict};
 pub use evaluator::{Evaluator, Events, POINTS_SHOWN_MAX};
 pub use history::{HISTORY_ITEMS_MAX, HistoryEvent, HistoryItem, StateSnapshot};
+pub use judge::Watched;
 pub use math_source::{MathSource, MetricDataQuery, QueryContent, band_metrics};
 pub use metric_alarm::{
     Band, BandOperator, Comparison, ComparisonOperator, EvaluationWindow, LowSamplePercentile,

@@ -59,6 +59,8 @@ pub struct Append<'a> {
     pub transitions: &'a [Transition],
     /// Takes the place of the one before.
     pub snapshot: Option<&'a Snapshot>,
+    /// Datapoints up to here, some of them, were let go before they could be appended.
+    pub forgotten_until: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,8 +91,19 @@ pub struct Snapshot {
     /// The instant that it stands for.
     pub at: Timestamp,
     pub pipeline: String,
-    /// By the alarm's name.
-    pub alarms: BTreeMap<String, String>,
+    /// By the alarm's name; `None` where they are as they were.
+    pub alarms: Option<BTreeMap<String, String>>,
+}
+
+impl Snapshot {
+    /// This one, with the alarms of an older one if it has none of its own.
+    #[must_use]
+    pub fn or_alarms_of(self, older: Self) -> Self {
+        Self {
+            alarms: self.alarms.or(older.alarms),
+            ..self
+        }
+    }
 }
 
 /// What a pipeline goes on from.
@@ -138,6 +151,7 @@ impl Journal {
         self.write(|write| {
             write.datapoints(append.datapoints)?;
             write.transitions(append.transitions)?;
+            write.tell_completeness(append.forgotten_until)?;
             append
                 .snapshot
                 .map_or(Ok(()), |snapshot| write.snapshot(snapshot))
@@ -285,10 +299,13 @@ impl Write<'_> {
             "INSERT OR REPLACE INTO snapshot (only, at, pipeline) VALUES (1, ?1, ?2)",
             params![snapshot.at.milliseconds(), snapshot.pipeline],
         )?;
+        let Some(alarms) = &snapshot.alarms else {
+            return Ok(());
+        };
         let mut names = db.prepare("SELECT name FROM alarm")?;
         let names = names.query_map([], |row| row.get::<_, String>(0))?;
         let mut gone = names.collect::<rusqlite::Result<Vec<String>>>()?;
-        gone.retain(|name| !snapshot.alarms.contains_key(name));
+        gone.retain(|name| !alarms.contains_key(name));
         let mut delete = db.prepare("DELETE FROM alarm WHERE name = ?1")?;
         for name in gone {
             delete.execute([name])?;
@@ -297,7 +314,7 @@ impl Write<'_> {
             "INSERT INTO alarm (name, snapshot) VALUES (?1, ?2)
              ON CONFLICT DO UPDATE SET snapshot = excluded.snapshot WHERE snapshot <> excluded.snapshot",
         )?;
-        for (name, text) in &snapshot.alarms {
+        for (name, text) in alarms {
             upsert.execute([name, text])?;
         }
         Ok(())

@@ -14,12 +14,12 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::{info, warn};
 
-use crate::journal::{self, Clock, Error, Id, Journal, Limits, OpenError, Past, Reader};
+use crate::journal::{self, Clock, Error, Id, Journal, Limits, Note, OpenError, Past, Reader};
 use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
 pub use pending::PENDING_MAX;
-use pending::{Pending, Place};
+use pending::{Forgotten, Pending, Place};
 pub use task::{Handle, Kept, start};
 #[cfg(test)]
 pub(crate) use task::{in_memory, stuck};
@@ -34,6 +34,9 @@ pub const REQUEST_MAX: RequestLimits = RequestLimits {
 /// The clock counts as right for so long before and after CloudWatch took something, in seconds: it refuses a signature that
 /// is more than some minutes off.
 const CLOCK_RIGHT: i64 = 3_600;
+
+/// After so many steps, a day of minutes, the clock counts as steady: where nothing is published nothing else tells.
+const STEADY_STEPS: u64 = 1_440;
 
 /// How often the journal is pruned after one step: more waits for the next.
 const PRUNED_MAX: usize = 16;
@@ -51,6 +54,24 @@ pub struct Step {
     pub datapoints: Vec<(Datapoint, bool)>,
     pub transitions: Vec<journal::Transition>,
     pub snapshot: Option<journal::Snapshot>,
+}
+
+impl Step {
+    /// Takes up what the next step brought. Returns how many datapoints had to go for it that CloudWatch does not have.
+    pub fn merge(&mut self, next: Self) -> usize {
+        self.datapoints.extend(next.datapoints);
+        self.transitions.extend(next.transitions);
+        self.snapshot = match (next.snapshot, self.snapshot.take()) {
+            (Some(newer), Some(older)) => Some(newer.or_alarms_of(older)),
+            (newer, older) => newer.or(older),
+        };
+        let surplus = self.datapoints.len().saturating_sub(PENDING_MAX);
+        let gone = self.datapoints.drain(..surplus);
+        let lost = gone.filter(|(_, publish)| *publish).count();
+        let surplus = self.transitions.len().saturating_sub(PENDING_MAX);
+        self.transitions.drain(..surplus);
+        lost
+    }
 }
 
 /// A datapoint that is to be sent.
@@ -95,6 +116,10 @@ pub struct Keeper {
     newest: Timestamp,
     /// When CloudWatch last took something, by this host's clock.
     accepted_at: Option<Timestamp>,
+    /// How much waited in a journal that turned out to be corrupt, until it is set aside.
+    waited_in_corrupt: usize,
+    /// How many steps were kept.
+    steps: u64,
     /// What is wrong with the journal, if something is.
     trouble: Option<String>,
     stats: Arc<Stats>,
@@ -116,6 +141,8 @@ impl Keeper {
             unsettled: Vec::new(),
             newest: now.floor(60) - 60,
             accepted_at: None,
+            waited_in_corrupt: 0,
+            steps: 0,
             trouble: None,
             stats,
         };
@@ -133,9 +160,15 @@ impl Keeper {
             return Ok(());
         };
         let (journal, notes) = Journal::open(dir, self.limits, now)?;
+        let mut saved = 0;
         for note in notes {
             warn!("{note}");
+            if let Note::SetAside { saved: some, .. } = note {
+                saved = some;
+            }
         }
+        let waited = std::mem::take(&mut self.waited_in_corrupt);
+        self.lost("set_aside", waited.saturating_sub(saved));
         self.journal = Some(journal);
         Ok(())
     }
@@ -159,24 +192,24 @@ impl Keeper {
         }
     }
 
-    /// Gives every datapoint of these metrics that starts at the instant given or later, oldest first.
+    /// Gives every datapoint of these metrics that starts at the instant given or later, and of all others that starts at
+    /// `others` or later, oldest first, until `each` says that it is enough.
     pub fn datapoints_since(
         &mut self,
         since: &HashMap<Arc<Metric>, Timestamp>,
-        mut each: impl FnMut(Datapoint),
+        others: Option<Timestamp>,
+        each: impl FnMut(Datapoint) -> bool,
     ) {
-        let Some(earliest) = since.values().min() else {
+        let Some(earliest) = since.values().copied().chain(others).min() else {
             return;
         };
-        let each = |datapoint: Datapoint| {
-            let since = since.get(&datapoint.metric);
-            if since.is_some_and(|since| datapoint.start >= *since) {
-                each(datapoint);
-            }
+        let wanted = |metric: &Metric, start: Timestamp| {
+            let since = since.get(metric).copied().into_iter().chain(others).min();
+            since.is_some_and(|since| start >= since)
         };
         let read = match (&self.journal, self.reader()) {
-            (Some(journal), _) => journal.datapoints(*earliest, each),
-            (None, Some(reader)) => reader.datapoints(*earliest, each),
+            (Some(journal), _) => journal.datapoints_of(earliest, wanted, each),
+            (None, Some(reader)) => reader.datapoints_of(earliest, wanted, each),
             (None, None) => return,
         };
         if let Some(unreadable @ 1..) = self.checked(read) {
@@ -196,9 +229,20 @@ impl Keeper {
         self.newest = starts
             .max()
             .map_or(self.newest, |newest| newest.max(self.newest));
-        let lost = self.pending.add(step);
-        self.lost("outbox_full", lost);
+        self.steps += 1;
+        self.pending.add(step);
         self.flush(now);
+        let Forgotten {
+            unpublished,
+            transitions,
+        } = self.pending.make_room();
+        self.lost("outbox_full", unpublished);
+        if transitions > 0 {
+            warn!(
+                transitions,
+                "transitions that the journal does not have are lost"
+            );
+        }
         self.prune(now);
         self.show();
     }
@@ -309,7 +353,14 @@ impl Keeper {
         if self.pending.is_empty() {
             return;
         }
-        let written = self.pending.flush(|append| journal.append(append));
+        let mut written = self.pending.flush(|append| journal.append(append));
+        // What CloudWatch has goes before what it does not have.
+        while let Err(Error::Full(_)) = written {
+            match journal.give_up_history() {
+                Ok(true) => written = self.pending.flush(|append| journal.append(append)),
+                _ => break,
+            }
+        }
         if self.checked(written).is_some() {
             self.recovered();
         }
@@ -320,6 +371,7 @@ impl Keeper {
         let is_right = |at: Timestamp| (at - CLOCK_RIGHT..=at + CLOCK_RIGHT).contains(&now);
         match self.accepted_at.is_some_and(is_right) {
             true => Clock::Right,
+            false if self.steps >= STEADY_STEPS => Clock::Steady,
             false => Clock::Unknown,
         }
     }
@@ -342,7 +394,7 @@ impl Keeper {
     }
 
     fn drop_out_of_range(&mut self, now: Timestamp) {
-        if self.clock(now) == Clock::Unknown {
+        if self.clock(now) != Clock::Right {
             return;
         }
         let mut dropped = self.pending.drop_out_of_range(now);
@@ -375,7 +427,8 @@ impl Keeper {
                 if matches!(error, Error::Corrupt(_))
                     && let Some(journal) = self.journal.take()
                 {
-                    self.lost("set_aside", journal.waiting().count);
+                    // How much of it can be saved is known once it was set aside.
+                    self.waited_in_corrupt = journal.waiting().count;
                 }
                 self.troubled(chain(&error));
                 None

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::alarm::{
-    Alarm, AlarmSnapshot, Answer, Evaluator, Events, MuteRule, Options, StateValue, Status,
+    Alarm, AlarmSnapshot, Answer, Evaluator, Events, MuteRule, Options, StateValue, Status, Watched,
 };
 use crate::metric::{Datapoint, Metric, Reading, Timestamp};
 use crate::store::{DatapointStore, DropReason, Need};
@@ -25,6 +25,17 @@ pub struct Pipeline {
 struct Clock {
     first: Timestamp,
     newest: Timestamp,
+    /// The first reading of this program; `None` before it. What came earlier of metrics that others publish was not seen.
+    resumed: Option<Timestamp>,
+}
+
+impl Clock {
+    fn watched(self) -> Watched {
+        Watched {
+            since: self.first,
+            elsewhere_since: self.first.max(self.resumed.unwrap_or(self.first)),
+        }
+    }
 }
 
 /// What outlives the program, beside the datapoints.
@@ -71,9 +82,14 @@ impl Pipeline {
         self.evaluator.history_needed()
     }
 
+    /// Since when it is watched, and the newest reading; `None` before the first.
+    pub fn watched(&self) -> Option<(Timestamp, Timestamp)> {
+        self.clock.map(|clock| (clock.first, clock.newest))
+    }
+
     /// What outlives the program; `None` before the first reading.
     pub fn snapshot(&self) -> Option<Snapshot> {
-        let Clock { first, newest } = self.clock?;
+        let Clock { first, newest, .. } = self.clock?;
         Some(Snapshot {
             watched_since: first,
             at: newest,
@@ -94,6 +110,7 @@ impl Pipeline {
         self.clock = Some(Clock {
             first: snapshot.watched_since,
             newest: snapshot.at,
+            resumed: None,
         });
     }
 
@@ -191,7 +208,7 @@ impl Pipeline {
         outcome.datapoints.append(&mut self.store.close(at));
         outcome.evaluated +=
             self.evaluator
-                .evaluate(&mut self.store, at, clock.first, &mut outcome.events);
+                .evaluate(&mut self.store, at, clock.watched(), &mut outcome.events);
     }
 
     /// A step of the clock back inside the open minute is ignored: its samples count as taken when the clock last stood
@@ -202,10 +219,15 @@ impl Pipeline {
         outcome: &mut Outcome,
     ) -> (Cow<'a, Reading>, Clock) {
         let at = reading.at;
-        let clock = self.clock.unwrap_or(Clock {
+        let known = self.clock.unwrap_or(Clock {
             first: at,
             newest: at,
+            resumed: None,
         });
+        let clock = Clock {
+            resumed: known.resumed.or(Some(at)),
+            ..known
+        };
         if at >= clock.newest {
             return (Cow::Borrowed(reading), clock);
         }
@@ -233,6 +255,7 @@ impl Pipeline {
             Clock {
                 first: at,
                 newest: at,
+                resumed: Some(at),
             },
         )
     }

@@ -27,6 +27,9 @@ const BACKOFF_MAX: Duration = Duration::from_mins(1);
 /// Between two requests: a fleet that comes back from an outage must not ask for more than CloudWatch gives.
 const REQUEST_GAP: Duration = Duration::from_millis(200);
 
+/// How many requests one batch may come to: enough to find a few bad datapoints among a thousand.
+const REQUESTS_OF_BATCH_MAX: usize = 64;
+
 /// How many requests are made once the program ends: the open minute, and a little of what waits. The rest is kept.
 const LAST_REQUESTS_MAX: usize = 2;
 
@@ -149,16 +152,22 @@ where
     }
 
     /// Sends one batch, in halves where CloudWatch does not take it whole. An error means that there is no point in going on.
+    /// After many requests what is left waits for the next round, so that the newest minute need not wait for a search.
     async fn send(&mut self, batch: Vec<Outgoing>, rejected: &mut Rejected) -> Result<(), Failure> {
-        let mut batches = vec![batch];
+        let (mut batches, mut requests) = (vec![batch], 0);
         while let Some(mut batch) = batches.pop() {
+            requests += 1;
+            if requests > REQUESTS_OF_BATCH_MAX {
+                self.settle(&batch, Fate::NotSent).await;
+                continue;
+            }
             match self.request(&batch).await {
                 Ok(()) => self.settle(&batch, Fate::Accepted).await,
                 Err(Failure::Rejected(_) | Failure::TooLarge(_)) if batch.len() > 1 => {
                     let newer = batch.split_off(batch.len() / 2);
                     batches.extend([newer, batch]);
                 }
-                Err(Failure::Rejected(message) | Failure::TooLarge(message)) => {
+                Err(Failure::Rejected(message)) => {
                     self.settle(&batch, Fate::Dropped("rejected")).await;
                     rejected.add(&batch, message);
                 }

@@ -105,8 +105,20 @@ impl Closed {
             _ => self.0.push((start, end)),
         }
         if self.0.len() > CLOSED_RANGES_MAX {
-            self.0.remove(0);
+            // The gap between the two oldest counts as closed, too: rather a sample too few than one twice.
+            let (start, end) = self.0.remove(0);
+            self.0[0].0 = self.0[0].0.min(start);
+            self.0[0].1 = self.0[0].1.max(end);
         }
+    }
+
+    /// The end of what was closed between two instants, if anything was.
+    fn end_within(&self, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
+        let part = |&(start, end): &(Timestamp, Timestamp)| {
+            let end = end.min(to);
+            (start.max(from) < end).then_some(end)
+        };
+        self.0.iter().filter_map(part).max()
     }
 
     fn has(&self, slot: Timestamp) -> bool {
@@ -188,17 +200,13 @@ impl DatapointStore {
         series
     }
 
-    /// Forgets what was recorded of the time after `now`, because the clock was wrong when it was. Returns how many samples
-    /// were not yet closed and go for that reason.
+    /// The clock is set back to `now`. What is open after that is forgotten; what was closed is seen again when its time comes,
+    /// for CloudWatch has it, too. Returns how many samples were not yet closed and go.
     pub fn rewind(&mut self, now: Timestamp) -> usize {
-        let mut samples = 0;
-        for series in &mut self.series {
-            let ahead = series.open.extract_if(.., |(start, _)| *start > now);
-            samples += ahead.map(|(_, slot)| slot.samples).sum::<usize>();
-            series.restored.retain(|slot| slot.start <= now);
-            series.history.cut(now);
-        }
-        samples
+        self.series
+            .iter_mut()
+            .map(|series| series.rewind(now))
+            .sum()
     }
 
     /// The place of the sample's series, which may be new.
@@ -377,6 +385,28 @@ impl DatapointStore {
 }
 
 impl Series {
+    fn rewind(&mut self, now: Timestamp) -> usize {
+        let open = self.open.extract_if(.., |(start, _)| *start > now);
+        let samples = open.map(|(_, slot)| slot.samples).sum();
+        self.restored.retain(|slot| slot.start <= now);
+        // What was closed after `now` and slid out of the history already is not known any more.
+        let lost_until = self.closed.end_within(now, self.history.first());
+        self.history.is_incomplete_until(lost_until.unwrap_or(now));
+        let ahead = self.history.cut(now).into_iter();
+        let is_accepted = |(start, ..): &history::Slot| *start <= now + AHEAD_MAX;
+        for (start, statistics, values) in ahead.filter(is_accepted) {
+            self.restored.push(Datapoint {
+                metric: Arc::clone(&self.metric),
+                unit: self.unit,
+                resolution: self.resolution,
+                start,
+                statistics,
+                values,
+            });
+        }
+        samples
+    }
+
     /// Puts a slot into the history that was closed before.
     fn see(&mut self, datapoint: &Datapoint) {
         let Datapoint {

@@ -80,6 +80,7 @@ impl Drive {
             statuses: Arc::new([]),
             newest: None,
             watchdog: Watchdog::new(),
+            held_back: Step::default(),
             sources: begun.sources,
             drive: self,
         };
@@ -136,6 +137,8 @@ struct Judge {
     statuses: Arc<[Arc<Status>]>,
     newest: Option<Timestamp>,
     watchdog: Watchdog,
+    /// What the keeper had no room for, to be given with the next step.
+    held_back: Step,
 }
 
 impl Judge {
@@ -185,7 +188,7 @@ impl Judge {
             self.statuses = statuses;
         }
         if is_new || !datapoints.is_empty() {
-            self.keep(datapoints, &events);
+            self.keep(datapoints, &events, is_new);
         }
     }
 
@@ -210,20 +213,27 @@ impl Judge {
     }
 
     /// Keeps what a step brought, with how everything stands after it.
-    fn keep(&self, datapoints: Vec<Datapoint>, events: &Events) {
-        let step = self.record(datapoints, events);
-        if let Err(step) = self.drive.keeper.append(step) {
-            let lost = step.datapoints.iter().filter(|(_, publish)| *publish);
-            let lost = lost.count();
+    fn keep(&mut self, datapoints: Vec<Datapoint>, events: &Events, judged: bool) {
+        let step = self.record(datapoints, events, judged);
+        let lost = self.held_back.merge(step);
+        if lost > 0 {
             self.drive.stats.dropped.add("queue_full", lost);
             warn!(
                 datapoints = lost,
                 "datapoints were dropped, because the journal's disk takes too long"
             );
         }
+        if let Err(step) = self
+            .drive
+            .keeper
+            .append(std::mem::take(&mut self.held_back))
+        {
+            self.held_back = step;
+        }
     }
 
-    fn record(&self, datapoints: Vec<Datapoint>, events: &Events) -> Step {
+    /// The alarms are written anew only when something may have changed in them.
+    fn record(&self, datapoints: Vec<Datapoint>, events: &Events, judged: bool) -> Step {
         let mark = |datapoint| (self.sources.is_published(&datapoint), datapoint);
         let datapoints = datapoints.into_iter().map(mark);
         Step {
@@ -231,15 +241,17 @@ impl Judge {
                 .map(|(publish, datapoint)| (datapoint, publish))
                 .collect(),
             transitions: events.transitions.iter().map(record).collect(),
-            snapshot: snapshot(&self.pipeline),
+            snapshot: snapshot(&self.pipeline, judged),
         }
     }
 
     /// Closes what is open as it is: nothing more will come.
     async fn end(mut self) {
         let open = self.pipeline.finish();
-        let last = self.record(open, &Events::default());
-        self.drive.keeper.append_last(last).await;
+        let last = self.record(open, &Events::default(), true);
+        let lost = self.held_back.merge(last);
+        self.drive.stats.dropped.add("queue_full", lost);
+        self.drive.keeper.append_last(self.held_back).await;
         self.drive.ended.send_replace(true);
     }
 }

@@ -45,49 +45,63 @@ pub(super) async fn begin(
     keeper: &Handle,
 ) -> Option<Begun> {
     let prepared = prepared.await.ok()?;
-    let restored = match timeout(RESTORE_TIMEOUT, restore(&prepared, keeper)).await {
-        Ok(restored) => restored,
+    let waited = humantime::format_duration(RESTORE_TIMEOUT);
+    let snapshot = match timeout(RESTORE_TIMEOUT, keeper.past(HISTORY_ITEMS_MAX)).await {
+        Ok(past) => past.and_then(read),
         Err(_) => {
-            let waited = humantime::format_duration(RESTORE_TIMEOUT);
             warn!(%waited, "the journal does not answer; every alarm begins anew");
             None
         }
     };
+    let mut pipeline = Pipeline::new(prepared.options.clone());
+    let restored = snapshot.is_some();
+    if let Some(mut snapshot) = snapshot {
+        let restoring = restore(&mut pipeline, &prepared, &snapshot, keeper);
+        if timeout(RESTORE_TIMEOUT, restoring).await.is_err() {
+            warn!(%waited, "the journal takes too long; the alarms go on, and what their metrics were before is unknown");
+            snapshot.watched_since = snapshot.at;
+        }
+        pipeline.restore(&snapshot);
+    }
     let Prepared {
         sources,
         alarms,
         mute_rules,
-        options,
+        ..
     } = prepared;
     Some(Begun {
-        restored: restored.is_some(),
-        pipeline: restored.unwrap_or_else(|| Pipeline::new(options)),
+        pipeline,
         sources,
         alarms,
         mute_rules,
+        restored,
     })
 }
 
-/// The pipeline as it stood; `None` if nothing is known of that.
-async fn restore(prepared: &Prepared, keeper: &Handle) -> Option<Pipeline> {
-    let snapshot = read(keeper.past(HISTORY_ITEMS_MAX).await?)?;
+/// Takes up the alarms that were there, and the datapoints that they look at.
+async fn restore(
+    pipeline: &mut Pipeline,
+    prepared: &Prepared,
+    snapshot: &Snapshot,
+    keeper: &Handle,
+) {
     let was_there = |alarm: &&Alarm| snapshot.alarms.iter().any(|known| known.name == alarm.name);
     let known = prepared.alarms.iter().filter(was_there).cloned().collect();
-    let mut pipeline = Pipeline::new(prepared.options.clone());
     pipeline.set_alarms(known, snapshot.at);
     pipeline.set_mute_rules(prepared.mute_rules.clone(), snapshot.at);
-    let mut pages = keeper.datapoints(needed(&pipeline, snapshot.at)).await;
-    let mut datapoints = 0;
+    let now = clock::now();
+    // After the clock was set back, nothing may be sampled twice of what was closed by it.
+    let closed_ahead = (now < snapshot.at).then_some(now - SLOT_MAX);
+    let needed = needed(pipeline, snapshot.at);
+    let (mut pages, mut datapoints) = (keeper.datapoints(needed, closed_ahead).await, 0);
     while let Some(page) = pages.recv().await {
         datapoints += page.len();
         for datapoint in &page {
             pipeline.take_up(datapoint, snapshot.at);
         }
     }
-    pipeline.restore(&snapshot);
-    let downtime = (clock::now() - snapshot.at).max(0);
+    let downtime = (now - snapshot.at).max(0);
     info!(until = %snapshot.at, downtime, datapoints, alarms = snapshot.alarms.len(), "going on from the journal; the downtime counts as missing data");
-    Some(pipeline)
 }
 
 fn needed(pipeline: &Pipeline, at: Timestamp) -> HashMap<Arc<Metric>, Timestamp> {
@@ -97,20 +111,18 @@ fn needed(pipeline: &Pipeline, at: Timestamp) -> HashMap<Arc<Metric>, Timestamp>
         .collect()
 }
 
-/// What is written instead of what was known before.
-pub(super) fn snapshot(pipeline: &Pipeline) -> Option<journal::Snapshot> {
-    let Snapshot {
-        watched_since,
-        at,
-        alarms,
-    } = pipeline.snapshot()?;
+/// What is written instead of what was known before; the alarms only if they may be otherwise.
+pub(super) fn snapshot(pipeline: &Pipeline, with_alarms: bool) -> Option<journal::Snapshot> {
+    let (watched_since, at) = pipeline.watched()?;
+    let alarms = match with_alarms {
+        true => Some(pipeline.snapshot()?.alarms),
+        false => None,
+    };
+    let text = |alarm: &AlarmSnapshot| (alarm.name.clone(), alarm_snapshot(alarm));
     Some(journal::Snapshot {
         at,
         pipeline: watched_since.milliseconds().to_string(),
-        alarms: alarms
-            .iter()
-            .map(|alarm| (alarm.name.clone(), alarm_snapshot(alarm)))
-            .collect(),
+        alarms: alarms.map(|alarms| alarms.iter().map(text).collect()),
     })
 }
 
@@ -126,7 +138,11 @@ fn read(past: Past) -> Option<Snapshot> {
         return None;
     };
     let mut alarms = Vec::new();
-    for (name, text) in &snapshot.alarms {
+    let mut told: HashMap<&str, Vec<&journal::Transition>> = HashMap::new();
+    for transition in &transitions {
+        told.entry(&transition.alarm).or_default().push(transition);
+    }
+    for (name, text) in snapshot.alarms.iter().flatten() {
         let Some(mut alarm) = read_alarm_snapshot(name, text) else {
             warn!(
                 alarm = name,
@@ -134,7 +150,8 @@ fn read(past: Past) -> Option<Snapshot> {
             );
             continue;
         };
-        alarm.history = history(&alarm, &transitions);
+        let told = told.get(name.as_str()).map_or(&[][..], Vec::as_slice);
+        alarm.history = history(&alarm, told);
         alarms.push(alarm);
     }
     Some(Snapshot {
@@ -145,13 +162,13 @@ fn read(past: Past) -> Option<Snapshot> {
 }
 
 /// What is told of an alarm's past: its transitions, as far as they are kept.
-fn history(alarm: &AlarmSnapshot, transitions: &[journal::Transition]) -> Vec<HistoryItem> {
+fn history(alarm: &AlarmSnapshot, transitions: &[&journal::Transition]) -> Vec<HistoryItem> {
     let mut items = vec![HistoryItem {
         at: alarm.created_at,
         event: HistoryEvent::Created,
     }];
     let (mut reason, mut reason_data) = (Arc::from(INITIAL_REASON), None);
-    for transition in transitions.iter().filter(|of| of.alarm == alarm.name) {
+    for transition in transitions {
         let states = [&transition.from, &transition.to].map(|name| StateValue::from_name(name));
         let [Some(from), Some(to)] = states else {
             continue;
@@ -244,7 +261,7 @@ mod tests {
             let events = before.set_state("cpu-high", state, "a reason", data, start + seconds);
             transitions.extend(events.unwrap().transitions.iter().map(record));
         }
-        let kept = snapshot(&before).unwrap();
+        let kept = snapshot(&before, true).unwrap();
         let past = |complete_since| Past {
             snapshot: kept.clone(),
             complete_since,

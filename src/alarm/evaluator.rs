@@ -13,7 +13,7 @@ use super::mute::MuteRule;
 use super::schedule::window_end;
 use super::status::{Status, Transition};
 use super::tracked::{Kind, Tracked};
-use super::{Alarm, AlarmSnapshot, Options, ReasonData, Rule, Source, StateValue};
+use super::{Alarm, AlarmSnapshot, Options, ReasonData, Rule, Source, StateValue, Watched};
 
 mod answers;
 mod composites;
@@ -219,12 +219,12 @@ impl Evaluator {
         self.find_next_due();
     }
 
-    /// Judges every alarm that is due at `now`; what happened before `watched_since` is unknown. Returns how many were due.
+    /// Judges every alarm that is due at `now`; what happened before it was watched is unknown. Returns how many were due.
     pub fn evaluate(
         &mut self,
         store: &mut DatapointStore,
         now: Timestamp,
-        watched_since: Timestamp,
+        watched: Watched,
         events: &mut Events,
     ) -> usize {
         if self.next_due.is_none_or(|due| due > now) {
@@ -240,7 +240,7 @@ impl Evaluator {
             evaluated += 1;
             tracked.schedule_after(now, &self.options);
             let was_mirrored = tracked.not_mirrored.is_none();
-            let transition = tracked.judge(store, now, watched_since);
+            let transition = tracked.judge(store, now, watched);
             let turned = was_mirrored != tracked.not_mirrored.is_none();
             match transition {
                 Some(transition) => self.changed(place, transition, events),

@@ -14,6 +14,15 @@ use super::{Certainty, LowSamplePercentile, MetricAlarm, MetricStat, Source, Sta
 /// (SPEC section 2.5).
 const EXTENDED_TOLERANCE: f64 = 0.05;
 
+/// Since when samples are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watched {
+    /// Those that this host takes: when it did not, there were none.
+    pub since: Timestamp,
+    /// Those that are also taken elsewhere, by the hypervisor: they went on while this program did not run.
+    pub elsewhere_since: Timestamp,
+}
+
 /// Why an alarm cannot be judged on what is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Trouble(pub(super) String);
@@ -91,13 +100,13 @@ impl Judge {
         }
     }
 
-    /// Looks at the datapoints that there are at `now`. What happened before `watched_since` is unknown.
+    /// Looks at the datapoints that there are at `now`. What happened before it was watched is unknown.
     pub(super) fn judge(
         &mut self,
         alarm: &MetricAlarm,
         store: &mut DatapointStore,
         now: Timestamp,
-        watched_since: Timestamp,
+        watched: Watched,
         previous: StateValue,
     ) -> Result<Judged, Trouble> {
         let end = window_end(alarm, now);
@@ -108,6 +117,10 @@ impl Judge {
                 complete_since
             }
             Feed::Math(feed) => feed.look(alarm, store, end, now)?,
+        };
+        let watched_since = match self.in_guest {
+            true => watched.elsewhere_since,
+            false => watched.since,
         };
         let known_since = watched_since.max(complete_since);
         let (decision, certainty) = self.decide(alarm, previous, known_since);

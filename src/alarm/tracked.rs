@@ -19,7 +19,7 @@ use super::status::{Evaluation, EvaluationState, Status, Transition};
 use super::suppression::Suppression;
 use super::{
     Alarm, Certainty, MetricAlarm, Options, Point, ReasonData, Rule, StateValue, TriggeringAlarm,
-    WarmUp,
+    WarmUp, Watched,
 };
 
 /// One alarm and what is known of it.
@@ -275,12 +275,12 @@ impl Tracked {
         &mut self,
         store: &mut DatapointStore,
         now: Timestamp,
-        watched_since: Timestamp,
+        watched: Watched,
     ) -> Option<Transition> {
         let (Rule::Metric(alarm), Kind::Metric(judge)) = (&self.alarm.rule, &mut self.kind) else {
             return None;
         };
-        match judge.judge(alarm, store, now, watched_since, self.state) {
+        match judge.judge(alarm, store, now, watched, self.state) {
             Ok(judged) => {
                 self.not_mirrored = None;
                 self.judged = Some(judged);

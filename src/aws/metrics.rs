@@ -290,7 +290,8 @@ fn classify_stranger(status: u16, message: String) -> Failure {
         401 | 403 => Failure::Denied(message),
         _ => Failure::Failed {
             message: format!("status {status}: {message}"),
-            answer_lost: false,
+            // Whoever stands in between may have passed it on, and CloudWatch may have taken it before it failed.
+            answer_lost: status == 408 || status >= 500,
         },
     }
 }

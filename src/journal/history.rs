@@ -10,7 +10,7 @@ use super::intern::{Metrics, Row};
 use super::open::{FILE, beside};
 use super::schema::{self, Identity};
 use super::{Error, Journal, OpenError, Past, Result, Snapshot, Transition};
-use crate::metric::{Datapoint, Timestamp};
+use crate::metric::{Datapoint, Metric, Timestamp};
 
 /// How many datapoints are read at a time. No reader keeps the database's present state alive for longer than that takes, else
 /// the -wal file would grow as long as somebody reads.
@@ -33,8 +33,22 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(2);
 impl Journal {
     /// Gives every datapoint that starts at `since` or later, in order of start, and returns how many could not be read and
     /// were left out. What is appended meanwhile may or may not be among them.
-    pub fn datapoints(&self, since: Timestamp, each: impl FnMut(Datapoint)) -> Result<usize> {
-        self.read(datapoints(&self.connection, since, each))
+    pub fn datapoints(&self, since: Timestamp, mut each: impl FnMut(Datapoint)) -> Result<usize> {
+        let each = |datapoint| {
+            each(datapoint);
+            true
+        };
+        self.datapoints_of(since, |_, _| true, each)
+    }
+
+    /// The same of the metrics and starts that are wanted, until `each` says that it is enough.
+    pub fn datapoints_of(
+        &self,
+        since: Timestamp,
+        wanted: impl Fn(&Metric, Timestamp) -> bool,
+        each: impl FnMut(Datapoint) -> bool,
+    ) -> Result<usize> {
+        self.read(datapoints(&self.connection, since, wanted, each))
     }
 
     /// What a pipeline goes on from, with so many transitions of each alarm; `None` if nothing was before.
@@ -85,8 +99,22 @@ impl Reader {
     }
 
     /// As [`Journal::datapoints`].
-    pub fn datapoints(&self, since: Timestamp, each: impl FnMut(Datapoint)) -> Result<usize> {
-        Ok(datapoints(&self.connection, since, each)?)
+    pub fn datapoints(&self, since: Timestamp, mut each: impl FnMut(Datapoint)) -> Result<usize> {
+        let each = |datapoint| {
+            each(datapoint);
+            true
+        };
+        self.datapoints_of(since, |_, _| true, each)
+    }
+
+    /// As [`Journal::datapoints_of`].
+    pub fn datapoints_of(
+        &self,
+        since: Timestamp,
+        wanted: impl Fn(&Metric, Timestamp) -> bool,
+        each: impl FnMut(Datapoint) -> bool,
+    ) -> Result<usize> {
+        Ok(datapoints(&self.connection, since, wanted, each)?)
     }
 
     /// As [`Journal::past`].
@@ -136,7 +164,8 @@ fn uri(path: &Path) -> String {
 fn datapoints(
     db: &Connection,
     since: Timestamp,
-    mut each: impl FnMut(Datapoint),
+    wanted: impl Fn(&Metric, Timestamp) -> bool,
+    mut each: impl FnMut(Datapoint) -> bool,
 ) -> rusqlite::Result<usize> {
     let mut select = db.prepare(DATAPOINTS)?;
     let (mut metrics, mut unreadable) = (Metrics::default(), 0);
@@ -148,8 +177,16 @@ fn datapoints(
         )?;
         let page = rows.collect::<rusqlite::Result<Vec<Row>>>()?;
         for row in &page {
+            // Most rows of a long past are of no use, and decoding is what takes time.
+            if !metrics.is_wanted(db, row, &wanted)? {
+                continue;
+            }
             match metrics.datapoint(db, row)? {
-                Ok(datapoint) => each(datapoint),
+                Ok(datapoint) => {
+                    if !each(datapoint) {
+                        return Ok(unreadable);
+                    }
+                }
                 Err(_) => unreadable += 1,
             }
         }
@@ -176,11 +213,12 @@ fn past(db: &Connection, transitions: usize) -> rusqlite::Result<Option<Past>> {
     let snapshot = Snapshot {
         at: Timestamp::from_milliseconds(at),
         pipeline,
-        alarms: alarms.collect::<rusqlite::Result<_>>()?,
+        alarms: Some(alarms.collect::<rusqlite::Result<_>>()?),
     };
+    let names = snapshot.alarms.iter().flatten().map(|(name, _)| name);
     Ok(Some(Past {
         complete_since: complete_since(&transaction)?,
-        transitions: latest_transitions(&transaction, snapshot.alarms.keys(), transitions)?,
+        transitions: latest_transitions(&transaction, names, transitions)?,
         snapshot,
     }))
 }
@@ -268,7 +306,11 @@ mod tests {
             }
         );
         let mut read = 0;
-        datapoints(&connection, NOW, |_| read += 1).unwrap();
+        let each = |_| {
+            read += 1;
+            true
+        };
+        datapoints(&connection, NOW, |_, _| true, each).unwrap();
         assert_eq!(read, 3);
     }
 }

@@ -1,6 +1,7 @@
 //! Metrics by number, so that a datapoint names its metric in one or two bytes.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, params};
@@ -80,22 +81,36 @@ impl Metrics {
         Ok(known.id)
     }
 
+    /// Whether a row is of a metric and of a time that somebody wants; one that cannot be understood is wanted, to be counted.
+    pub(super) fn is_wanted(
+        &mut self,
+        db: &Connection,
+        row: &Row,
+        wanted: impl Fn(&Metric, Timestamp) -> bool,
+    ) -> rusqlite::Result<bool> {
+        let start = Timestamp::from_milliseconds(row.start);
+        let key = self.key(db, row)?;
+        Ok(key
+            .as_ref()
+            .is_none_or(|(metric, ..)| wanted(metric, start)))
+    }
+
+    fn key(&mut self, db: &Connection, row: &Row) -> rusqlite::Result<&Option<Key>> {
+        if self.keys.len() >= METRICS_REMEMBERED_MAX {
+            self.keys.clear();
+        }
+        Ok(match self.keys.entry(row.metric) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(vacant) => vacant.insert(key(db, row.metric)?),
+        })
+    }
+
     pub(super) fn datapoint(
         &mut self,
         db: &Connection,
         row: &Row,
     ) -> rusqlite::Result<Result<Datapoint, Unreadable>> {
-        if self.keys.len() >= METRICS_REMEMBERED_MAX {
-            self.keys.clear();
-        }
-        let key = match self.keys.get(&row.metric) {
-            Some(known) => known.clone(),
-            None => {
-                let key = key(db, row.metric)?;
-                self.keys.insert(row.metric, key.clone());
-                key
-            }
-        };
+        let key = self.key(db, row)?.clone();
         let datapoint = |(metric, unit, resolution)| {
             let (statistics, values) = content::decode(&row.content)?;
             Ok(Datapoint {

@@ -16,10 +16,10 @@ use std::{fmt, process};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
-use super::intern::Metrics;
+use super::intern::{Metrics, Row};
 use super::schema::{self, Identity};
-use super::{Error, Journal, Limits, OpenError, outbox};
-use crate::metric::Timestamp;
+use super::{Append, Error, Journal, Limits, OpenError, Recorded, outbox};
+use crate::metric::{Datapoint, Timestamp};
 
 pub(super) const FILE: &str = "journal.sqlite3";
 const LOCK_FILE: &str = "journal.lock";
@@ -34,6 +34,9 @@ const SET_ASIDE_MAX: usize = 3;
 /// seven seconds to check, this takes less than one.
 const CHECKED_MAX: i64 = 64 << 20;
 
+/// Datapoints that are taken over from a file that was set aside in one transaction.
+const SALVAGED_AT_ONCE: usize = 1_000;
+
 /// How long to wait for other processes: only one that writes where it should not can take long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -41,7 +44,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// What was there could not be used; it is now at `path`, and a new journal was begun.
-    SetAside { path: PathBuf, found: String },
+    /// So many datapoints that waited in it could be taken over.
+    SetAside {
+        path: PathBuf,
+        found: String,
+        saved: usize,
+    },
     /// So many datapoints were in flight when the last owner ended; they will be sent again.
     AnswersLost(usize),
 }
@@ -49,9 +57,9 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SetAside { path, found } => write!(
+            Self::SetAside { path, found, saved } => write!(
                 f,
-                "the journal could not be used ({found}) and was set aside as `{}`; a new one was begun",
+                "the journal could not be used ({found}) and was set aside as `{}`; a new one was begun, with {saved} datapoints that waited in it",
                 path.display()
             ),
             Self::AnswersLost(count) => write!(
@@ -115,7 +123,11 @@ pub(super) fn open(
     let ready = match ready {
         Err(Refusal::Broken(found)) => {
             let aside = set_aside(dir, now).map_err(failed)?;
-            notes.push(Note::SetAside { path: aside, found });
+            notes.push(Note::SetAside {
+                path: aside,
+                found,
+                saved: 0,
+            });
             self::ready(&path, now)
         }
         ready => ready,
@@ -127,7 +139,7 @@ pub(super) fn open(
     if suspect {
         own(&lock, false);
     }
-    let journal = Journal {
+    let mut journal = Journal {
         connection: ready.connection,
         metrics: Metrics::default(),
         waiting: ready.waiting,
@@ -136,7 +148,63 @@ pub(super) fn open(
         begun: ready.begun,
         lock,
     };
+    for note in &mut notes {
+        if let Note::SetAside { path, saved, .. } = note {
+            *saved = salvage(path, &mut journal);
+        }
+    }
     Ok((journal, notes))
+}
+
+/// Takes over what waited in a file that was set aside, as far as it can be read. Whether it was being sent is not known.
+fn salvage(aside: &Path, journal: &mut Journal) -> usize {
+    let mut saved = 0;
+    let mut keep = |datapoints: &mut Vec<Datapoint>| {
+        let recorded: Vec<Recorded<'_>> = datapoints
+            .iter()
+            .map(|datapoint| Recorded {
+                datapoint,
+                publish: true,
+                answer_lost: true,
+            })
+            .collect();
+        let append = Append {
+            datapoints: &recorded,
+            ..Append::default()
+        };
+        if journal.append(append).is_ok() {
+            saved += recorded.len();
+        }
+        datapoints.clear();
+    };
+    let mut page = Vec::new();
+    // Where it cannot be read, that is the end of it.
+    let _ = read_outbox(aside, |datapoint| {
+        page.push(datapoint);
+        if page.len() == SALVAGED_AT_ONCE {
+            keep(&mut page);
+        }
+    });
+    if !page.is_empty() {
+        keep(&mut page);
+    }
+    saved
+}
+
+/// Every datapoint of the outbox, in the order of the rows, so that no index is needed.
+fn read_outbox(path: &Path, mut each: impl FnMut(Datapoint)) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let sql =
+        "SELECT id, start, metric, state, content FROM datapoint NOT INDEXED WHERE state >= 3";
+    let mut select = connection.prepare(sql)?;
+    let (mut metrics, mut rows) = (Metrics::default(), select.query([])?);
+    while let Some(row) = rows.next()? {
+        if let Ok(datapoint) = metrics.datapoint(&connection, &Row::read(row)?)? {
+            each(datapoint);
+        }
+    }
+    Ok(())
 }
 
 /// The path of what SQLite keeps beside a database.

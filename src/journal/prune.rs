@@ -23,6 +23,8 @@ const PAGES_FREE_MAX: i64 = 1_024;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     Right,
+    /// It goes on, and that is all that is known: history may go for its age, what waits to be sent may not.
+    Steady,
     Unknown,
 }
 
@@ -72,7 +74,7 @@ impl Limits {
 
 impl Journal {
     /// Removes what is beyond the limits; to be called after every append. It is cheap when there is nothing to do, and does
-    /// a bounded amount of work otherwise. Nothing leaves the outbox for its age by a clock that may be wrong.
+    /// a bounded amount of work otherwise. Nothing goes for its age by a clock that may be wrong.
     pub fn prune(&mut self, now: Timestamp, clock: Clock) -> Result<Pruned> {
         let limits = self.limits;
         let pruned = self.write(|write| {
@@ -101,6 +103,23 @@ impl Journal {
     }
 }
 
+impl Journal {
+    /// Makes room in a file that cannot grow, by removing some of the oldest history. Returns whether there was any.
+    pub fn give_up_history(&mut self) -> Result<bool> {
+        self.write(|write| {
+            let mut pruned = Pruned::default();
+            for _ in 0..ROUNDS_MAX {
+                let removed = delete_history(&write.transaction, i64::MAX)?;
+                if !pruned.add(removed, Removed::default(), 0) || removed.count == 0 {
+                    break;
+                }
+            }
+            write.tell_completeness(pruned.until)?;
+            Ok(pruned.published > 0)
+        })
+    }
+}
+
 impl Write<'_> {
     /// What CloudWatch would still take is kept, however short the limit.
     fn prune_by_age(
@@ -110,6 +129,9 @@ impl Write<'_> {
         limits: &Limits,
         pruned: &mut Pruned,
     ) -> rusqlite::Result<()> {
+        if clock == Clock::Unknown {
+            return Ok(());
+        }
         let db = &self.transaction;
         let before = (now - limits.max_age()).milliseconds();
         let not_taken = (now - limits.max_age().max(AGE_MAX)).milliseconds();
@@ -117,7 +139,7 @@ impl Write<'_> {
             let published = delete_history(db, before)?;
             let unpublished = match clock {
                 Clock::Right => delete_outbox(db, not_taken)?,
-                Clock::Unknown => Removed::default(),
+                _ => Removed::default(),
             };
             let transitions = delete_transitions(db, before)?;
             if !pruned.add(published, unpublished, transitions) {
@@ -151,7 +173,7 @@ impl Write<'_> {
     }
 
     /// Datapoints up to `until` were removed.
-    fn tell_completeness(&self, until: Option<Timestamp>) -> rusqlite::Result<()> {
+    pub(super) fn tell_completeness(&self, until: Option<Timestamp>) -> rusqlite::Result<()> {
         let Some(until) = until else {
             return Ok(());
         };

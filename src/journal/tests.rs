@@ -129,10 +129,12 @@ fn snapshot(at: i64, alarms: &[(&str, &str)]) -> Snapshot {
     Snapshot {
         at: NOW + at,
         pipeline: format!("pipeline at {at}"),
-        alarms: alarms
-            .iter()
-            .map(|(name, text)| ((*name).into(), (*text).into()))
-            .collect(),
+        alarms: Some(
+            alarms
+                .iter()
+                .map(|(name, text)| ((*name).into(), (*text).into()))
+                .collect(),
+        ),
     }
 }
 

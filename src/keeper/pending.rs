@@ -26,6 +26,16 @@ pub(super) struct Pending {
     transitions: VecDeque<Transition>,
     snapshot: Option<Snapshot>,
     came: u64,
+    /// The start of the newest datapoint that was let go, which the journal does not know yet.
+    forgotten_until: Option<Timestamp>,
+}
+
+/// How much had to go that is nowhere else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Forgotten {
+    /// Datapoints that CloudWatch does not have.
+    pub(super) unpublished: usize,
+    pub(super) transitions: usize,
 }
 
 #[derive(Debug)]
@@ -37,8 +47,7 @@ struct Waiting {
 }
 
 impl Pending {
-    /// Returns how many datapoints had to go that CloudWatch does not have.
-    pub(super) fn add(&mut self, step: Step) -> usize {
+    pub(super) fn add(&mut self, step: Step) {
         for (datapoint, publish) in step.datapoints {
             if publish {
                 self.came += 1;
@@ -54,24 +63,36 @@ impl Pending {
             }
         }
         self.transitions.extend(step.transitions);
-        let surplus = self.transitions.len().saturating_sub(TRANSITIONS_MAX);
-        self.transitions.drain(..surplus);
-        self.snapshot = step.snapshot.or(self.snapshot.take());
-        self.make_room()
+        self.snapshot = match (step.snapshot, self.snapshot.take()) {
+            (Some(newer), Some(older)) => Some(newer.or_alarms_of(older)),
+            (newer, older) => newer.or(older),
+        };
     }
 
-    fn make_room(&mut self) -> usize {
+    /// Lets go of the oldest of what is too much to be held.
+    pub(super) fn make_room(&mut self) -> Forgotten {
+        let transitions = self.transitions.len().saturating_sub(TRANSITIONS_MAX);
+        self.transitions.drain(..transitions);
         let surplus = (self.outbox.len() + self.history.len()).saturating_sub(PENDING_MAX);
-        let forgotten = surplus.min(self.history.len());
-        self.history.drain(..forgotten);
+        let of_history = surplus.min(self.history.len());
+        let newest = self
+            .history
+            .drain(..of_history)
+            .map(|datapoint| datapoint.start)
+            .max();
         // What is in flight may be about to be accepted.
         let free = self.outbox.iter().filter(|(_, waiting)| !waiting.in_flight);
-        let free = free.take(surplus - forgotten);
+        let free = free.take(surplus - of_history);
         let lost: Vec<Place> = free.map(|(place, _)| *place).collect();
         for place in &lost {
             self.outbox.remove(place);
         }
-        lost.len()
+        let newest = newest.max(lost.iter().map(|(start, _)| *start).max());
+        self.forgotten_until = self.forgotten_until.max(newest);
+        Forgotten {
+            unpublished: lost.len(),
+            transitions,
+        }
     }
 
     /// Keeps only what CloudWatch is to have: there will never be a journal.
@@ -115,7 +136,9 @@ impl Pending {
             datapoints: &datapoints,
             transitions: self.transitions.make_contiguous(),
             snapshot: self.snapshot.as_ref(),
+            forgotten_until: self.forgotten_until,
         })?;
+        self.forgotten_until = None;
         self.outbox.retain(|_, waiting| waiting.in_flight);
         self.history.clear();
         self.transitions.clear();

@@ -26,6 +26,7 @@ enum Command {
     Past(usize, oneshot::Sender<Option<Past>>),
     Datapoints(
         HashMap<Arc<Metric>, Timestamp>,
+        Option<Timestamp>,
         mpsc::Sender<Vec<Datapoint>>,
     ),
 }
@@ -95,7 +96,9 @@ impl Keeper {
             }
             Command::Settle(keys, fate) => self.settle(&keys, fate, clock::now()),
             Command::Past(transitions, answer) => drop(answer.send(self.past(transitions))),
-            Command::Datapoints(since, pages) => self.give_datapoints(&since, &pages),
+            Command::Datapoints(since, others, pages) => {
+                self.give_datapoints(&since, others, &pages);
+            }
         }
     }
 
@@ -103,14 +106,14 @@ impl Keeper {
     fn give_datapoints(
         &mut self,
         since: &HashMap<Arc<Metric>, Timestamp>,
+        others: Option<Timestamp>,
         pages: &mpsc::Sender<Vec<Datapoint>>,
     ) {
         let mut page = Vec::new();
-        self.datapoints_since(since, |datapoint| {
+        // Whoever asked may have left.
+        self.datapoints_since(since, others, |datapoint| {
             page.push(datapoint);
-            if page.len() == PAGE_DATAPOINTS {
-                drop(pages.blocking_send(std::mem::take(&mut page)));
-            }
+            page.len() < PAGE_DATAPOINTS || pages.blocking_send(std::mem::take(&mut page)).is_ok()
         });
         if !page.is_empty() {
             drop(pages.blocking_send(page));
@@ -158,10 +161,11 @@ impl Handle {
     pub async fn datapoints(
         &self,
         since: HashMap<Arc<Metric>, Timestamp>,
+        others: Option<Timestamp>,
     ) -> mpsc::Receiver<Vec<Datapoint>> {
         let (pages, pages_in) = mpsc::channel(1);
         // Without a keeper there are none.
-        let _ = self.0.send(Command::Datapoints(since, pages)).await;
+        let _ = self.0.send(Command::Datapoints(since, others, pages)).await;
         pages_in
     }
 

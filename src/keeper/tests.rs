@@ -284,13 +284,112 @@ fn what_waited_in_a_journal_that_turns_out_to_be_corrupt_is_counted() {
     }
     keeper.journal.as_ref().unwrap().forget_cache();
     keeper.append(step(&[0]), NOW);
-    assert_eq!(keeper.stats.dropped.get()["set_aside"], 3);
+    assert!(keeper.stats.journal.trouble().is_some());
     keeper.append(step(&[-1]), NOW);
+    assert_eq!(keeper.stats.dropped.get()["set_aside"], 3);
     assert_eq!(keeper.stats.journal.trouble(), None);
     assert_eq!(taken(&keeper.take(NOW + 60, REQUEST_MAX)), [-1, 0]);
     let names = fs::read_dir(&dir.0).unwrap();
     let mut names = names.map(|file| file.unwrap().file_name().into_string().unwrap());
     assert!(names.any(|name| name.contains("corrupt")));
+}
+
+/// A part of the file is damaged: what waits in the rest of it is taken over.
+#[test]
+fn what_can_be_read_of_a_corrupt_journal_is_taken_over() {
+    let dir = Dir::new("salvage");
+    let mut keeper = open(&dir.0);
+    let many: Vec<i64> = (1..=2_000).rev().collect();
+    keeper.append(step(&many), NOW);
+    keeper.close(NOW);
+    let path = dir.0.join("journal.sqlite3");
+    let length = fs::metadata(&path).unwrap().len();
+    let mut file = fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.seek(SeekFrom::Start(length - 4_096)).unwrap();
+    file.write_all(&[0xff; 4_096]).unwrap();
+    // As if the program had not ended well: then the file is checked.
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute("UPDATE journal SET clean = 0", [])
+        .unwrap();
+    drop(connection);
+    let keeper = open(&dir.0);
+    let saved = keeper.stats.outbox.load(Relaxed);
+    assert!((1_000..2_000).contains(&saved), "{saved}");
+}
+
+/// More than memory may hold, and a disk that takes it.
+#[test]
+fn what_the_journal_takes_is_not_bounded_by_memory() {
+    let dir = Dir::new("bounds");
+    let mut keeper = open(&dir.0);
+    let transition = |i: i64| journal::Transition {
+        alarm: "a".into(),
+        at: NOW + i,
+        from: "OK".into(),
+        to: "ALARM".into(),
+        reason: String::new(),
+        reason_data: None,
+        certainty: "determined".into(),
+    };
+    let many: Vec<i64> = (1..=PENDING_MAX as i64 + 3).collect();
+    keeper.append(
+        Step {
+            transitions: (0..1_000).map(transition).collect(),
+            snapshot: Some(journal::Snapshot {
+                at: NOW,
+                pipeline: String::new(),
+                alarms: Some([("a".into(), String::new())].into()),
+            }),
+            ..step(&many)
+        },
+        NOW,
+    );
+    assert_eq!(keeper.stats.outbox.load(Relaxed), PENDING_MAX as i64 + 3);
+    assert_eq!(keeper.past(2_000).unwrap().transitions.len(), 1_000);
+}
+
+/// Published history goes before anything that is not.
+#[test]
+fn a_full_disk_takes_what_is_new_for_what_is_published() {
+    let dir = Dir::new("give-up");
+    let mut keeper = open(&dir.0);
+    let mut old = step(&(1_000..3_000).collect::<Vec<i64>>());
+    old.datapoints
+        .iter_mut()
+        .for_each(|(_, publish)| *publish = false);
+    keeper.append(old, NOW);
+    keeper.journal.as_mut().unwrap().limit_pages(1);
+    keeper.append(step(&(0..400).collect::<Vec<i64>>()), NOW);
+    assert_eq!(keeper.stats.journal.trouble(), None);
+    assert_eq!(keeper.stats.outbox.load(Relaxed), 400);
+}
+
+/// What had to go while the disk was full is not known after a restart, and that is known.
+#[test]
+fn a_journal_with_a_hole_is_not_complete() {
+    let dir = Dir::new("hole");
+    let (stats, begun) = (Arc::new(Stats::default()), NOW - 60 * 10_000);
+    let place = Some(dir.0.clone());
+    let mut keeper = Keeper::open(place, Limits::default(), stats, begun).unwrap();
+    let snapshot = || journal::Snapshot {
+        at: NOW,
+        pipeline: String::new(),
+        alarms: None,
+    };
+    keeper.append(step(&[9_000]), NOW);
+    keeper.journal.as_mut().unwrap().limit_pages(1);
+    let many: Vec<i64> = (1..=PENDING_MAX as i64 + 100).collect();
+    keeper.append(step(&many), NOW);
+    assert_eq!(keeper.stats.dropped.get()["outbox_full"], 100);
+    keeper.journal.as_mut().unwrap().limit_pages(1_000_000);
+    let last = Step {
+        snapshot: Some(snapshot()),
+        ..Step::default()
+    };
+    keeper.append(last, NOW);
+    let complete_since = keeper.past(0).unwrap().complete_since;
+    assert_eq!((NOW - complete_since + 59) / 60, PENDING_MAX as i64 + 1);
 }
 
 /// What can happen to a keeper.

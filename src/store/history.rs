@@ -13,6 +13,9 @@ const HISTORY_SLOTS_MAX: usize = 22 * 1_440;
 /// Windows end on multiples of ten seconds, so that nothing finer is ever asked for.
 const STEP_MIN: i64 = 10;
 
+/// A slot by its start, with its samples where they are kept and known.
+pub(super) type Slot = (Timestamp, StatisticSet, Option<Distribution>);
+
 /// One set per step without gaps, so that a period is read by position.
 #[derive(Debug)]
 pub(super) struct History {
@@ -176,16 +179,31 @@ impl History {
         }
     }
 
-    /// Forgets what lies after `now`.
-    pub(super) fn cut(&mut self, now: Timestamp) {
-        while self.end > now && self.slots.pop_back().is_some() {
+    /// Takes out what was closed and lies after `now`, oldest first.
+    pub(super) fn cut(&mut self, now: Timestamp) -> Vec<Slot> {
+        let mut ahead = Vec::new();
+        while self.end > now
+            && let Some(statistics) = self.slots.pop_back()
+        {
             self.end = self.end - self.step;
-            if let Some(values) = &mut self.values {
-                values.pop_back();
-            }
+            let values = self.values.as_mut().and_then(VecDeque::pop_back).flatten();
+            ahead.push((self.end, statistics, values));
         }
+        ahead.retain(|(_, statistics, _)| !statistics.is_empty());
+        ahead.reverse();
         self.newest_end = self.newest_end.map(|end| end.min(now));
         self.revision += 1;
+        ahead
+    }
+
+    /// The start of what is kept.
+    pub(super) fn first(&self) -> Timestamp {
+        self.first
+    }
+
+    /// Not everything before is known.
+    pub(super) fn is_incomplete_until(&mut self, until: Timestamp) {
+        self.complete_since = self.complete_since.max(until);
     }
 
     fn forget(&mut self) {
@@ -379,10 +397,15 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_ahead_can_be_cut_off() {
+    fn what_lies_ahead_is_taken_out() {
         let mut history = history(5);
         (10..14).for_each(|minute| add(&mut history, minute, 1.0));
-        history.cut(Timestamp::from_seconds(12 * 60));
+        let ahead = history.cut(Timestamp::from_seconds(12 * 60));
+        let starts: Vec<i64> = ahead
+            .iter()
+            .map(|(start, ..)| start.seconds() / 60)
+            .collect();
+        assert_eq!(starts, [12, 13]);
         assert_eq!(sums(&mut history, 14, 4), [0.0, 0.0, 1.0, 1.0]);
         history.cut(Timestamp::from_seconds(0));
         assert_eq!(sums(&mut history, 14, 4), [0.0; 4]);

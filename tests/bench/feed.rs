@@ -5,13 +5,19 @@ use std::sync::Arc;
 
 use cwbridge::alarm::{
     Actions, Alarm, Comparison, ComparisonOperator, EvaluationWindow, Evaluator, Events,
-    MetricAlarm, MetricStat, Options, Rule, Source,
+    MetricAlarm, MetricStat, Options, Rule, Source, Watched,
 };
 use cwbridge::metric::{
     BasicStatistic, Content, Metric, Period, Reading, Resolution, Sample, Statistic, Timestamp,
     Unit,
 };
 use cwbridge::store::DatapointStore;
+
+/// From the first minute on, and nothing is unknown.
+const WATCHED: Watched = Watched {
+    since: Timestamp::from_seconds(0),
+    elsewhere_since: Timestamp::from_seconds(0),
+};
 
 pub(crate) const DAY_MINUTES: i64 = 1_440;
 
@@ -54,7 +60,7 @@ impl Feed {
     pub(crate) fn evaluate(&mut self, minute: i64) -> usize {
         let mut events = Events::default();
         let (store, now) = (&mut self.store, at(minute));
-        let evaluated = self.evaluator.evaluate(store, now, at(0), &mut events);
+        let evaluated = self.evaluator.evaluate(store, now, WATCHED, &mut events);
         black_box(events);
         evaluated
     }
