@@ -334,6 +334,52 @@ fn a_clock_that_jumps_decades_ahead_costs_no_time() {
     assert_eq!(pipeline.statuses()[0].state, StateValue::Alarm);
 }
 
+/// What was forgotten is not known to be missing, and what was closed is there again when its time has come.
+#[test]
+fn a_clock_set_back_by_an_hour_makes_no_false_alarm_certain() {
+    let mut pipeline = pipeline(rule());
+    (0..=7_200).for_each(|at| drop(pipeline.advance(&live(at, 10.0))));
+    let certainty = |pipeline: &Pipeline| {
+        let status = &pipeline.statuses()[0];
+        (
+            status.state,
+            status.evaluation.as_ref().unwrap().certainty.clone(),
+        )
+    };
+    assert_eq!(
+        certainty(&pipeline),
+        (StateValue::Ok, Certainty::Determined)
+    );
+    (3_600..=4_500).for_each(|at| drop(pipeline.advance(&live(at, 10.0))));
+    assert_eq!(certainty(&pipeline).1, Certainty::HistoryIncomplete);
+    pipeline.advance(&live(7_200, 10.0));
+    assert_eq!(certainty(&pipeline).0, StateValue::Ok);
+}
+
+/// The hypervisor went on while this program did not run.
+#[test]
+fn silence_while_the_program_was_away_is_not_certain_where_others_publish() {
+    for (namespace, expected) in [
+        ("CWBridge", Certainty::Determined),
+        ("AWS/EC2", Certainty::HistoryIncomplete),
+    ] {
+        let mut rule = rule();
+        let Source::Stat(stat) = &mut rule.source else {
+            panic!("it is on one metric");
+        };
+        stat.metric = Arc::new(Metric::new(namespace, "m", vec![]));
+        let mut before = pipeline(rule.clone());
+        before.advance(&reading(0, vec![]));
+        before.advance(&reading(600, vec![]));
+        let mut after = pipeline(rule);
+        after.restore(&before.snapshot().unwrap());
+        after.advance(&reading(7_200, vec![]));
+        let status = &after.statuses()[0];
+        assert_eq!(status.state, StateValue::Alarm);
+        assert_eq!(status.evaluation.as_ref().unwrap().certainty, expected);
+    }
+}
+
 /// A clock that stood two hours ahead for a minute costs what was seen then, and nothing after.
 #[test]
 fn a_clock_that_was_ahead_does_not_blind_the_alarm() {

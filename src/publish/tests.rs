@@ -145,6 +145,27 @@ async fn what_is_too_large_is_halved() {
     assert_eq!(stats.published.load(Relaxed), 4);
 }
 
+/// Requests keep their distance, and a batch of nothing but bad datapoints is given up after so many.
+#[tokio::test(start_paused = true)]
+async fn a_search_for_bad_datapoints_is_bounded_and_polite() {
+    let start = Instant::now();
+    let minutes: Vec<i64> = (1..=500).collect();
+    let answers = std::iter::repeat_with(rejected).take(REQUESTS_OF_BATCH_MAX);
+    let (requests, stats) = rounds(1, &minutes, answers.collect()).await;
+    let dropped = stats.dropped.get()["rejected"];
+    assert!(
+        (1..REQUESTS_OF_BATCH_MAX as u64).contains(&dropped),
+        "{dropped}"
+    );
+    let then = &requests[REQUESTS_OF_BATCH_MAX];
+    assert_eq!(
+        then.len() as u64,
+        500 - dropped,
+        "it begins anew with what is left"
+    );
+    assert_eq!(start.elapsed(), REQUEST_GAP * (requests.len() as u32 - 1));
+}
+
 /// Sent, with no answer; then refused before anything was sent; then sent again.
 #[tokio::test(start_paused = true)]
 async fn what_was_not_sent_is_not_counted_as_sent_again() {

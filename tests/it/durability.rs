@@ -19,7 +19,7 @@ use cwbridge::journal::{Append, Journal, Limits, Reader, Recorded};
 use cwbridge::metric::{Datapoint, Metric, Resolution, StatisticSet, Timestamp, Unit};
 
 use crate::proxy::{Fault, Proxy};
-use crate::world::{Folder, Process, cwbridge, free_port, get, pause, value, wait};
+use crate::world::{Folder, Process, cwbridge, free_port, get, pause, skip, value, wait};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -147,6 +147,12 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed() {
         Fault::None,
         Fault::None,
         Fault::AnswerLost,
+        Fault::FailsAfter(504),
+        Fault::Silent,
+        Fault::Slow(Duration::from_secs(1)),
+        Fault::Status(403),
+        Fault::Status(413),
+        Fault::Status(503),
         Fault::ResetBeforeBody,
         Fault::ResetAfterBody,
         Fault::Status(500),
@@ -291,6 +297,9 @@ fn a_killed_program_goes_on_where_it_was() {
     process.child.kill().unwrap();
     process.child.wait().unwrap();
     let process = world.start();
+    world.alarm();
+    process.signal("HUP");
+    process.wait_for_line("the configuration was reloaded", LIMIT);
     let after = world.alarm();
     assert!(
         before["history"]
@@ -394,7 +403,7 @@ impl Drop for Disk {
 fn a_disk_that_can_only_be_read_is_read() {
     let world = World::new("read-only");
     let Some(disk) = Disk::new(world.state()) else {
-        return tell("SKIPPED: a read-only disk, because this user may not mount one");
+        return skip("a disk of its own (mount)");
     };
     let mut process = world.start();
     let before = world.alarm();
@@ -420,7 +429,7 @@ fn a_disk_that_can_only_be_read_is_read() {
 fn a_full_disk_is_survived() {
     let world = World::new("full-disk");
     let Some(disk) = Disk::new(world.state()) else {
-        return tell("SKIPPED: a full disk, because this user may not mount one");
+        return skip("a disk of its own (mount)");
     };
     world.proxy.fault(Fault::Status(500));
     let mut process = world.start();

@@ -167,6 +167,7 @@ fn through_every_fault_everything_arrives_in_cloudwatch() {
         Fault::ResetBeforeBody,
         Fault::ResetAfterBody,
         Fault::AnswerLost,
+        Fault::FailsAfter(502),
         Fault::Slow(Duration::from_secs(2)),
         Fault::Silent,
     ] {

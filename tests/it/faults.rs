@@ -179,6 +179,28 @@ fn an_endpoint_that_throttles() {
     check_fault("throttles", Fault::Status(429), "throttled");
 }
 
+/// What arrived may have been taken: it is sent again, and counted.
+#[test]
+fn an_endpoint_that_fails_after_it_took_the_request() {
+    let endpoint = Proxy::start(0, Fault::FailsAfter(504), None);
+    let world = start("fails-after", endpoint.port);
+    world.program.wait_for_line("publishing failed", LIMIT);
+    endpoint.fault(Fault::None);
+    world.program.wait_for_line("publishing resumed", LIMIT);
+    let untold = endpoint.read(|record| record.untold);
+    let resent = world.metric("cwbridge_datapoints_resent_total");
+    assert!(
+        resent >= f64::from(u32::try_from(untold).unwrap()),
+        "{resent} of {untold}"
+    );
+}
+
+/// However small a request is: that is no verdict on the data.
+#[test]
+fn an_endpoint_for_which_everything_is_too_large() {
+    check_fault("too-large-always", Fault::Status(413), "too_large");
+}
+
 /// A proxy that says no is not CloudWatch, and what it says is no verdict on the data.
 #[test]
 fn an_endpoint_that_is_not_cloudwatch_and_says_bad_request() {

@@ -2,7 +2,7 @@
 //!
 //! `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `conformance`: what
 //! CloudWatch is known to do, case by case. `durability`: nothing is lost. `examples`: what stands in `config` and `deploy`.
-//! `faults`: an endpoint that refuses, stalls, or answers nonsense. `tidy`: the architecture. `e2e`: the program among its real
+//! `faults`: an endpoint that refuses, stalls, or answers nonsense. `systemd`: what the service manager is told. `tidy`: the architecture. `e2e`: the program among its real
 //! peers, LocalStack and Prometheus; slow, and run one after the other by `tests/run`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
@@ -23,5 +23,6 @@ mod judging;
 mod laws;
 mod proxy;
 mod reference;
+mod systemd;
 mod tidy;
 mod world;

@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     None,
     /// It arrives, and the answer does not.
     AnswerLost,
+    /// It arrives, and whoever stands in between says that something failed.
+    FailsAfter(u16),
     /// The connection ends before the body was read.
     ResetBeforeBody,
     /// The connection ends after that, and nothing arrives.
@@ -204,13 +206,15 @@ fn serve(mut stream: &TcpStream, record: &Mutex<Record>, upstream: Option<u16>) 
         Some(upstream) => request.pass_on(upstream)?,
     };
     let mut record = record.lock().unwrap();
-    if fault == Fault::AnswerLost {
+    if matches!(fault, Fault::AnswerLost | Fault::FailsAfter(_)) {
         record.untold += arrived.len();
     }
     record.requests.push(arrived);
     drop(record);
-    if fault == Fault::AnswerLost {
-        return None;
+    match fault {
+        Fault::AnswerLost => return None,
+        Fault::FailsAfter(code) => return stream.write_all(&status(code)).ok(),
+        _ => {}
     }
     stream.write_all(&answer).ok()?;
     // What was passed on ends with its connection.
@@ -233,7 +237,7 @@ fn way(fault: Fault, request: &Request, arrived: &[Arrived]) -> Way {
         false => Way::PassedOn,
     };
     match fault {
-        Fault::None | Fault::AnswerLost | Fault::Slow(_) => Way::PassedOn,
+        Fault::None | Fault::AnswerLost | Fault::FailsAfter(_) | Fault::Slow(_) => Way::PassedOn,
         Fault::ResetBeforeBody | Fault::ResetAfterBody => Way::Ended,
         Fault::Silent => {
             pause(Duration::from_secs(90));
@@ -255,6 +259,10 @@ fn way(fault: Fault, request: &Request, arrived: &[Arrived]) -> Way {
         ),
         Fault::LargerThan(most) => refused(arrived.len() > most, status(413)),
     }
+}
+
+fn status(status: u16) -> Vec<u8> {
+    format!("HTTP/1.1 {status} Sorry\r\ncontent-length: 0\r\n\r\n").into_bytes()
 }
 
 fn accepted() -> Vec<u8> {
