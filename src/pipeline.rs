@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::alarm::{
-    Alarm, AlarmSnapshot, Answer, Evaluator, Events, MuteRule, Options, StateValue, Status, Watched,
+    Alarm, AlarmSnapshot, Answer, Evaluator, Events, MuteRule, Options, StateValue, Status,
+    Transition, Watched,
 };
 use crate::metric::{Datapoint, Metric, Reading, Timestamp};
 use crate::store::{DatapointStore, DropReason, Need};
@@ -72,9 +73,10 @@ impl Pipeline {
     }
 
     /// Replaces the alarms; see [`Evaluator::set_alarms`].
-    pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
-        self.evaluator.set_alarms(alarms, at);
+    pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) -> Vec<Transition> {
+        let transitions = self.evaluator.set_alarms(alarms, at);
         self.store.keep_history(self.evaluator.history_needed());
+        transitions
     }
 
     /// How much of each metric's history the alarms read.

@@ -196,9 +196,15 @@ impl Judge {
     fn replace(&mut self, prepared: Prepared) {
         let now = self.newest.unwrap_or_default();
         self.sources = prepared.sources;
-        self.pipeline.set_alarms(prepared.alarms, now);
+        let transitions = self.pipeline.set_alarms(prepared.alarms, now);
         self.pipeline.set_mute_rules(prepared.mute_rules, now);
         self.statuses = self.pipeline.statuses().into();
+        transitions.iter().for_each(log);
+        let events = Events {
+            transitions,
+            ..Events::default()
+        };
+        self.keep(Vec::new(), &events, true);
     }
 
     fn tell_pause(&mut self, at: Timestamp) {

@@ -63,18 +63,24 @@ impl Evaluator {
     }
 
     /// Replaces the alarms. One that was there before keeps its state, and its schedule if it did not change; a new one is
-    /// `INSUFFICIENT_DATA` and first judged one evaluation interval after `at`, a composite alarm at `at`.
-    pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) {
+    /// `INSUFFICIENT_DATA` and first judged one evaluation interval after `at`, a composite alarm at `at`. Returns what that
+    /// changed by itself: an alarm on another log query begins anew.
+    pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) -> Vec<Transition> {
         let mut before: HashMap<String, Tracked> = self
             .alarms
             .drain(..)
             .map(|tracked| (tracked.alarm.name.clone(), tracked))
             .collect();
         let options = &self.options;
+        let mut transitions = Vec::new();
         let tracked = alarms
             .into_iter()
             .map(|alarm| match before.remove(&alarm.name) {
-                Some(before) => before.redefined(alarm, options, at),
+                Some(before) => {
+                    let (tracked, transition) = before.redefined(alarm, options, at);
+                    transitions.extend(transition);
+                    tracked
+                }
                 None => Tracked::new(alarm, options, at),
             });
         self.alarms = tracked.collect();
@@ -90,6 +96,7 @@ impl Evaluator {
         self.find_what_is_left_open();
         self.tell_suppressors(at);
         self.find_next_due();
+        transitions
     }
 
     /// A suppressor that is there no longer, or was replaced, does not suppress any more.

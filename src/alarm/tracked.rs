@@ -107,9 +107,14 @@ impl Tracked {
     }
 
     /// The same alarm with another definition: it keeps its state until it is judged anew (SPEC section 5.7).
-    pub(super) fn redefined(mut self, alarm: Alarm, options: &Options, at: Timestamp) -> Self {
+    pub(super) fn redefined(
+        mut self,
+        alarm: Alarm,
+        options: &Options,
+        at: Timestamp,
+    ) -> (Self, Option<Transition>) {
         if *self.alarm == alarm {
-            return self;
+            return (self, None);
         }
         self.not_mirrored = alarm.not_mirrored();
         self.kind = Kind::new(&alarm, options);
@@ -130,16 +135,16 @@ impl Tracked {
         self.fingerprint = alarm.fingerprint();
         self.alarm = Arc::new(alarm);
         self.remember(at, HistoryEvent::Updated);
-        if resets {
-            self.enter(
-                StateValue::InsufficientData,
-                reason::INITIAL.into(),
-                None,
-                at,
-            );
-        }
+        let reset = (
+            StateValue::InsufficientData,
+            reason::INITIAL.into(),
+            None,
+            at,
+        );
+        let was_elsewhere = self.state != reset.0;
+        let transition = resets.then(|| self.enter(reset.0, reset.1, reset.2, reset.3));
         self.schedule_from(at, options);
-        self
+        (self, transition.filter(|_| was_elsewhere))
     }
 
     /// Its alarm rule leads back to itself, on the way given: CloudWatch does not judge it either.
