@@ -482,7 +482,3 @@ fn what_the_documents_leave_open_is_said_to_be_open() {
         Certainty::Undetermined
     );
 }
-
-fn treatment() -> impl Strategy<Value = TreatMissingData> {
-    prop::sample::select(TreatMissingData::ALL.to_vec())
-}

@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn treatment() -> impl Strategy<Value = TreatMissingData> {
+    prop::sample::select(TreatMissingData::ALL.to_vec())
+}
+
 fn any_rule() -> impl Strategy<Value = MetricAlarm> {
     let period = prop::sample::select(vec![10, 60, 180]);
     (treatment(), 1..5_u32, 1..5_u32, period).prop_map(|(treatment, n, m, period)| MetricAlarm {
