@@ -1,5 +1,6 @@
 //! The command line: arguments, the environment, and the files that they name.
 
+mod check;
 mod load;
 mod run;
 mod test;
@@ -30,6 +31,8 @@ struct Args {
 enum Command {
     /// Watch this host: publish its metrics, serve them, and judge the alarms
     Run(run::Args),
+    /// Tell what CloudWatch would refuse about alarms, and what is unwise
+    Check(check::Args),
     /// Run unit tests of alarms
     Test(test::Args),
 }
@@ -162,6 +165,7 @@ pub fn run(
     }
     match args.command {
         Command::Run(args) => run::run(args, environment, out),
+        Command::Check(args) => check::run(args, out),
         Command::Test(args) => test::run(args, out),
     }
 }

@@ -3,9 +3,13 @@
 //! Prices are those of us-east-1 as commonly quoted (SPEC section 20), without the free tier and without the discounts
 //! beyond the first ten thousand metrics.
 
+mod alarms;
+
 use std::fmt;
 
 use crate::metric::{Metric, Resolution};
+
+pub use alarms::{AlarmEstimate, estimate_alarms};
 
 const METRIC_DOLLARS: f64 = 0.30;
 const REQUEST_DOLLARS: f64 = 0.01 / 1000.0;

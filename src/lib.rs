@@ -73,7 +73,7 @@
 //! | text | `lint` | `metric`, `alarm`, `finding`, `definition` |
 //! | text | `unit_test` | `metric`, `alarm`, `pipeline`, `finding`, `tree` |
 //! | text | `config` | `finding`, `tree` |
-//! | text | `cost` | `metric` |
+//! | text | `cost` | `metric`, `alarm` |
 //! | shell | `stats` | nothing |
 //! | shell | `clock` | `metric` |
 //! | shell | `host` | `metric` |
@@ -85,7 +85,7 @@
 //! | shell | `aws` | `metric` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `unit_test`, `config`, `journal`, `aws`, `agent` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `unit_test`, `config`, `cost`, `clock`, `sources`, `journal`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!

@@ -23,7 +23,38 @@ pub(super) struct Loaded {
     pub(super) findings: Vec<Finding>,
 }
 
-pub(super) fn load(config: Option<&Path>) -> Loaded {
+/// A configuration, with the alarm files that it names.
+pub(super) struct Configured {
+    pub(super) config: Config,
+    pub(super) alarm_files: Vec<PathBuf>,
+    pub(super) findings: Vec<Finding>,
+}
+
+/// Reads the configuration alone.
+pub(super) fn configured(config: Option<&Path>) -> Configured {
+    let (name, folder, config, mut findings) = resolve(config);
+    let mut alarm_files = Vec::new();
+    for AlarmFiles { pattern, position } in config.alarms.iter().flatten() {
+        for file in matching(pattern, &folder) {
+            match file {
+                Ok(file) => alarm_files.push(file),
+                Err(message) => findings.push(Finding {
+                    file: name.clone(),
+                    position: *position,
+                    message: format!("`alarms`: {message}"),
+                }),
+            }
+        }
+    }
+    Configured {
+        config,
+        alarm_files,
+        findings,
+    }
+}
+
+/// The configuration with the name and the folder of its file.
+fn resolve(config: Option<&Path>) -> (String, PathBuf, Config, Vec<Finding>) {
     let mut findings = Vec::new();
     let (name, text, folder) = match config
         .map_or_else(default_config, |path| Ok(Some(path.to_owned())))
@@ -46,27 +77,30 @@ pub(super) fn load(config: Option<&Path>) -> Loaded {
     };
     let (config, mut wrong) = config::resolve(&name, &text);
     findings.append(&mut wrong);
-    let mut parsed = config
+    (name, folder, config, findings)
+}
+
+pub(super) fn load(config: Option<&Path>) -> Loaded {
+    let (name, folder, config, mut findings) = resolve(config);
+    let parsed = config
         .alarms
         .as_ref()
-        .map(|files| alarms(files, &folder, &name, &Inputs::default()))
-        .map(|read| {
-            let mut parsed = read.parsed;
-            parsed.findings.extend(read.unreadable);
-            parsed
-        });
-    if let Some(parsed) = &mut parsed {
-        findings.append(&mut parsed.findings);
-        findings.append(&mut duplicates(&parsed.alarms));
-    }
-    let mute_rules = parsed
-        .as_mut()
-        .map(|parsed| std::mem::take(&mut parsed.mute_rules));
+        .map(|files| alarms(files, &folder, &name, &Inputs::default()));
+    let parsed = parsed.map(|mut read| {
+        findings.append(&mut read.unreadable);
+        findings.append(&mut read.parsed.findings);
+        findings.append(&mut duplicates(&read.parsed.alarms));
+        read.parsed
+    });
+    let (alarms, mute_rules) = match parsed {
+        Some(parsed) => (Some(parsed.alarms), parsed.mute_rules),
+        None => (None, Vec::new()),
+    };
     let alarm = |definition: Definition| definition.alarm;
     Loaded {
         config,
-        alarms: parsed.map(|parsed| parsed.alarms.into_iter().map(alarm).collect()),
-        mute_rules: mute_rules.unwrap_or_default(),
+        alarms: alarms.map(|alarms| alarms.into_iter().map(alarm).collect()),
+        mute_rules,
         findings,
     }
 }

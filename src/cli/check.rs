@@ -1,0 +1,259 @@
+//! `cwbridge check`
+
+mod report;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use crate::clock;
+use crate::cost::{AlarmEstimate, estimate_alarms};
+use crate::definition::{Definition, Inputs, Placeholders, duplicates};
+use crate::finding::{Finding, Position, did_you_mean};
+use crate::lint::{self, Allowances, Severity};
+use crate::metric::Metric;
+use crate::sources::Sources;
+
+use super::load::{self, Read, read};
+use super::{Exit, complain};
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Alarm files: JSON of the API, CloudFormation templates, `terraform show -json` [default: those of the configuration]
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Configuration of the host that publishes the metrics: alarms on others of its namespace are told
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Tell what a rule is about, and end; `all` lists the rules
+    #[arg(long, value_name = "RULE")]
+    explain: Option<String>,
+    /// Do not tell what breaks this rule
+    #[arg(long, value_name = "RULE")]
+    allow: Vec<String>,
+    /// From which severity on the exit code is 1
+    #[arg(long, value_enum, default_value_t = Deny::Warning)]
+    deny: Deny,
+    /// Value of a parameter of a CloudFormation template
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = load::parameter)]
+    parameters: Vec<(String, String)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    Json,
+    Github,
+    Sarif,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Deny {
+    Note,
+    Warning,
+    Error,
+}
+
+/// What CloudWatch refuses has no rule of ours.
+const REFUSED: &str = "refused";
+
+/// One thing that is told.
+struct Told {
+    rule: &'static str,
+    severity: Severity,
+    file: String,
+    position: Position,
+    alarm: Option<String>,
+    message: String,
+}
+
+/// Everything that is told.
+struct Results {
+    told: Vec<Told>,
+    cost: AlarmEstimate,
+    /// By file, for excerpts.
+    texts: BTreeMap<String, String>,
+}
+
+/// What was read.
+#[derive(Default)]
+struct Files {
+    read: Read,
+    texts: BTreeMap<String, String>,
+    published: Vec<Metric>,
+}
+
+pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
+    if let Some(id) = &args.explain {
+        return explain(id, out);
+    }
+    let today: String = clock::now().to_string().chars().take(10).collect();
+    let mut allowances = Allowances::default();
+    let mut mistakes: Vec<String> = args
+        .allow
+        .iter()
+        .filter_map(|id| allowances.everywhere(id).err())
+        .collect();
+    let files = files(&args, &mut mistakes);
+    mistakes.extend(files.read.unreadable.iter().map(ToString::to_string));
+    complain(&mistakes);
+    let results = results(files, &mut allowances, &today);
+    let written = match args.format {
+        Format::Text => report::text(&results, out),
+        Format::Json => report::json(&results, out),
+        Format::Github => report::github(&results, out),
+        Format::Sarif => report::sarif(&results, out),
+    };
+    if let Err(error) = written {
+        complain(&[format!("cannot write the results: {error}")]);
+        return Exit::CouldNotStart;
+    }
+    let denied = match args.deny {
+        Deny::Note => Severity::Note,
+        Deny::Warning => Severity::Warning,
+        Deny::Error => Severity::Error,
+    };
+    match mistakes.is_empty() {
+        false => Exit::CouldNotStart,
+        true if results.told.iter().any(|told| told.severity >= denied) => Exit::Failed,
+        true => Exit::Done,
+    }
+}
+
+fn explain(id: &str, out: &mut impl Write) -> Exit {
+    let written = if id == "all" {
+        lint::ALL.iter().try_for_each(|rule| {
+            writeln!(
+                out,
+                "{:<8} {}: {}",
+                rule.severity.name(),
+                rule.id,
+                rule.summary
+            )
+        })
+    } else if let Some(rule) = lint::rule(id) {
+        report::explain(rule, out)
+    } else {
+        let hint = did_you_mean(id, lint::ALL.iter().map(|rule| rule.id));
+        complain(&[format!(
+            "there is no rule `{id}`{hint}; `--explain all` lists them"
+        )]);
+        return Exit::CouldNotStart;
+    };
+    match written {
+        Ok(()) => Exit::Done,
+        Err(_) => Exit::CouldNotStart,
+    }
+}
+
+/// The files that are named, or those of the configuration; of that also what the host publishes.
+fn files(args: &Args, mistakes: &mut Vec<String>) -> Files {
+    let inputs = Inputs {
+        parameters: args.parameters.iter().cloned().collect(),
+        ..Inputs::default()
+    };
+    let mut files = Files::default();
+    if args.config.is_some() || args.files.is_empty() {
+        let configured = load::configured(args.config.as_deref());
+        mistakes.extend(configured.findings.iter().map(ToString::to_string));
+        files.published = published(&configured.config.publish);
+        for path in configured
+            .alarm_files
+            .iter()
+            .filter(|_| args.files.is_empty())
+        {
+            add(path, &inputs, &mut files, mistakes);
+        }
+        if args.files.is_empty()
+            && configured.alarm_files.is_empty()
+            && configured.findings.is_empty()
+        {
+            mistakes.push(
+                "there is nothing to check: name alarm files, or a configuration that does"
+                    .to_owned(),
+            );
+        }
+    }
+    for path in &args.files {
+        add(path, &inputs, &mut files, mistakes);
+    }
+    files
+}
+
+fn add(path: &Path, inputs: &Inputs, files: &mut Files, mistakes: &mut Vec<String>) {
+    match read(path.to_owned()) {
+        Ok((path, text)) => {
+            let file = path.display().to_string();
+            files.read.add(&file, &text, inputs);
+            files.texts.insert(file, text);
+        }
+        Err(message) => mistakes.push(message),
+    }
+}
+
+/// On any host: the placeholders stand for themselves, as they do in the alarms.
+fn published(publish: &crate::config::Publish) -> Vec<Metric> {
+    const ANY_CORES: u32 = 1;
+    let on_host = |instance_id: Option<&str>| Placeholders {
+        instance_id: instance_id.map(str::to_owned),
+        hostname: "${hostname}".to_owned(),
+    };
+    let hosts = [on_host(Some("${aws:InstanceId}")), on_host(None)];
+    let published = hosts
+        .iter()
+        .flat_map(|here| Sources::new(publish, here, true).published(ANY_CORES));
+    published.map(|(metric, _)| metric).collect()
+}
+
+fn results(files: Files, allowances: &mut Allowances, today: &str) -> Results {
+    let parsed = files.read.parsed;
+    for (file, text) in &files.texts {
+        allowances.comments(file, text, today);
+    }
+    allowances.metadata(&parsed.alarms, today);
+    let refused = parsed
+        .findings
+        .into_iter()
+        .chain(duplicates(&parsed.alarms));
+    let refused = refused.map(|finding| told_of(finding, REFUSED, Severity::Error));
+    let ended = std::mem::take(&mut allowances.findings).into_iter();
+    let ended = ended.map(|finding| told_of(finding, "allowance", Severity::Warning));
+    let mut told: Vec<Told> = refused
+        .chain(ended)
+        .chain(linted(&parsed.alarms, &files.published, allowances))
+        .collect();
+    told.sort_by(|a, b| (&a.file, a.position, a.rule).cmp(&(&b.file, b.position, b.rule)));
+    Results {
+        told,
+        cost: estimate_alarms(parsed.alarms.iter().map(|found| &found.alarm)),
+        texts: files.texts,
+    }
+}
+
+fn told_of(finding: Finding, rule: &'static str, severity: Severity) -> Told {
+    Told {
+        rule,
+        severity,
+        file: finding.file,
+        position: finding.position,
+        alarm: None,
+        message: finding.message,
+    }
+}
+
+fn linted(alarms: &[Definition], published: &[Metric], allowances: &Allowances) -> Vec<Told> {
+    let lints = lint::lint(alarms, published).into_iter();
+    let denied = lints.filter(|lint| !allowances.allow(lint, alarms));
+    denied
+        .map(|lint| Told {
+            rule: lint.rule,
+            severity: lint.severity,
+            file: lint.file,
+            position: lint.position,
+            message: format!("alarm `{}`: {}", lint.alarm, lint.message),
+            alarm: Some(lint.alarm),
+        })
+        .collect()
+}

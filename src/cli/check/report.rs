@@ -1,0 +1,199 @@
+//! Findings for people, for programs, and for what shows them beside the code.
+
+use std::io::{self, Write};
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::lint::{self, Severity};
+
+use super::{REFUSED, Results, Told};
+
+/// A line of source is shown up to this many characters.
+const EXCERPT_MAX: usize = 160;
+
+pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    for told in &results.told {
+        writeln!(
+            out,
+            "{}[{}]: {}",
+            told.severity.name(),
+            told.rule,
+            told.message
+        )?;
+        let (line, column) = (told.position.line, told.position.column);
+        writeln!(out, "  --> {}:{line}:{column}", told.file)?;
+        excerpt(results, told, out)?;
+        writeln!(out)?;
+    }
+    let count = |severity| {
+        results
+            .told
+            .iter()
+            .filter(|told| told.severity == severity)
+            .count()
+    };
+    let counts: Vec<String> = [Severity::Error, Severity::Warning, Severity::Note]
+        .into_iter()
+        .filter_map(|severity| match count(severity) {
+            0 => None,
+            1 => Some(format!("1 {}", severity.name())),
+            many => Some(format!("{many} {}s", severity.name())),
+        })
+        .collect();
+    match counts.as_slice() {
+        [] => writeln!(out, "nothing found")?,
+        counts => writeln!(out, "{}; `--explain RULE` tells more", counts.join(", "))?,
+    }
+    writeln!(out, "{} (list prices)", results.cost)
+}
+
+/// The line with a sign below what it is about.
+fn excerpt(results: &Results, told: &Told, out: &mut impl Write) -> io::Result<()> {
+    let (line, column) = (told.position.line, told.position.column);
+    let index = usize::try_from(line).unwrap_or(0).checked_sub(1);
+    let source = results.texts.get(&told.file).zip(index);
+    let Some(source) = source.and_then(|(text, index)| text.lines().nth(index)) else {
+        return Ok(());
+    };
+    let column = usize::try_from(column).unwrap_or(1).max(1) - 1;
+    // Of a long line the part around the place.
+    let from = match column > EXCERPT_MAX / 2 {
+        true if source.chars().count() > EXCERPT_MAX => column - EXCERPT_MAX / 2,
+        _ => 0,
+    };
+    let shown: String = source
+        .chars()
+        .skip(from)
+        .take(EXCERPT_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let margin = " ".repeat(line.to_string().len());
+    writeln!(out, "{margin} |\n{line} | {}", shown.trim_end())?;
+    writeln!(out, "{margin} | {}^", " ".repeat(column - from))
+}
+
+pub(super) fn explain(rule: &lint::Rule, out: &mut impl Write) -> io::Result<()> {
+    writeln!(
+        out,
+        "{} ({}): {}\n\n{}",
+        rule.id,
+        rule.severity.name(),
+        rule.summary,
+        rule.why
+    )?;
+    for (what, example) in [("Bad", rule.bad), ("Good", rule.good)] {
+        if !example.is_empty() {
+            writeln!(out, "\n{what}:")?;
+            for line in example.lines() {
+                writeln!(out, "    {line}")?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[derive(Serialize)]
+struct Json<'a> {
+    findings: Vec<Finding<'a>>,
+    alarms: usize,
+    dollars_a_month: f64,
+}
+
+#[derive(Serialize)]
+struct Finding<'a> {
+    rule: &'a str,
+    severity: &'static str,
+    file: &'a str,
+    line: u64,
+    column: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarm: Option<&'a str>,
+    message: &'a str,
+}
+
+impl<'a> From<&'a Told> for Finding<'a> {
+    fn from(told: &'a Told) -> Self {
+        Self {
+            rule: told.rule,
+            severity: told.severity.name(),
+            file: &told.file,
+            line: told.position.line,
+            column: told.position.column,
+            alarm: told.alarm.as_deref(),
+            message: &told.message,
+        }
+    }
+}
+
+pub(super) fn json(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let all = Json {
+        findings: results.told.iter().map(Finding::from).collect(),
+        alarms: results.cost.alarms,
+        dollars_a_month: (results.cost.dollars * 100.0).round() / 100.0,
+    };
+    serde_json::to_writer_pretty(&mut *out, &all)?;
+    writeln!(out)
+}
+
+/// Annotations of a GitHub workflow.
+pub(super) fn github(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let data = |text: &str| {
+        text.replace('%', "%25")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A")
+    };
+    let property = |text: &str| data(text).replace(':', "%3A").replace(',', "%2C");
+    for told in &results.told {
+        let level = match told.severity {
+            Severity::Note => "notice",
+            severity => severity.name(),
+        };
+        let (line, column) = (told.position.line.max(1), told.position.column.max(1));
+        writeln!(
+            out,
+            "::{level} file={},line={line},col={column},title={}::{}",
+            property(&told.file),
+            property(told.rule),
+            data(&told.message)
+        )?;
+    }
+    Ok(())
+}
+
+/// SARIF 2.1.0, as code scanning takes it.
+pub(super) fn sarif(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let rule = |rule: &lint::Rule| {
+        json!({
+            "id": rule.id,
+            "shortDescription": {"text": rule.summary},
+            "fullDescription": {"text": rule.why},
+            "defaultConfiguration": {"level": rule.severity.name()},
+        })
+    };
+    let refused = json!({"id": REFUSED, "shortDescription": {"text": "CloudWatch refuses it"}});
+    let rules: Vec<_> = std::iter::once(refused)
+        .chain(lint::ALL.iter().map(rule))
+        .collect();
+    let result = |told: &Told| {
+        json!({
+            "ruleId": told.rule,
+            "level": told.severity.name(),
+            "message": {"text": told.message},
+            "locations": [{"physicalLocation": {
+                "artifactLocation": {"uri": told.file},
+                "region": {"startLine": told.position.line.max(1), "startColumn": told.position.column.max(1)},
+            }}],
+        })
+    };
+    let log = json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": {"driver": {"name": "cwbridge", "version": env!("CARGO_PKG_VERSION"), "rules": rules}},
+            "results": results.told.iter().map(result).collect::<Vec<_>>(),
+        }],
+    });
+    serde_json::to_writer_pretty(&mut *out, &log)?;
+    writeln!(out)
+}
