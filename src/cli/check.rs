@@ -100,6 +100,9 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
     mistakes.extend(files.read.unreadable.iter().map(ToString::to_string));
     complain(&mistakes);
     let results = results(files, &mut allowances, &today);
+    if !mistakes.is_empty() && results.told.is_empty() && results.cost.alarms == 0 {
+        return Exit::CouldNotStart;
+    }
     let written = match args.format {
         Format::Text => report::text(&results, out),
         Format::Json => report::json(&results, out),

@@ -73,6 +73,8 @@ struct Template<'a> {
     conditions: Option<&'a Node>,
     mappings: Option<&'a Node>,
     parameters: BTreeMap<String, Node>,
+    /// Whether something could not be computed at all.
+    is_circular: bool,
     report: &'a mut Report,
 }
 
@@ -83,6 +85,7 @@ impl<'a> Template<'a> {
             conditions: document.get("Conditions"),
             mappings: document.get("Mappings"),
             parameters: BTreeMap::new(),
+            is_circular: false,
             report,
         };
         for parameter in document.get("Parameters").map_or(&[][..], Node::entries) {
@@ -114,8 +117,9 @@ impl<'a> Template<'a> {
     /// The request of a resource; `None` where it cannot be read as one.
     fn request(&mut self, resource: &Entry, kind: usize) -> Option<Node> {
         let properties = resource.node.get("Properties");
+        self.is_circular = false;
         let mut node = match properties {
-            Some(properties) => self.computed(properties, 0)?,
+            Some(properties) => self.computed(properties, 0).filter(|_| !self.is_circular)?,
             None => Node {
                 position: resource.position,
                 value: Value::Table(Vec::new()),

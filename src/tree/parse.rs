@@ -14,6 +14,9 @@ use super::{Entry, Node, Value};
 const NODES_MAX: usize = 2_000_000;
 const DEPTH_MAX: usize = 100;
 
+/// What is told of a document beyond that.
+const TOO_MUCH: &str = "the document comes to more than is read of one: two million values, nested a hundred deep, or aliases that multiply";
+
 /// Reads a TOML document, as much of it as can be read; syntax errors are reported.
 pub fn toml(text: &str, report: &mut Report) -> Node {
     let lines = Lines::of(text);
@@ -47,7 +50,13 @@ pub fn yaml(text: &str, report: &mut Report) -> Option<Node> {
                     column: at.column(),
                 });
             let message = error.without_snippet().to_string();
-            report.add(at, message.lines().next().unwrap_or_default());
+            report.add(
+                at,
+                match message.lines().next().unwrap_or_default() {
+                    beyond if beyond.starts_with("budget breached") => TOO_MUCH,
+                    message => message,
+                },
+            );
             None
         }
     }

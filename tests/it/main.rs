@@ -2,7 +2,7 @@
 //!
 //! `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `conformance`: what
 //! CloudWatch is known to do, case by case. `durability`: nothing is lost. `examples`: what stands in `config` and `deploy`.
-//! `faults`: an endpoint that refuses, stalls, or answers nonsense. `systemd`: what the service manager is told. `tidy`: the architecture. `e2e`: the program among its real
+//! `golden`: commands with their output. `faults`: an endpoint that refuses, stalls, or answers nonsense. `systemd`: what the service manager is told. `tidy`: the architecture. `e2e`: the program among its real
 //! peers, LocalStack and Prometheus; slow, and run one after the other by `tests/run`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
@@ -19,6 +19,7 @@ mod durability;
 mod e2e;
 mod examples;
 mod faults;
+mod golden;
 mod judging;
 mod laws;
 mod proxy;

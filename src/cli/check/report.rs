@@ -42,6 +42,9 @@ pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
         })
         .collect();
     match counts.as_slice() {
+        [] if results.cost.alarms == 0 => {
+            return writeln!(out, "there are no alarms in these files");
+        }
         [] => writeln!(out, "nothing found")?,
         counts => writeln!(out, "{}; `--explain RULE` tells more", counts.join(", "))?,
     }

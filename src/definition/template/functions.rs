@@ -18,6 +18,7 @@ impl Template<'_> {
     /// The value with every function computed; `None` for `AWS::NoValue`.
     pub(super) fn computed(&mut self, node: &Node, depth: usize) -> Option<Node> {
         if depth > DEPTH_MAX {
+            self.is_circular = true;
             self.report.add(
                 node.position,
                 format!("functions are nested more than {DEPTH_MAX} deep, or name each other in a circle"),
