@@ -65,10 +65,6 @@ fn played(script: &Script, folder: &Path) -> String {
 }
 
 #[test]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "whether outputs are written anew is said outside"
-)]
 fn commands_say_what_is_written() {
     let update = std::env::var_os("UPDATE_EXPECT").is_some();
     let mut scripts: Vec<_> = fs::read_dir(data("golden"))
