@@ -102,7 +102,7 @@ pub struct Alarm {
 }
 
 /// The ARNs that CloudWatch calls when the alarm enters a state.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Actions {
     pub enabled: bool,
     pub ok: Vec<String>,

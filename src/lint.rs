@@ -7,12 +7,14 @@ mod allow;
 mod catalogue;
 mod rules;
 
-use std::collections::BTreeMap;
+use std::collections::{HashMap, HashSet};
 
-use crate::alarm::{Alarm, MetricAlarm, MetricStat, Rule as AlarmRule};
+use crate::alarm::{
+    Actions, Alarm, ChildRef, MetricAlarm, MetricStat, Rule as AlarmRule, alarm_name,
+};
 use crate::definition::Definition;
 use crate::finding::Position;
-use crate::metric::Metric;
+use crate::metric::{Dimension, Metric};
 
 pub use allow::{Allowance, Allowances};
 pub use rules::ALL;
@@ -86,10 +88,56 @@ struct Case<'a> {
     published: &'a [Metric],
 }
 
-/// All alarms, by name.
+/// All alarms, and what is asked of them for each.
 struct Alarms<'a> {
-    definitions: &'a [Definition],
-    by_name: BTreeMap<&'a str, &'a Definition>,
+    by_name: HashMap<&'a str, &'a Definition>,
+    /// The children and suppressors of composite alarms.
+    followed: HashSet<&'a str>,
+    /// The first alarm, by name, of each rule with each actions.
+    first_of_rule: HashMap<(u64, &'a Actions), &'a str>,
+    /// The dimensions of the targets whose healthy hosts are watched.
+    healthy_hosts: HashSet<&'a [Dimension]>,
+}
+
+impl<'a> Alarms<'a> {
+    fn new(definitions: &'a [Definition]) -> Self {
+        let mut alarms = Self {
+            by_name: HashMap::new(),
+            followed: HashSet::new(),
+            first_of_rule: HashMap::new(),
+            healthy_hosts: HashSet::new(),
+        };
+        for definition in definitions {
+            alarms.add(definition);
+        }
+        alarms
+    }
+
+    fn add(&mut self, definition: &'a Definition) {
+        let alarm = &definition.alarm;
+        self.by_name.insert(&alarm.name, definition);
+        let first = self
+            .first_of_rule
+            .entry((alarm.fingerprint(), &alarm.actions))
+            .or_insert(&alarm.name);
+        *first = alarm.name.as_str().min(first);
+        match &alarm.rule {
+            AlarmRule::Metric(rule) => {
+                let stats = rule.stats().into_iter();
+                let healthy = stats.filter(|stat| stat.metric.name == "HealthyHostCount");
+                self.healthy_hosts
+                    .extend(healthy.map(|stat| stat.metric.dimensions()));
+            }
+            AlarmRule::Composite(composite) => {
+                let children = composite.rule.children().into_iter();
+                self.followed.extend(children.map(ChildRef::name));
+                let suppressor = composite.suppressor.as_ref();
+                self.followed
+                    .extend(suppressor.map(|suppressor| alarm_name(&suppressor.alarm)));
+            }
+            AlarmRule::PromQl(_) | AlarmRule::Log(_) => {}
+        }
+    }
 }
 
 impl<'a> Case<'a> {
@@ -133,10 +181,7 @@ impl<'a> Case<'a> {
 /// Everything that the rules say about these alarms, in the order of the files. `published`: what this host publishes, if it is
 /// the one that the alarms are about.
 pub fn lint(definitions: &[Definition], published: &[Metric]) -> Vec<Lint> {
-    let alarms = Alarms {
-        definitions,
-        by_name: by_name(definitions),
-    };
+    let alarms = Alarms::new(definitions);
     let mut lints = Vec::new();
     for definition in definitions {
         let case = Case {
@@ -157,13 +202,6 @@ pub fn lint(definitions: &[Definition], published: &[Metric]) -> Vec<Lint> {
         }
     }
     lints
-}
-
-fn by_name(definitions: &[Definition]) -> BTreeMap<&str, &Definition> {
-    let named = definitions.iter();
-    named
-        .map(|definition| (definition.alarm.name.as_str(), definition))
-        .collect()
 }
 
 /// The rule with that id.

@@ -3,7 +3,7 @@
 mod report;
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::clock;
@@ -103,12 +103,14 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
     if !mistakes.is_empty() && results.told.is_empty() && results.cost.alarms == 0 {
         return Exit::CouldNotStart;
     }
+    let mut out = io::BufWriter::new(out);
     let written = match args.format {
-        Format::Text => report::text(&results, out),
-        Format::Json => report::json(&results, out),
-        Format::Github => report::github(&results, out),
-        Format::Sarif => report::sarif(&results, out),
+        Format::Text => report::text(&results, &mut out),
+        Format::Json => report::json(&results, &mut out),
+        Format::Github => report::github(&results, &mut out),
+        Format::Sarif => report::sarif(&results, &mut out),
     };
+    let written = written.and_then(|()| out.flush());
     if let Err(error) = written {
         complain(&[format!("cannot write the results: {error}")]);
         return Exit::CouldNotStart;

@@ -2,7 +2,7 @@
 
 mod report;
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -107,11 +107,13 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
         return Exit::CouldNotStart;
     }
     let results = results(&suites, &args);
+    let mut out = io::BufWriter::new(out);
     let told = match args.format {
-        Format::Text => report::text(&results, out),
-        Format::Json => report::json(&results, out),
-        Format::Junit => report::junit(&results, out),
+        Format::Text => report::text(&results, &mut out),
+        Format::Json => report::json(&results, &mut out),
+        Format::Junit => report::junit(&results, &mut out),
     };
+    let told = told.and_then(|()| out.flush());
     if let Err(error) = told {
         complain(&[format!("cannot write the results: {error}")]);
         return Exit::CouldNotStart;

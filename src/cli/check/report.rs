@@ -1,5 +1,6 @@
 //! Findings for people, for programs, and for what shows them beside the code.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use serde::Serialize;
@@ -9,10 +10,17 @@ use crate::lint::{self, Severity};
 
 use super::{REFUSED, Results, Told};
 
+/// The lines of each file.
+type Sources<'a> = BTreeMap<&'a str, Vec<&'a str>>;
+
 /// A line of source is shown up to this many characters.
 const EXCERPT_MAX: usize = 160;
 
 pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let texts = results.texts.iter();
+    let sources: Sources<'_> = texts
+        .map(|(file, text)| (file.as_str(), text.lines().collect()))
+        .collect();
     for told in &results.told {
         writeln!(
             out,
@@ -23,7 +31,7 @@ pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
         )?;
         let (line, column) = (told.position.line, told.position.column);
         writeln!(out, "  --> {}:{line}:{column}", told.file)?;
-        excerpt(results, told, out)?;
+        excerpt(&sources, told, out)?;
         writeln!(out)?;
     }
     let count = |severity| {
@@ -52,11 +60,11 @@ pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
 }
 
 /// The line with a sign below what it is about.
-fn excerpt(results: &Results, told: &Told, out: &mut impl Write) -> io::Result<()> {
+fn excerpt(sources: &Sources<'_>, told: &Told, out: &mut impl Write) -> io::Result<()> {
     let (line, column) = (told.position.line, told.position.column);
     let index = usize::try_from(line).unwrap_or(0).checked_sub(1);
-    let source = results.texts.get(&told.file).zip(index);
-    let Some(source) = source.and_then(|(text, index)| text.lines().nth(index)) else {
+    let source = sources.get(told.file.as_str()).zip(index);
+    let Some(source) = source.and_then(|(lines, index)| lines.get(index)) else {
         return Ok(());
     };
     let column = usize::try_from(column).unwrap_or(1).max(1) - 1;

@@ -1,7 +1,5 @@
 //! Another alarm is the same but for its name.
 
-use crate::definition::Definition;
-
 use super::super::{Case, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
@@ -59,20 +57,16 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let ours = case.alarm();
-    let same = |other: &&Definition| {
-        other.alarm.rule == ours.rule
-            && other.alarm.actions == ours.actions
-            && other.alarm.name < ours.name
-    };
-    match case.all.definitions.iter().find(same) {
-        Some(other) => hit(
+    let alarm = case.alarm();
+    let first = case
+        .all
+        .first_of_rule
+        .get(&(alarm.fingerprint(), &alarm.actions));
+    match first {
+        Some(first) if **first != alarm.name => hit(
             "AlarmName",
-            format!(
-                "`{}` has the same rule and the same actions",
-                other.alarm.name
-            ),
+            format!("`{first}` has the same rule and the same actions"),
         ),
-        None => Vec::new(),
+        _ => Vec::new(),
     }
 }

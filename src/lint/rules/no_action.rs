@@ -1,8 +1,5 @@
 //! Nobody is told when the alarm goes off.
 
-use crate::alarm::Rule as AlarmRule;
-use crate::definition::Definition;
-
 use super::super::{Case, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
@@ -38,30 +35,13 @@ InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let actions = &case.alarm().actions;
-    let name = case.alarm().name.as_str();
-    let is_child = |other: &Definition| match &other.alarm.rule {
-        AlarmRule::Composite(composite) => {
-            let suppressor = composite
-                .suppressor
-                .as_ref()
-                .map(|suppressor| suppressor.alarm.as_str());
-            composite
-                .rule
-                .children()
-                .iter()
-                .any(|child| child.name() == name)
-                || suppressor.is_some_and(|suppressor| suppressor.ends_with(name))
-        }
-        _ => false,
-    };
-    if case.all.definitions.iter().any(is_child) {
+    if case.all.followed.contains(case.alarm().name.as_str()) {
         return Vec::new();
     }
     if case.actions().next().is_none() {
         return hit("AlarmActions", "the alarm has no action: nobody is told");
     }
-    if !actions.enabled {
+    if !case.alarm().actions.enabled {
         return hit(
             "ActionsEnabled",
             "the actions are switched off: nobody is told",

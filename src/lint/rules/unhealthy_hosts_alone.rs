@@ -1,8 +1,5 @@
 //! No host at all is no unhealthy host.
 
-use crate::alarm::Rule as AlarmRule;
-use crate::definition::Definition;
-
 use super::super::{Case, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
@@ -52,24 +49,16 @@ InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((_, stat)) = case
-        .on_one_metric()
-        .filter(|(_, stat)| stat.metric.name == "UnHealthyHostCount")
-    else {
-        return Vec::new();
-    };
-    let is_companion = |other: &&Definition| match &other.alarm.rule {
-        AlarmRule::Metric(other) => other.stats().iter().any(|other| {
-            other.metric.name == "HealthyHostCount"
-                && other.metric.dimensions() == stat.metric.dimensions()
-        }),
-        _ => false,
-    };
-    match case.all.definitions.iter().find(is_companion) {
-        Some(_) => Vec::new(),
-        None => hit(
-            "MetricName",
-            "no alarm here is on `HealthyHostCount` of the same targets: that there is no host left goes unnoticed",
-        ),
+    match case.on_one_metric() {
+        Some((_, stat))
+            if stat.metric.name == "UnHealthyHostCount"
+                && !case.all.healthy_hosts.contains(stat.metric.dimensions()) =>
+        {
+            hit(
+                "MetricName",
+                "no alarm here is on `HealthyHostCount` of the same targets: that there is no host left goes unnoticed",
+            )
+        }
+        _ => Vec::new(),
     }
 }
