@@ -16,7 +16,7 @@ use crate::definition::Definition;
 use crate::finding::Position;
 use crate::metric::{Dimension, Metric};
 
-pub use allow::{Allowance, Allowances};
+pub use allow::Allowances;
 pub use rules::ALL;
 
 /// How bad it is.

@@ -30,8 +30,8 @@ pub(super) struct Args {
     /// Tell what a rule is about, and end; `all` lists the rules
     #[arg(long, value_name = "RULE")]
     explain: Option<String>,
-    /// Do not tell what breaks this rule
-    #[arg(long, value_name = "RULE")]
+    /// Do not tell what breaks this rule, or not before the day after DATE
+    #[arg(long, value_name = "RULE[=DATE]")]
     allow: Vec<String>,
     /// From which severity on the exit code is 1
     #[arg(long, value_enum, default_value_t = Deny::Warning)]
@@ -94,7 +94,7 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
     let mut mistakes: Vec<String> = args
         .allow
         .iter()
-        .filter_map(|id| allowances.everywhere(id).err())
+        .filter_map(|id| allowances.everywhere(id, &today).err())
         .collect();
     let files = files(&args, &mut mistakes);
     mistakes.extend(files.read.unreadable.iter().map(ToString::to_string));

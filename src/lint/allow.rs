@@ -10,13 +10,10 @@ const COMMENT: &str = "cwbridge:allow";
 
 /// One rule that may be broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    pub rule: String,
-    /// The last day of it, as `2027-01-31`.
-    pub until: Option<String>,
-    /// The file and the line below which an alarm begins; `None` for every alarm.
-    pub place: Option<(String, u64)>,
-    pub position: Position,
+struct Allowance {
+    rule: String,
+    /// The file and the line that say so; `None` for every alarm.
+    place: Option<(String, u64)>,
 }
 
 /// Everything that may be broken.
@@ -27,14 +24,17 @@ pub struct Allowances {
 }
 
 impl Allowances {
-    /// A rule that no alarm has to keep. An error says that there is no such rule.
-    pub fn everywhere(&mut self, id: &str) -> Result<(), String> {
-        known(id)?;
+    /// A rule that no alarm has to keep, as `RULE` or, up to and with that day, `RULE=2027-01-31`. An error says that there is
+    /// no such rule or day, or that it is over.
+    pub fn everywhere(&mut self, said: &str, today: &str) -> Result<(), String> {
+        let (id, until) = match said.split_once('=') {
+            Some((id, until)) => (id, Some(until.to_owned())),
+            None => (said, None),
+        };
+        check(id, until.as_deref(), today)?;
         self.all.push(Allowance {
             rule: id.to_owned(),
-            until: None,
             place: None,
-            position: Position::default(),
         });
         Ok(())
     }
@@ -92,18 +92,7 @@ impl Allowances {
         position: Position,
         today: &str,
     ) {
-        let wrong = match (known(id), &until) {
-            (Err(message), _) => Some(message),
-            (Ok(()), Some(day)) if !is_day(day) => {
-                Some(format!("`{day}` is no day like `2027-01-31`"))
-            }
-            // Days in this form sort as texts.
-            (Ok(()), Some(day)) if day.as_str() < today => {
-                Some(format!("that `{id}` is allowed ended on {day}"))
-            }
-            _ => None,
-        };
-        if let Some(message) = wrong {
+        if let Err(message) = check(id, until.as_deref(), today) {
             return self.findings.push(Finding {
                 file: file.to_owned(),
                 position,
@@ -112,9 +101,7 @@ impl Allowances {
         }
         self.all.push(Allowance {
             rule: id.to_owned(),
-            until,
             place: Some(place),
-            position,
         });
     }
 
@@ -144,6 +131,17 @@ fn is_for(line: u64, lint: &Lint, definitions: &[Definition]) -> bool {
         _ => above,
     };
     meant.is_some_and(|meant| meant.alarm.name == lint.alarm)
+}
+
+/// Whether there is such a rule, and the day is one and not over.
+fn check(id: &str, until: Option<&str>, today: &str) -> Result<(), String> {
+    known(id)?;
+    match until {
+        Some(day) if !is_day(day) => Err(format!("`{day}` is no day like `2027-01-31`")),
+        // Days in this form sort as texts.
+        Some(day) if day < today => Err(format!("that `{id}` is allowed ended on {day}")),
+        _ => Ok(()),
+    }
 }
 
 fn known(id: &str) -> Result<(), String> {

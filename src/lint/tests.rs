@@ -117,11 +117,46 @@ fn allowances_are_for_the_alarm_they_stand_at_and_end() {
         ["there is no rule `no-actoin`; did you mean `no-action`?"]
     );
     let mut everywhere = Allowances::default();
-    everywhere.everywhere("no-action").unwrap();
+    everywhere
+        .everywhere("no-action=2027-01-31", "2027-01-31")
+        .unwrap();
+    let over = everywhere.everywhere("no-action=2027-01-31", "2027-02-01");
+    assert_eq!(
+        over.unwrap_err(),
+        "that `no-action` is allowed ended on 2027-01-31"
+    );
     assert!(
         lint(&parsed.alarms, &[])
             .iter()
             .filter(|lint| lint.rule == "no-action")
             .all(|lint| everywhere.allow(lint, &parsed.alarms))
     );
+}
+
+/// What people read: every rule's words on its bad example.
+#[test]
+fn rules_say_what_is_written() {
+    let mut all = String::new();
+    for rule in ALL.iter().filter(|rule| !rule.bad.is_empty()) {
+        let parsed = parse("bad.yaml", rule.bad);
+        for lint in lint(&parsed.alarms, &[]) {
+            if lint.rule == rule.id {
+                let Position { line, column } = lint.position;
+                let severity = lint.severity.name();
+                all += &[
+                    severity,
+                    "[",
+                    lint.rule,
+                    "] ",
+                    &format!("{line}:{column} "),
+                    &lint.alarm,
+                    ": ",
+                    &lint.message,
+                    "\n",
+                ]
+                .concat();
+            }
+        }
+    }
+    expect_test::expect_file!["messages.txt"].assert_eq(&all);
 }

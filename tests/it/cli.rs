@@ -357,3 +357,23 @@ fn a_reload_brings_all_of_a_configuration_or_nothing() {
     shows(1);
     assert_eq!(process.stop("TERM").0, Some(0));
 }
+
+/// By its size, without reading it.
+#[test]
+fn a_huge_file_is_refused() {
+    let folder = Folder::new("huge");
+    let path = folder.write("huge.json", "");
+    std::fs::File::options()
+        .write(true)
+        .open(&path)
+        .unwrap()
+        .set_len(100 << 20)
+        .unwrap();
+    let output = cwbridge().arg("check").arg(&path).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        said.contains("has 104857600 bytes, but at most 67108864 are read"),
+        "{said}"
+    );
+}

@@ -225,3 +225,52 @@ fn escaped(text: &str) -> String {
     }
     escaped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::finding::Position;
+
+    #[test]
+    fn junit_has_a_suite_for_each_file_and_escapes_what_is_xml() {
+        let outcome = |file: &str, name: &str, failures: &[&str]| Outcome {
+            file: file.into(),
+            name: name.into(),
+            position: Position { line: 3, column: 5 },
+            seconds: 0.0125,
+            failures: failures
+                .iter()
+                .map(|message| Failure {
+                    position: Position { line: 7, column: 9 },
+                    message: (*message).into(),
+                })
+                .collect(),
+        };
+        let results = Results {
+            outcomes: vec![
+                outcome("a.yaml", "fine & well", &[]),
+                outcome("a.yaml", "1 < 2", &["it is \"OK\"\nreason: \u{1b}[31m"]),
+                outcome("b.yaml", "other", &[]),
+            ],
+            coverage: None,
+            survivors: None,
+        };
+        let mut out = Vec::new();
+        junit(&results, &mut out).unwrap();
+        expect_test::expect![[r#"
+            <?xml version="1.0" encoding="UTF-8"?>
+            <testsuites>
+              <testsuite name="a.yaml" tests="2" failures="1">
+                <testcase classname="a.yaml" name="fine &amp; well" time="0.013"/>
+                <testcase classname="a.yaml" name="1 &lt; 2" time="0.013">
+                  <failure message="it is &quot;OK&quot;">a.yaml:7: it is &quot;OK&quot;
+            reason: �[31m</failure>
+                </testcase>
+              </testsuite>
+              <testsuite name="b.yaml" tests="1" failures="0">
+                <testcase classname="b.yaml" name="other" time="0.013"/>
+              </testsuite>
+            </testsuites>
+        "#]].assert_eq(&String::from_utf8(out).unwrap());
+    }
+}
