@@ -46,11 +46,11 @@ fn every_mistake_in_every_file_is_told_and_nothing_is_started() {
             ("b.json", "{\"AlarmName\":\n"),
         ],
         expect![[r#"
-            error: a.json:1:70: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`
-            error: a.json:1:88: alarm `a`: Period must be 10, 20, 30 or a multiple of 60
             error: b.json:1:1: unclosed bracket '{' at line 1, column 1
             error: c.toml:1:31: `alarms`: `none.json` cannot be read: No such file or directory (os error 2)
             error: c.toml:1:44: `alarms`: no file matches `x*.json`
+            error: a.json:1:70: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`
+            error: a.json:1:88: alarm `a`: Period must be 10, 20, 30 or a multiple of 60
             exit 2
         "#]],
     );
