@@ -89,7 +89,12 @@ impl<'a> Template<'a> {
             report,
         };
         for parameter in document.get("Parameters").map_or(&[][..], Node::entries) {
-            if let Some(default) = parameter.node.get("Default") {
+            // Of a parameter of Systems Manager the default is its name, and the value is only known there.
+            if let Some(default) = parameter
+                .node
+                .get("Default")
+                .filter(|_| !is_elsewhere(&parameter.node))
+            {
                 let value = list_of(&parameter.node, default);
                 template.parameters.insert(parameter.key.clone(), value);
             }
@@ -154,6 +159,10 @@ impl<'a> Template<'a> {
             _ => Some(resource.key.clone()),
         }
     }
+}
+
+fn is_elsewhere(parameter: &Node) -> bool {
+    matches!(parameter.get("Type").map(|of| &of.value), Some(Value::String(of)) if of.starts_with("AWS::SSM::"))
 }
 
 /// A list that is given as one text, `a,b`.

@@ -18,6 +18,9 @@ const NUMBERS: [&str; 11] = [
     "WarmUpPeriodDurationInMinutes",
 ];
 
+/// Members that are lists, of which one placeholder may stand for all.
+const LISTS: [&str; 3] = ["AlarmActions", "InsufficientDataActions", "OKActions"];
+
 const TRUTH_VALUES: [&str; 3] = [
     "ActionsEnabled",
     "OnlyStartEvaluatingAfterWarmUpPeriodEnds",
@@ -48,6 +51,10 @@ fn member(name: &str, node: &mut Node, report: &mut Report) -> bool {
     let Value::String(text) = &node.value else {
         return true;
     };
+    if LISTS.contains(&name) && text.contains("${") {
+        node.value = Value::List(vec![node.clone()]);
+        return true;
+    }
     let (is_number, is_truth_value) = (NUMBERS.contains(&name), TRUTH_VALUES.contains(&name));
     if (is_number || is_truth_value) && text.contains("${") {
         let text = format!(

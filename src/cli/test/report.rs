@@ -271,6 +271,7 @@ mod tests {
                 <testcase classname="b.yaml" name="other" time="0.013"/>
               </testsuite>
             </testsuites>
-        "#]].assert_eq(&String::from_utf8(out).unwrap());
+        "#]]
+        .assert_eq(&String::from_utf8(out).unwrap());
     }
 }
