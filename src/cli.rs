@@ -2,6 +2,7 @@
 
 mod check;
 mod load;
+mod replay;
 mod run;
 mod test;
 
@@ -33,6 +34,8 @@ enum Command {
     Run(run::Args),
     /// Tell what CloudWatch would refuse about alarms, and what is unwise
     Check(check::Args),
+    /// Tell what alarms would have done over a history
+    Replay(replay::Args),
     /// Run unit tests of alarms
     Test(test::Args),
 }
@@ -166,6 +169,7 @@ pub fn run(
     match args.command {
         Command::Run(args) => run::run(args, environment, out),
         Command::Check(args) => check::run(args, out),
+        Command::Replay(args) => replay::run(args, out),
         Command::Test(args) => test::run(args, out),
     }
 }

@@ -47,7 +47,7 @@
 //!
 //! Text, functions of strings: [`finding`] says what is wrong and where, [`tree`] parses TOML and JSON so that every value
 //! knows its place, [`definition`] reads and writes alarms as AWS tools do, [`lint`] says what is unwise about
-//! alarms, [`unit_test`] runs their unit tests, [`config`] reads the
+//! alarms, [`unit_test`] runs their unit tests, [`replay`] takes them through a history, [`config`] reads the
 //! configuration, [`cost`] tells what it will cost.
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
@@ -72,6 +72,7 @@
 //! | text | `definition` | `metric`, `math`, `alarm`, `finding`, `tree` |
 //! | text | `lint` | `metric`, `alarm`, `finding`, `definition` |
 //! | text | `unit_test` | `metric`, `alarm`, `pipeline`, `finding`, `tree` |
+//! | text | `replay` | `metric`, `alarm`, `pipeline`, `unit_test` |
 //! | text | `config` | `finding`, `tree` |
 //! | text | `cost` | `metric`, `alarm` |
 //! | shell | `stats` | nothing |
@@ -85,13 +86,14 @@
 //! | shell | `aws` | `metric` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `unit_test`, `config`, `cost`, `clock`, `sources`, `journal`, `aws`, `agent` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `cost`, `clock`, `sources`, `journal`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!
 //! | crate | only in |
 //! |---|---|
-//! | `jiff` | `metric`, `math`, `alarm`, `definition` |
+//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `replay` |
+//! | `csv` | `replay` |
 //! | `rusqlite` | `journal` |
 //! | `thiserror` | `math`, `alarm`, `journal` |
 //! | `toml`, `serde_saphyr` | `tree` |
@@ -144,6 +146,7 @@ pub mod cost;
 pub mod definition;
 pub mod finding;
 pub mod lint;
+pub mod replay;
 pub mod tree;
 pub mod unit_test;
 

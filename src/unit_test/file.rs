@@ -267,8 +267,9 @@ fn metric(node: &Node, report: &mut Report) -> Option<Arc<Metric>> {
     metric.map(Arc::new)
 }
 
-/// Neither a namespace nor a name has spaces at its ends; a name may have some inside.
-pub(super) fn metric_of_text(text: &str) -> Option<Metric> {
+/// The metric that `Namespace Name {Dimension=value}` stands for: neither a namespace nor a name has spaces at its ends; a name
+/// may have some inside.
+pub fn metric_of_text(text: &str) -> Option<Metric> {
     let (names, dimensions) = match text.split_once('{') {
         Some((names, rest)) => (names, rest.trim_end().strip_suffix('}')?),
         None => (text, ""),

@@ -340,6 +340,43 @@ fn what_no_connection_was_made_for_is_not_sent_again_but_sent() {
     assert!(outgoing.iter().all(|outgoing| !outgoing.answer_lost));
 }
 
+/// What `run` did is what a replay of its journal does.
+#[test]
+fn a_replay_of_the_journal_does_what_was_done() {
+    let world = World::new("replay");
+    let mut process = world.start();
+    world.alarm();
+    assert_eq!(process.stop("TERM").0, Some(0), "{}", process.log());
+    let past = Reader::open(&world.state())
+        .unwrap()
+        .past(16)
+        .unwrap()
+        .unwrap();
+    let done: Vec<[String; 3]> = past
+        .transitions
+        .into_iter()
+        .map(|done| [done.from, done.to, done.reason])
+        .collect();
+    let output = cwbridge()
+        .args(["replay", "--format", "json"])
+        .arg(world.folder.path().join("alarms.json"))
+        .arg("--journal")
+        .arg(world.state())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let lines = said
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    let text = |line: &serde_json::Value, member: &str| line[member].as_str().unwrap().to_owned();
+    let replayed: Vec<[String; 3]> = lines
+        .filter(|line| line.get("from").is_some())
+        .map(|line| ["from", "to", "reason"].map(|member| text(&line, member)))
+        .collect();
+    assert!(!done.is_empty());
+    assert_eq!(replayed[..done.len()], done);
+}
+
 #[test]
 fn a_second_daemon_on_the_same_folder_does_not_start() {
     let world = World::new("second");

@@ -1,0 +1,165 @@
+use super::*;
+use crate::alarm::StateValue;
+use crate::definition::parse;
+
+const ALARM: &str = "{AlarmName: a, Namespace: n, MetricName: m, Statistic: Average, Period: 60, EvaluationPeriods: 2, Threshold: 50,
+  ComparisonOperator: GreaterThanThreshold, TreatMissingData: notBreaching}";
+
+fn alarms() -> Vec<Alarm> {
+    let parsed = parse("a.yaml", ALARM);
+    assert_eq!(parsed.findings, []);
+    parsed.alarms.into_iter().map(|found| found.alarm).collect()
+}
+
+fn metric() -> Arc<Metric> {
+    Arc::new(Metric::new("n", "m", vec![]))
+}
+
+fn rows(csv: &str) -> Vec<Result<Row, String>> {
+    let mut rows = Csv::new(csv.as_bytes(), Some((metric(), Unit::NONE))).unwrap();
+    let next = std::iter::from_fn(move || rows.next_row());
+    next.map(|row| row.map_err(|wrong| wrong.to_string()))
+        .collect()
+}
+
+#[test]
+fn rows_are_read_with_any_offset_and_gaps() {
+    let read = rows(
+        "timestamp,value\n2026-01-05T00:00:00Z,1\n2026-01-05T02:01:00+02:00,2.5\n1767571320,\n1767571380,NaN\n1767571440.5,4\n",
+    );
+    let values: Vec<(i64, Content)> = read
+        .into_iter()
+        .map(|row| row.unwrap())
+        .map(|row| (row.at.milliseconds() - 1_767_571_200_000, row.content))
+        .collect();
+    let expected = [(0, 1.0), (60_000, 2.5), (240_500, 4.0)];
+    assert_eq!(
+        values,
+        expected.map(|(at, value)| (at, Content::Value(value)))
+    );
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line() {
+    let wrong: Vec<String> =
+        rows("timestamp,value\n2026-01-05 00:00:00,1\nsoon,1\n1767571200,hot\n1767571200\n")
+            .into_iter()
+            .filter_map(Result::err)
+            .collect();
+    assert_eq!(
+        wrong[..3],
+        [
+            "2: `2026-01-05 00:00:00` has no time zone; `2026-01-05 00:00:00Z` is in UTC",
+            "3: `soon` is no instant; `2026-01-05T00:00:00Z` and seconds since 1970 are",
+            "4: `value` is `hot`, but must be a number",
+        ]
+    );
+    assert!(wrong[3].contains("fields"), "{}", wrong[3]);
+    let header = |text: &str| Csv::new(text.as_bytes(), None).unwrap_err().to_string();
+    assert_eq!(
+        header("time,value\n"),
+        "1: the header has `time`, but only `timestamp`, `value`, `metric` and `unit` are known"
+    );
+    assert!(header("timestamp,value\n").contains("the alarms read several metrics"));
+}
+
+#[test]
+fn json_of_aws_and_of_prometheus_is_read() {
+    let metric = metric();
+    let values = |text: &str| -> Vec<(i64, Content)> {
+        let rows = json_rows(text, &metric, Unit::NONE).unwrap();
+        rows.into_iter()
+            .map(|row| (row.at.seconds(), row.content))
+            .collect()
+    };
+    let expected = vec![(60, Content::Value(1.5)), (120, Content::Value(2.0))];
+    assert_eq!(
+        values(
+            r#"{"MetricDataResults": [{"Id": "m", "Label": "m", "Timestamps": ["1970-01-01T00:02:00+00:00", "1970-01-01T00:01:00Z"], "Values": [2.0, 1.5], "StatusCode": "Complete"}], "Messages": []}"#
+        ),
+        expected
+    );
+    assert_eq!(
+        values(
+            r#"{"Label": "m", "Datapoints": [{"Timestamp": "1970-01-01T00:02:00Z", "Average": 2, "Unit": "Percent"}, {"Timestamp": "1970-01-01T00:01:00Z", "Average": 1.5, "Unit": "Percent"}]}"#
+        ),
+        expected
+    );
+    assert_eq!(
+        values(
+            r#"{"status": "success", "data": {"resultType": "matrix", "result": [{"metric": {"a": "b"}, "values": [[60, "1.5"], [120, "2"], [180, "NaN"]]}]}}"#
+        ),
+        expected
+    );
+    let wrong = |text: &str| {
+        json_rows(text, &metric, Unit::NONE)
+            .unwrap_err()
+            .to_string()
+    };
+    assert!(wrong("[]").contains("neither what"));
+    assert!(
+        wrong(r#"{"data": {"resultType": "vector", "result": []}}"#)
+            .contains("a `matrix` is wanted")
+    );
+}
+
+/// Two hot hours, the second soon after the first, in two days.
+#[test]
+fn a_history_comes_to_what_the_alarm_did() {
+    let start = Timestamp::from_seconds(0);
+    let mut replay = Replay::new(alarms(), vec![], start);
+    let mut transitions = Vec::new();
+    for minute in 0..2 * 1_440_i64 {
+        let is_hot = (600..660).contains(&minute) || (700..760).contains(&minute);
+        let row = Row {
+            at: start + 60 * minute,
+            metric: metric(),
+            unit: Unit::NONE,
+            resolution: Resolution::Standard,
+            content: Content::Value(if is_hot { 90.0 } else { 10.0 }),
+        };
+        transitions.append(&mut replay.row(row));
+    }
+    transitions.append(&mut replay.end(start + 2 * 86_400));
+    let told: Vec<(i64, StateValue)> = transitions
+        .iter()
+        .map(|transition| (transition.at.seconds() / 60, transition.to))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (1, StateValue::Ok),
+            (602, StateValue::Alarm),
+            (661, StateValue::Ok),
+            (702, StateValue::Alarm),
+            (761, StateValue::Ok)
+        ]
+    );
+    let summary = &replay.summaries()["a"];
+    assert_eq!(
+        (summary.alarms, summary.flaps, summary.longest),
+        (2, 1, 59 * 60)
+    );
+    assert_eq!(summary.seconds(StateValue::Alarm), 2 * 59 * 60);
+    assert_eq!(summary.total(), 2 * 86_400);
+    assert!((summary.alarms_a_week() - 7.0).abs() < 1e-9);
+    assert_eq!(replay.evaluated, 2 * 1_440);
+}
+
+#[test]
+fn rows_out_of_order_are_late_samples() {
+    let at = |minute: i64| Row {
+        at: Timestamp::from_seconds(60 * minute),
+        metric: metric(),
+        unit: Unit::NONE,
+        resolution: Resolution::Standard,
+        content: Content::Value(90.0),
+    };
+    let mut replay = Replay::new(alarms(), vec![], Timestamp::from_seconds(0));
+    for minute in [0, 3, 1, 2, 4] {
+        replay.row(at(minute));
+    }
+    replay.end(Timestamp::from_seconds(300));
+    assert_eq!((replay.disordered, replay.dropped), (2, 0));
+    assert_eq!(replay.summaries()["a"].alarms, 1);
+}
