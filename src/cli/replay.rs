@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::alarm::{Alarm, MuteRule, Rule, StateValue, Transition};
-use crate::definition::{Inputs, Placeholders, duplicates, substitute};
+use crate::definition::{Inputs, Placeholders, duplicates, read_alarm_snapshot, substitute};
 use crate::journal::Reader;
 use crate::metric::{Content, Datapoint, Metric, Timestamp, Unit};
 use crate::replay::{Csv, Replay, Row, Summary, Wrong, instant, json_rows};
@@ -77,6 +77,7 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
         alarms: Some((alarms, mute_rules)),
         replay: None,
         newest: None,
+        created_at: Timestamp::MIN,
         start: args.start,
         end: args.end,
         format: args.format,
@@ -141,6 +142,8 @@ struct Player<W: Write> {
     alarms: Option<(Vec<Alarm>, Vec<MuteRule>)>,
     replay: Option<Replay>,
     newest: Option<Timestamp>,
+    /// When the host created the alarms, to a fraction of the first second.
+    created_at: Timestamp,
     start: Option<Timestamp>,
     end: Option<Timestamp>,
     format: Format,
@@ -219,6 +222,7 @@ impl<W: Write> Player<W> {
         let reader = Reader::open(dir).map_err(|error| vec![error.to_string()])?;
         if let Some((alarms, _)) = &mut self.alarms {
             let here = here(&reader);
+            self.created_at = created_at(&reader).unwrap_or(Timestamp::MIN);
             let filled = std::mem::take(alarms).into_iter();
             *alarms = filled.map(|alarm| substitute(alarm, &here)).collect();
         }
@@ -245,7 +249,7 @@ impl<W: Write> Player<W> {
             return Ok(());
         }
         if let Some((alarms, mute_rules)) = self.alarms.take() {
-            let start = self.start.unwrap_or(row.at);
+            let start = self.start.unwrap_or(row.at.max(self.created_at));
             self.replay = Some(Replay::new(alarms, mute_rules, start));
         }
         self.newest = self.newest.max(Some(row.at));
@@ -301,6 +305,16 @@ impl<W: Write> Player<W> {
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
 fn cannot_write(error: io::Error) -> Trouble {
     vec![format!("cannot write the results: {error}")]
+}
+
+/// When the first of the alarms was created that a host judges.
+fn created_at(reader: &Reader) -> Option<Timestamp> {
+    let past = reader.past(0).ok()??;
+    let alarms = past.snapshot.alarms?;
+    let read = alarms
+        .iter()
+        .filter_map(|(name, text)| read_alarm_snapshot(name, text));
+    read.map(|alarm| alarm.created_at).min()
 }
 
 /// The host that a journal is of, by the dimensions of what it published.
