@@ -21,6 +21,9 @@ use super::{Exit, complain};
 /// Mistakes in a history that are told; more are of the same kind.
 const MISTAKES_MAX: usize = 10;
 
+/// A host has its first datapoint so soon after it created its alarms, in seconds.
+const BEGINS_WITHIN: i64 = 60;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Alarm files in any format that `check` reads
@@ -142,7 +145,7 @@ struct Player<W: Write> {
     alarms: Option<(Vec<Alarm>, Vec<MuteRule>)>,
     replay: Option<Replay>,
     newest: Option<Timestamp>,
-    /// When the host created the alarms, to a fraction of the first second.
+    /// When the host created the alarms.
     created_at: Timestamp,
     start: Option<Timestamp>,
     end: Option<Timestamp>,
@@ -249,7 +252,12 @@ impl<W: Write> Player<W> {
             return Ok(());
         }
         if let Some((alarms, mute_rules)) = self.alarms.take() {
-            let start = self.start.unwrap_or(row.at.max(self.created_at));
+            // Of a journal that was pruned the beginning is not there any more.
+            let begun = match row.at - self.created_at {
+                ..=BEGINS_WITHIN => self.created_at,
+                _ => row.at,
+            };
+            let start = self.start.unwrap_or(begun);
             self.replay = Some(Replay::new(alarms, mute_rules, start));
         }
         self.newest = self.newest.max(Some(row.at));
