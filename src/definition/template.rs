@@ -24,6 +24,9 @@ const TYPES: [&str; 3] = [
 /// The member that names a resource.
 const NAMES: [&str; 3] = ["AlarmName", "AlarmName", "Name"];
 
+/// The longest text that functions may come to, in bytes.
+const TEXT_MAX: usize = 1 << 16;
+
 /// Functions within functions, and conditions within conditions, at most.
 const DEPTH_MAX: usize = 64;
 
@@ -73,6 +76,10 @@ struct Template<'a> {
     conditions: Option<&'a Node>,
     mappings: Option<&'a Node>,
     parameters: BTreeMap<String, Node>,
+    /// The conditions that were asked for so far.
+    held: BTreeMap<String, Option<bool>>,
+    /// Of the alarms that others named so far.
+    names: BTreeMap<String, String>,
     /// Whether something could not be computed at all.
     is_circular: bool,
     report: &'a mut Report,
@@ -85,6 +92,8 @@ impl<'a> Template<'a> {
             conditions: document.get("Conditions"),
             mappings: document.get("Mappings"),
             parameters: BTreeMap::new(),
+            held: BTreeMap::new(),
+            names: BTreeMap::new(),
             is_circular: false,
             report,
         };
@@ -147,17 +156,22 @@ impl<'a> Template<'a> {
         typed(&mut node, self.report).then_some(node)
     }
 
-    /// The name of an alarm that the template makes.
+    /// The name of an alarm that the template makes; found once, for others may name it often.
     fn alarm_name(&mut self, resource: &Entry, depth: usize) -> Option<String> {
         let kind = kind(&resource.node)?;
+        if let Some(name) = self.names.get(&resource.key) {
+            return Some(name.clone());
+        }
         let name = resource.node.get("Properties")?.get(NAMES[kind]);
-        match name.map(|name| self.computed(name, depth)) {
+        let name = match name.map(|name| self.computed(name, depth)) {
             Some(Some(Node {
                 value: Value::String(name),
                 ..
-            })) => Some(name),
-            _ => Some(resource.key.clone()),
-        }
+            })) => name,
+            _ => resource.key.clone(),
+        };
+        self.names.insert(resource.key.clone(), name.clone());
+        Some(name)
     }
 }
 

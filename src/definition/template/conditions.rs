@@ -8,8 +8,15 @@ use super::{DEPTH_MAX, Template};
 impl Template<'_> {
     /// `None` where that is only known when the stack is made.
     pub(super) fn condition(&mut self, name: &str, depth: usize) -> Option<bool> {
+        if let Some(known) = self.held.get(name) {
+            return *known;
+        }
         let node = self.conditions?.get(name)?;
-        self.holds(node, depth)
+        // One that leads back to itself is not known.
+        self.held.insert(name.to_owned(), None);
+        let holds = self.holds(node, depth);
+        self.held.insert(name.to_owned(), holds);
+        holds
     }
 
     fn holds(&mut self, node: &Node, depth: usize) -> Option<bool> {

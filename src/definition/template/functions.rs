@@ -3,7 +3,7 @@
 use crate::finding::Position;
 use crate::tree::{Entry, Node, Value};
 
-use super::{DEPTH_MAX, Template};
+use super::{DEPTH_MAX, TEXT_MAX, Template};
 
 /// Functions whose result is only known where the stack is made.
 const OF_THE_STACK: [&str; 5] = [
@@ -80,13 +80,14 @@ impl Template<'_> {
             return self.choose(node, depth);
         }
         if key == "Fn::Sub" {
-            return self.substituted(node, depth).map(text);
+            let filled = self.substituted(node, depth)?;
+            return Some(text(self.bounded(filled, at)));
         }
         let node = self.computed(node, depth)?;
         let computed = match key.as_str() {
             "Fn::GetAtt" => attribute_of(&node)
                 .map(|(name, attribute)| text(self.attribute(&name, &attribute, depth))),
-            "Fn::Join" => joined(&node).map(text),
+            "Fn::Join" => joined(&node).map(|joined| text(self.bounded(joined, at))),
             "Fn::Select" => selected(&node),
             "Fn::Split" => split(&node),
             "Fn::FindInMap" => self.in_map(&node),
@@ -100,6 +101,17 @@ impl Template<'_> {
             }
         };
         Some(computed.unwrap_or_else(|| self.malformed(key, &node)))
+    }
+
+    /// Texts that are made of texts can grow without end.
+    fn bounded(&mut self, text: String, at: Position) -> String {
+        if text.len() <= TEXT_MAX {
+            return text;
+        }
+        self.is_circular = true;
+        self.report
+            .add(at, format!("the text comes to more than {TEXT_MAX} bytes"));
+        String::new()
     }
 
     /// What a function is given that it cannot take is told, and stands as a placeholder.

@@ -184,3 +184,51 @@ fn a_bomb_of_aliases_is_refused() {
     assert!(!parsed.is_readable);
     assert_eq!(parsed.findings.len(), 1, "{:?}", parsed.findings);
 }
+
+/// Each name is twice the next one.
+#[test]
+fn names_that_grow_without_end_are_refused() {
+    let mut text = "Resources:\n".to_owned();
+    for i in 0..60 {
+        text += &[
+            "  A",
+            &i.to_string(),
+            ":\n    Type: AWS::CloudWatch::Alarm\n    Properties: {AlarmName: !Sub \"${A",
+            &(i + 1).to_string(),
+            "}${A",
+            &(i + 1).to_string(),
+            "}\"}\n",
+        ]
+        .concat();
+    }
+    let parsed = read(&text, &[]);
+    let messages = messages(&parsed);
+    assert!(
+        messages
+            .iter()
+            .any(|message| message.contains("comes to more than 65536 bytes")),
+        "{messages:?}"
+    );
+}
+
+/// Each condition asks for the next one twice.
+#[test]
+fn conditions_that_multiply_are_found_once() {
+    let mut text = "Conditions:\n  C60: !Equals [a, b]\n".to_owned();
+    for i in 0..60 {
+        let next = (i + 1).to_string();
+        text += &[
+            "  C",
+            &i.to_string(),
+            ": !Or [Condition: C",
+            &next,
+            ", Condition: C",
+            &next,
+            "]\n",
+        ]
+        .concat();
+    }
+    text += "Resources:\n  A: {Type: AWS::CloudWatch::Alarm, Condition: C0}\n";
+    let parsed = read(&text, &[]);
+    assert_eq!((messages(&parsed), parsed.alarms.len()), (vec![], 0));
+}
