@@ -7,16 +7,17 @@ mod allow;
 mod catalogue;
 mod rules;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::alarm::{
-    Actions, Alarm, ChildRef, MetricAlarm, MetricStat, Rule as AlarmRule, alarm_name,
+    Actions, Alarm, ChildRef, MetricAlarm, MetricDataQuery, MetricStat, QueryContent,
+    Rule as AlarmRule, Source, alarm_name,
 };
 use crate::definition::Definition;
 use crate::finding::Position;
 use crate::metric::{Dimension, Metric};
 
-pub use allow::Allowances;
+pub use allow::{Allowances, Allowed};
 pub use rules::ALL;
 
 /// How bad it is.
@@ -90,27 +91,63 @@ struct Case<'a> {
 
 /// All alarms, and what is asked of them for each.
 struct Alarms<'a> {
-    by_name: HashMap<&'a str, &'a Definition>,
+    by_name: BTreeMap<&'a str, &'a Definition>,
     /// The children and suppressors of composite alarms.
     followed: HashSet<&'a str>,
     /// The first alarm, by name, of each rule with each actions.
     first_of_rule: HashMap<(u64, &'a Actions), &'a str>,
     /// The dimensions of the targets whose healthy hosts are watched.
     healthy_hosts: HashSet<&'a [Dimension]>,
+    /// Those that may depend on themselves: the ones that are left when all are taken away that depend on none of the rest.
+    perhaps_circular: HashSet<&'a str>,
 }
 
 impl<'a> Alarms<'a> {
     fn new(definitions: &'a [Definition]) -> Self {
         let mut alarms = Self {
-            by_name: HashMap::new(),
+            by_name: BTreeMap::new(),
             followed: HashSet::new(),
             first_of_rule: HashMap::new(),
             healthy_hosts: HashSet::new(),
+            perhaps_circular: HashSet::new(),
         };
         for definition in definitions {
             alarms.add(definition);
         }
+        alarms.find_circles();
         alarms
+    }
+
+    fn find_circles(&mut self) {
+        let mut waits_for: HashMap<&str, usize> = HashMap::new();
+        let mut parents: HashMap<&str, Vec<&str>> = HashMap::new();
+        for (name, definition) in &self.by_name {
+            let AlarmRule::Composite(composite) = &definition.alarm.rule else {
+                continue;
+            };
+            let children = composite.rule.children().into_iter().map(ChildRef::name);
+            let children: BTreeSet<&str> = children
+                .filter(|child| self.by_name.contains_key(child))
+                .collect();
+            waits_for.insert(name, children.len());
+            for child in children {
+                parents.entry(child).or_default().push(name);
+            }
+        }
+        let is_free = |name: &&str| waits_for.get(name).is_none_or(|children| *children == 0);
+        let mut free: Vec<&str> = self.by_name.keys().copied().filter(is_free).collect();
+        while let Some(name) = free.pop() {
+            waits_for.remove(name);
+            for parent in parents.remove(name).unwrap_or_default() {
+                if let Some(children) = waits_for.get_mut(parent) {
+                    *children -= 1;
+                    if *children == 0 {
+                        free.push(parent);
+                    }
+                }
+            }
+        }
+        self.perhaps_circular = waits_for.into_keys().collect();
     }
 
     fn add(&mut self, definition: &'a Definition) {
@@ -155,7 +192,21 @@ impl<'a> Case<'a> {
     /// The alarm on one statistic of one metric, if it is that.
     fn on_one_metric(&self) -> Option<(&'a MetricAlarm, &'a MetricStat)> {
         let alarm = self.metric_alarm()?;
-        Some((alarm, alarm.stat()?))
+        let stat = match &alarm.source {
+            Source::Stat(stat) => stat,
+            // As the console and CDK write it.
+            Source::Math(math) => match math.queries() {
+                [
+                    MetricDataQuery {
+                        content: QueryContent::Stat(stat),
+                        ..
+                    },
+                ] => stat,
+                _ => return None,
+            },
+            Source::Query { .. } => return None,
+        };
+        Some((alarm, stat))
     }
 
     /// The same, where the catalogue knows the metric.

@@ -92,12 +92,21 @@ pub struct Expected {
     pub lines: Vec<String>,
 }
 
-/// Seconds as tests write them: `90s`, `6m`, `1h30m`.
+/// Seconds as tests write them: `90s` as `1m30s`, `6m`, `1h30m`, `63d`.
 pub fn time(seconds: i64) -> String {
-    let seconds = seconds.max(0).unsigned_abs();
-    if seconds == 0 {
+    const UNITS: [(i64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let mut rest = seconds.max(0);
+    if rest == 0 {
         return "0m".to_owned();
     }
-    let text = humantime::format_duration(std::time::Duration::from_secs(seconds)).to_string();
-    text.replace(' ', "")
+    let mut text = String::new();
+    for (length, unit) in UNITS {
+        let count = rest / length;
+        rest %= length;
+        if count > 0 {
+            text.push_str(&count.to_string());
+            text.push_str(unit);
+        }
+    }
+    text
 }

@@ -250,7 +250,8 @@ fn told_of(finding: Finding, rule: &'static str, severity: Severity) -> Told {
 
 fn linted(alarms: &[Definition], published: &[Metric], allowances: &Allowances) -> Vec<Told> {
     let lints = lint::lint(alarms, published).into_iter();
-    let denied = lints.filter(|lint| !allowances.allow(lint, alarms));
+    let allowed = allowances.of(alarms);
+    let denied = lints.filter(|lint| !allowed.has(lint));
     denied
         .map(|lint| Told {
             rule: lint.rule,

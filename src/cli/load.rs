@@ -1,6 +1,7 @@
 //! The configuration and the alarm files it names.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::alarm::{Alarm, MuteRule};
@@ -190,6 +191,18 @@ pub(super) fn read(path: PathBuf) -> Result<(PathBuf, String), String> {
             path.display()
         ));
     }
-    let text = fs::read_to_string(&path).map_err(cannot)?;
+    // What is no file has no size that could be asked for.
+    let mut text = String::new();
+    let file = fs::File::open(&path).map_err(cannot)?;
+    let read = file
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)
+        .map_err(cannot)?;
+    if u64::try_from(read).is_ok_and(|read| read > FILE_BYTES_MAX) {
+        return Err(format!(
+            "`{}` has more than {FILE_BYTES_MAX} bytes, which is the most that is read",
+            path.display()
+        ));
+    }
     Ok((path, text))
 }

@@ -1,5 +1,7 @@
 //! Rules that may be broken: everywhere, by one alarm, or by one until some day.
 
+use std::collections::{BTreeMap, HashMap, HashSet};
+
 use crate::definition::Definition;
 use crate::finding::{Finding, Position, did_you_mean};
 
@@ -12,8 +14,17 @@ const COMMENT: &str = "cwbridge:allow";
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Allowance {
     rule: String,
-    /// The file and the line that say so; `None` for every alarm.
-    place: Option<(String, u64)>,
+    place: Place,
+}
+
+/// Which alarms it is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Place {
+    Everywhere,
+    /// The alarm below or around a comment, which ends in that line of the file.
+    Comment(String, u64),
+    /// The one with that name in the file.
+    Alarm(String, String),
 }
 
 /// Everything that may be broken.
@@ -34,14 +45,15 @@ impl Allowances {
         check(id, until.as_deref(), today)?;
         self.all.push(Allowance {
             rule: id.to_owned(),
-            place: None,
+            place: Place::Everywhere,
         });
         Ok(())
     }
 
     /// Takes up the comments of a file. `today`, as `2027-01-31`: what ended before is a finding.
     pub fn comments(&mut self, file: &str, text: &str, today: &str) {
-        for (number, line) in (1..).zip(text.lines()) {
+        let lines: Vec<&str> = text.lines().collect();
+        for (number, line) in (1..).zip(&lines) {
             let Some((before, said)) = line.split_once(COMMENT) else {
                 continue;
             };
@@ -61,7 +73,8 @@ impl Allowances {
                 line: number,
                 column,
             };
-            self.add(file, (file.to_owned(), number), id, until, position, today);
+            let place = Place::Comment(file.to_owned(), last_comment(&lines, number));
+            self.add(file, place, id, until, position, today);
         }
     }
 
@@ -69,7 +82,7 @@ impl Allowances {
     pub fn metadata(&mut self, definitions: &[Definition], today: &str) {
         for definition in definitions {
             for allowed in &definition.allowed {
-                let place = (definition.file.clone(), definition.position.line);
+                let place = Place::Alarm(definition.file.clone(), definition.alarm.name.clone());
                 let until = allowed.until.clone();
                 self.add(
                     &definition.file,
@@ -86,7 +99,7 @@ impl Allowances {
     fn add(
         &mut self,
         file: &str,
-        place: (String, u64),
+        place: Place,
         id: &str,
         until: Option<String>,
         position: Position,
@@ -101,36 +114,85 @@ impl Allowances {
         }
         self.all.push(Allowance {
             rule: id.to_owned(),
-            place: Some(place),
+            place,
         });
     }
 
-    /// Whether what a rule found may be.
-    pub fn allow(&self, lint: &Lint, definitions: &[Definition]) -> bool {
-        let of_rule = self
-            .all
-            .iter()
-            .filter(|allowance| allowance.rule == lint.rule);
-        let mut places = of_rule.map(|allowance| &allowance.place);
-        places.any(|place| match place {
-            None => true,
-            Some((file, line)) => *file == lint.file && is_for(*line, lint, definitions),
-        })
+    /// What that comes to for these alarms.
+    pub fn of(&self, definitions: &[Definition]) -> Allowed {
+        let mut lines: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
+        for found in definitions {
+            let line = (found.position.line, found.alarm.name.as_str());
+            lines.entry(&found.file).or_default().push(line);
+        }
+        for alarms in lines.values_mut() {
+            alarms.sort_unstable();
+        }
+        let mut allowed = Allowed::default();
+        for Allowance { rule, place } in &self.all {
+            let (file, alarm) = match place {
+                Place::Everywhere => {
+                    allowed.everywhere.insert(rule.clone());
+                    continue;
+                }
+                Place::Alarm(file, alarm) => (file, Some(alarm.as_str())),
+                Place::Comment(file, line) => {
+                    let alarms = lines.get(file.as_str()).map_or(&[][..], Vec::as_slice);
+                    (file, meant(alarms, *line))
+                }
+            };
+            if let Some(alarm) = alarm {
+                let key = (file.clone(), alarm.to_owned());
+                allowed
+                    .of_alarms
+                    .entry(key)
+                    .or_default()
+                    .insert(rule.clone());
+            }
+        }
+        allowed
     }
 }
 
-/// Whether a comment in that line is for the alarm: right above an alarm it is for that one, else for the one it stands in.
-fn is_for(line: u64, lint: &Lint, definitions: &[Definition]) -> bool {
-    let of_file = definitions.iter().filter(|found| found.file == lint.file);
-    let below = of_file.clone().filter(|found| found.position.line > line);
-    let below = below.min_by_key(|found| found.position.line);
-    let above = of_file.filter(|found| found.position.line <= line);
-    let above = above.max_by_key(|found| found.position.line);
-    let meant = match below {
-        Some(below) if above.is_none() || below.position.line == line + 1 => Some(below),
+/// What rules alarms may break.
+#[derive(Debug, Default)]
+pub struct Allowed {
+    everywhere: HashSet<String>,
+    /// By the file and the name.
+    of_alarms: HashMap<(String, String), HashSet<String>>,
+}
+
+impl Allowed {
+    pub fn has(&self, lint: &Lint) -> bool {
+        let key = (lint.file.clone(), lint.alarm.clone());
+        self.everywhere.contains(lint.rule)
+            || self
+                .of_alarms
+                .get(&key)
+                .is_some_and(|rules| rules.contains(lint.rule))
+    }
+}
+
+/// The line in which the comments end that begin in this one.
+fn last_comment(lines: &[&str], number: u64) -> u64 {
+    let index = usize::try_from(number).unwrap_or(usize::MAX);
+    let is_comment = |line: &&&str| {
+        let line = line.trim_start();
+        line.is_empty() || line.starts_with('#') || line.starts_with("//")
+    };
+    let more = lines.iter().skip(index).take_while(is_comment).count();
+    number + more as u64
+}
+
+/// Which alarm a comment in that line is for: right above one it is for that, else for the one that it stands in.
+fn meant<'a>(alarms: &[(u64, &'a str)], line: u64) -> Option<&'a str> {
+    let below = alarms.partition_point(|(begins, _)| *begins <= line);
+    let above = below.checked_sub(1).and_then(|above| alarms.get(above));
+    let meant = match alarms.get(below) {
+        Some(below) if above.is_none() || below.0 == line + 1 => Some(below),
         _ => above,
     };
-    meant.is_some_and(|meant| meant.alarm.name == lint.alarm)
+    meant.map(|(_, name)| *name)
 }
 
 /// Whether there is such a rule, and the day is one and not over.

@@ -104,16 +104,30 @@ pub const ALL: [Rule; 47] = [
 ];
 
 /// What an EC2 action does to the instance: `stop`, `terminate`, `reboot` or `recover`.
-fn on_instance(action: &str) -> Option<&str> {
-    let does = match action.split(':').collect::<Vec<_>>().as_slice() {
+fn on_instance(action: &str) -> Option<&'static str> {
+    let whole = without_placeholders(action);
+    let does = match whole.split(':').collect::<Vec<_>>().as_slice() {
         ["arn", _, "automate", _, "ec2", does] => does,
         // The older form, by way of Systems Manager: `…:action/actions/AWS_EC2.InstanceId.Stop/1.0`.
-        ["arn", _, "swf", ..] => action.rsplit('/').nth(1)?.rsplit('.').next()?,
+        ["arn", _, "swf", ..] => whole.rsplit('/').nth(1)?.rsplit('.').next()?,
         _ => return None,
     };
     ["stop", "terminate", "reboot", "recover"]
         .into_iter()
         .find(|known| does.eq_ignore_ascii_case(known))
+}
+
+/// The text with each `${…}` as one letter, so that the colons in it part nothing.
+fn without_placeholders(text: &str) -> String {
+    let mut whole = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        whole.push_str(before);
+        whole.push('x');
+        rest = after.split_once('}').map_or("", |(_, after)| after);
+    }
+    whole.push_str(rest);
+    whole
 }
 
 /// Whether low values raise the alarm.

@@ -88,7 +88,9 @@ fn allowances_are_for_the_alarm_they_stand_at_and_end() {
         "{AlarmName: a, Namespace: n, MetricName: m, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: GreaterThanThreshold}",
         "{AlarmName: b, Namespace: n, MetricName: m2, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: GreaterThanThreshold}",
     );
-    let text = format!("# cwbridge:allow no-action until 2027-01-31\n- {first}\n- {second}\n");
+    let text = format!(
+        "- {first}\n# cwbridge:allow no-action until 2027-01-31\n\n# Why that is so.\n- {second}\n"
+    );
     let parsed = parse("a.yaml", &text);
     assert_eq!(parsed.findings, []);
     let left = |today: &str, text: &str| -> (Vec<String>, Vec<String>) {
@@ -96,14 +98,14 @@ fn allowances_are_for_the_alarm_they_stand_at_and_end() {
         allowances.comments("a.yaml", text, today);
         let lints = lint(&parsed.alarms, &[]).into_iter();
         let left = lints
-            .filter(|lint| lint.rule == "no-action" && !allowances.allow(lint, &parsed.alarms));
+            .filter(|lint| lint.rule == "no-action" && !allowances.of(&parsed.alarms).has(lint));
         let findings = allowances
             .findings
             .iter()
             .map(|finding| finding.message.clone());
         (left.map(|lint| lint.alarm).collect(), findings.collect())
     };
-    assert_eq!(left("2027-01-31", &text), (vec!["b".into()], vec![]));
+    assert_eq!(left("2027-01-31", &text), (vec!["a".into()], vec![]));
     assert_eq!(
         left("2027-02-01", &text),
         (
@@ -129,7 +131,7 @@ fn allowances_are_for_the_alarm_they_stand_at_and_end() {
         lint(&parsed.alarms, &[])
             .iter()
             .filter(|lint| lint.rule == "no-action")
-            .all(|lint| everywhere.allow(lint, &parsed.alarms))
+            .all(|lint| everywhere.of(&parsed.alarms).has(lint))
     );
 }
 
@@ -159,4 +161,30 @@ fn rules_say_what_is_written() {
         }
     }
     expect_test::expect_file!["messages.txt"].assert_eq(&all);
+}
+
+/// As the console and CDK write it.
+#[test]
+fn a_single_metric_in_metrics_is_looked_at_like_any_other() {
+    let broken = rules_broken(
+        "{AlarmName: a, EvaluationPeriods: 2, Threshold: 50, ComparisonOperator: GreaterThanThreshold, Metrics: [{Id: m, MetricStat:
+          {Metric: {Namespace: AWS/EC2, MetricName: CPUUtilization, Dimensions: [{Name: InstanceId, Value: i-0}]}, Period: 60, Stat: Average, Unit: Seconds}}]}",
+    );
+    assert!(
+        broken.contains(&"unit-never-published") && broken.contains(&"period-below-native"),
+        "{broken:?}"
+    );
+}
+
+#[test]
+fn colons_in_placeholders_part_nothing() {
+    let text = "{AlarmName: a, Namespace: AWS/EC2, MetricName: CPUUtilization, Dimensions: [{Name: AutoScalingGroupName, Value: web}],
+        Statistic: Average, Period: 300, EvaluationPeriods: 2, Threshold: 50, ComparisonOperator: GreaterThanThreshold,
+        AlarmActions: ['arn:${AWS::Partition}:automate:${AWS::Region}:ec2:recover']}";
+    let broken = rules_broken(text);
+    assert!(
+        broken.contains(&"ec2-action-without-instance")
+            && broken.contains(&"recover-on-another-metric"),
+        "{broken:?}"
+    );
 }

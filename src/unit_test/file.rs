@@ -9,7 +9,7 @@ use crate::metric::{Dimension, Metric, Resolution, Timestamp, Unit};
 use crate::tree::{self, Entry, Node, Value};
 
 use super::series::values;
-use super::{Expectation, Expected, InputSample, SetState, Test, TestFile};
+use super::{Expectation, Expected, InputSample, SetState, Test, TestFile, time};
 
 /// Longer times are mistakes, in seconds: 63 days are more than any alarm looks back.
 const TIME_MAX: i64 = 63 * 86_400;
@@ -124,9 +124,40 @@ fn test(node: &Node, report: &mut Report) -> Option<Test> {
             "it expects nothing: `expect`, `expect_transitions` or `expect_actions` is wanted",
         );
     }
+    check_times(&test, node, report);
     let is_sound = report.findings.len() == sound;
     report.subject.clear();
     is_sound.then_some(test)
+}
+
+/// What lies outside the time of a test would never be looked at.
+fn check_times(test: &Test, node: &Node, report: &mut Report) {
+    let expect = test
+        .expect
+        .iter()
+        .map(|expect| ("expect", expect.at, expect.position));
+    let set = test
+        .set_states
+        .iter()
+        .map(|set| ("set_states", set.at, set.position));
+    let restarts = test
+        .restarts
+        .iter()
+        .map(|at| ("restarts", *at, node.position));
+    let latest = test.until.unwrap_or(TIME_MAX);
+    for (what, at, position) in expect.chain(set).chain(restarts) {
+        if !(test.created_at..=latest).contains(&at) {
+            let (at, from, to) = (time(at), time(test.created_at), time(latest));
+            report.add(
+                position,
+                format!("`{what}` at {at} is not in the time of the test, from {from} to {to}"),
+            );
+        }
+    }
+    let last = test.samples.iter().map(|sample| sample.comes_at).max();
+    if last.is_some_and(|last| last > TIME_MAX) {
+        report.add(node.position, "its samples come later than 63 days after the start, which is more than a test may take");
+    }
 }
 
 fn items<'n>(node: &'n Node, key: &str, report: &mut Report) -> &'n [Node] {
@@ -234,8 +265,8 @@ fn series(node: &Node, interval: i64, report: &mut Report) -> Vec<InputSample> {
             metric: Arc::clone(&metric),
             unit,
             resolution,
-            at: k * interval,
-            comes_at: k * interval + late,
+            at: k.saturating_mul(interval),
+            comes_at: k.saturating_mul(interval).saturating_add(late),
             content,
         })
     };
@@ -397,11 +428,20 @@ fn expected(node: &Node, key: &str, lines: &str, report: &mut Report) -> Vec<Exp
         all.push(Expected {
             alarm,
             position: node.position,
-            lines: listed
-                .iter()
-                .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "))
-                .collect(),
+            lines: listed.iter().map(|line| normal(line)).collect(),
         });
     }
     all
+}
+
+/// A line with single spaces, and its time as it is told: `120s OK  -> ALARM` as `2m OK -> ALARM`.
+fn normal(line: &str) -> String {
+    let mut words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
+    if let Some(first) = words.first_mut()
+        && let Ok(at) = humantime::parse_duration(first)
+        && let Ok(seconds) = i64::try_from(at.as_secs())
+    {
+        *first = time(seconds);
+    }
+    words.join(" ")
 }

@@ -169,7 +169,7 @@ impl<'a> Bench<'a> {
         if at >= test.created_at && !self.is_created {
             self.begin(at);
             self.create();
-        } else if test.restarts.contains(&at) {
+        } else if self.is_created && test.restarts.contains(&at) {
             self.restart();
         }
         let reading = Reading {
@@ -192,10 +192,17 @@ impl<'a> Bench<'a> {
             }
         }
         for expect in test.expect.iter().filter(|expect| expect.at == at) {
-            let failure = self
-                .pipeline
-                .status(&expect.alarm)
-                .and_then(|status| check(expect, &status));
+            let failure = match self.pipeline.status(&expect.alarm) {
+                Some(status) => check(expect, &status),
+                None => Some(Failure {
+                    position: expect.position,
+                    message: format!(
+                        "at {} alarm `{}` is not there yet",
+                        time(expect.at),
+                        expect.alarm
+                    ),
+                }),
+            };
             self.failures.extend(failure);
         }
     }
@@ -286,17 +293,37 @@ fn differs(expected: &Expected, happened: &BTreeMap<String, Vec<String>>) -> Opt
         "alarm `{}` did not do what was expected (- expected, + done)",
         expected.alarm
     );
-    for line in &expected.lines {
-        let sign = if got.contains(line) { ' ' } else { '-' };
-        let _ = write!(message, "\n{sign} {line}");
+    let (same, mut left) = (matched(&expected.lines, got), 0);
+    for (i, line) in expected.lines.iter().enumerate() {
+        let Some((_, at)) = same.iter().find(|(place, _)| *place == i) else {
+            let _ = write!(message, "\n- {line}");
+            continue;
+        };
+        for extra in &got[left..*at] {
+            let _ = write!(message, "\n+ {extra}");
+        }
+        let _ = write!(message, "\n  {line}");
+        left = at + 1;
     }
-    for line in got.iter().filter(|line| !expected.lines.contains(line)) {
-        let _ = write!(message, "\n+ {line}");
+    for extra in &got[left..] {
+        let _ = write!(message, "\n+ {extra}");
     }
     Some(Failure {
         position: expected.position,
         message,
     })
+}
+
+/// The places of lines that are alike in both, in order: each line of the one with the next like it in the other.
+fn matched(expected: &[String], got: &[String]) -> Vec<(usize, usize)> {
+    let (mut pairs, mut from) = (Vec::new(), 0);
+    for (i, line) in expected.iter().enumerate() {
+        if let Some(found) = got[from..].iter().position(|other| other == line) {
+            pairs.push((i, from + found));
+            from += found + 1;
+        }
+    }
+    pairs
 }
 
 fn check(expect: &Expectation, status: &Status) -> Option<Failure> {

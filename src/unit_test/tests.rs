@@ -119,6 +119,51 @@ fn mistakes_are_told_all_at_once() {
     "#]].assert_eq(&(all.join("\n") + "\n"));
 }
 
+/// Nothing that is written is left unlooked at, and no time is beyond measure.
+#[test]
+fn what_lies_outside_the_time_of_a_test_is_a_mistake() {
+    let told = |text: &str| -> Vec<String> {
+        let mut report = Report::new("t.yaml");
+        parse(&format!("alarms: []\ntests:\n  - {text}\n"), &mut report);
+        report
+            .findings
+            .into_iter()
+            .map(|finding| finding.message)
+            .collect()
+    };
+    assert_eq!(
+        told("{name: a, until: 5m, expect: [{at: 9m, alarm: a, state: OK}]}"),
+        ["test `a`: `expect` at 9m is not in the time of the test, from 0m to 5m"]
+    );
+    assert_eq!(
+        told("{name: a, created_at: 5m, restarts: [2m], expect: [{at: 9m, alarm: a, state: OK}]}"),
+        ["test `a`: `restarts` at 2m is not in the time of the test, from 5m to 63d"]
+    );
+    for values in ["_ 1@+9223372036854775807s", "1@+200000000000y"] {
+        let series = format!(
+            "{{name: a, input_series: [{{metric: n m, values: '{values}'}}], expect: [{{at: 1m, alarm: a, state: OK}}]}}"
+        );
+        assert_eq!(told(&series).len(), 1, "{values}");
+    }
+    let long = told(
+        "{name: a, interval: 63d, input_series: [{metric: n m, values: 1x999}], expect: [{at: 1m, alarm: a, state: OK}]}",
+    );
+    assert!(long[0].contains("later than 63 days"), "{long:?}");
+}
+
+#[test]
+fn lines_are_compared_by_their_time_and_in_order() {
+    let text = format!(
+        "  - name: a\n{SERIES}    expect_transitions:\n      - {{alarm: cpu-high, transitions: [\"60s INSUFFICIENT_DATA  ->  OK\", \"360s OK -> ALARM\", \"9m ALARM -> OK\"]}}\n"
+    );
+    assert_eq!(failures(CPU, &text), [""; 0]);
+    let text = format!(
+        "  - name: a\n{SERIES}    expect_transitions:\n      - {{alarm: cpu-high, transitions: [\"6m OK -> ALARM\", \"1m INSUFFICIENT_DATA -> OK\"]}}\n"
+    );
+    let told = failures(CPU, &text).join("\n");
+    assert!(told.ends_with("\n+ 1m INSUFFICIENT_DATA -> OK\n  6m OK -> ALARM\n- 1m INSUFFICIENT_DATA -> OK\n+ 9m ALARM -> OK"), "{told}");
+}
+
 #[test]
 fn coverage_tells_what_no_test_reached() {
     let (alarms, mute_rules) = alarms(CPU);

@@ -93,7 +93,12 @@ impl Template<'_> {
             "Fn::FindInMap" => self.in_map(&node),
             "Fn::Base64" => Some(text("${Base64}".to_owned())),
             stack if OF_THE_STACK.contains(&stack) => {
-                Some(text(format!("${{{}}}", stack.trim_start_matches("Fn::"))))
+                let of = text_of(&node)
+                    .unwrap_or_default()
+                    .replace("${", "")
+                    .replace('}', "");
+                let name = stack.trim_start_matches("Fn::");
+                Some(text(format!("${{{name}:{of}}}")))
             }
             unknown => {
                 self.report.add(at, format!("the function `{unknown}` is not known here; what it comes to stands as a placeholder"));
@@ -316,10 +321,13 @@ fn selected(node: &Node) -> Option<Node> {
     let index: usize = text_of(index)?.parse().ok()?;
     match &list.value {
         Value::List(items) => items.get(index).cloned(),
-        Value::String(placeholder) => Some(Node {
-            position: node.position,
-            value: Value::String(placeholder.clone()),
-        }),
+        Value::String(unknown) => {
+            let inner = unknown.replace("${", "").replace('}', "");
+            Some(Node {
+                position: node.position,
+                value: Value::String(format!("${{{inner}.{index}}}")),
+            })
+        }
         _ => None,
     }
 }
@@ -327,6 +335,10 @@ fn selected(node: &Node) -> Option<Node> {
 fn split(node: &Node) -> Option<Node> {
     let (separator, text) = two(node)?;
     let (separator, whole) = (text_of(separator)?, text_of(text)?);
+    if whole.contains("${") {
+        // How many parts there are is only known when the stack is there.
+        return Some(text.clone());
+    }
     let part = |part: &str| Node {
         position: text.position,
         value: Value::String(part.to_owned()),

@@ -232,3 +232,20 @@ fn conditions_that_multiply_are_found_once() {
     let parsed = read(&text, &[]);
     assert_eq!((messages(&parsed), parsed.alarms.len()), (vec![], 0));
 }
+
+/// As CDK writes the dimension of a target group.
+#[test]
+fn parts_of_what_is_not_known_are_not_known() {
+    let parsed = read(
+        "Resources:\n  A:\n    Type: AWS::CloudWatch::Alarm\n    Properties: {Namespace: n, MetricName: m, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: LessThanThreshold,\n      Dimensions: [{Name: d, Value: !Select [5, !Split [':', !Ref Arn]]}, {Name: e, Value: !ImportValue x}]}\n",
+        &[],
+    );
+    assert_eq!(messages(&parsed), [""; 0]);
+    let Rule::Metric(rule) = &parsed.alarms[0].alarm.rule else {
+        panic!("it is on a metric");
+    };
+    assert_eq!(
+        rule.stats()[0].metric.to_string(),
+        "n m {d=${Arn.5}, e=${ImportValue:x}}"
+    );
+}

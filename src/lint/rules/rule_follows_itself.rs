@@ -49,6 +49,13 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
     let AlarmRule::Composite(composite) = &case.alarm().rule else {
         return Vec::new();
     };
+    if !case
+        .all
+        .perhaps_circular
+        .contains(case.alarm().name.as_str())
+    {
+        return Vec::new();
+    }
     let (mut seen, mut to_do) = (
         BTreeSet::new(),
         composite

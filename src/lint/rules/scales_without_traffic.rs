@@ -3,7 +3,7 @@
 use crate::alarm::TreatMissingData;
 
 use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
-use super::is_below;
+use super::{is_below, without_placeholders};
 
 pub(super) const RULE: Rule = Rule {
     id: "scales-without-traffic",
@@ -44,7 +44,7 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
     };
     let scales = case
         .actions()
-        .any(|(_, action)| action.split(':').nth(2) == Some("autoscaling"));
+        .any(|(_, action)| without_placeholders(action).split(':').nth(2) == Some("autoscaling"));
     if !scales
         || entry.kind != Kind::Sparse
         || !is_below(alarm)

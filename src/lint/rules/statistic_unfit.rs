@@ -71,7 +71,7 @@ const EVENTS: [&str; 8] = [
     "Throttle",
     "RequestCount",
     "Invocations",
-    "NumberOfMessages",
+    "NumberOfMessagesSent",
     "ErrorCount",
 ];
 
