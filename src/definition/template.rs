@@ -78,8 +78,8 @@ struct Template<'a> {
     parameters: BTreeMap<String, Node>,
     /// The conditions that were asked for so far.
     held: BTreeMap<String, Option<bool>>,
-    /// Of the alarms that others named so far.
-    names: BTreeMap<String, String>,
+    /// Of the alarms that others named so far; `None` while it is computed, and if it cannot be.
+    names: BTreeMap<String, Option<String>>,
     /// Whether something could not be computed at all.
     is_circular: bool,
     report: &'a mut Report,
@@ -159,9 +159,20 @@ impl<'a> Template<'a> {
     /// The name of an alarm that the template makes; found once, for others may name it often.
     fn alarm_name(&mut self, resource: &Entry, depth: usize) -> Option<String> {
         let kind = kind(&resource.node)?;
-        if let Some(name) = self.names.get(&resource.key) {
-            return Some(name.clone());
+        match self.names.get(&resource.key) {
+            Some(Some(name)) => return Some(name.clone()),
+            Some(None) => {
+                self.is_circular = true;
+                let text = format!(
+                    "the name of `{}` is made of itself, in a circle",
+                    resource.key
+                );
+                self.report.add(resource.position, text);
+                return None;
+            }
+            None => {}
         }
+        self.names.insert(resource.key.clone(), None);
         let name = resource.node.get("Properties")?.get(NAMES[kind]);
         let name = match name.map(|name| self.computed(name, depth)) {
             Some(Some(Node {
@@ -170,7 +181,9 @@ impl<'a> Template<'a> {
             })) => name,
             _ => resource.key.clone(),
         };
-        self.names.insert(resource.key.clone(), name.clone());
+        if !self.is_circular {
+            self.names.insert(resource.key.clone(), Some(name.clone()));
+        }
         Some(name)
     }
 }
