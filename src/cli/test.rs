@@ -226,6 +226,9 @@ fn results(suites: &[Suite], args: &Args) -> Results {
     }
     // What fails already notices nothing.
     let pass = outcomes.iter().all(|outcome| outcome.failures.is_empty());
+    if args.mutate && !pass {
+        complain(&["nothing is changed, because tests fail as it is"]);
+    }
     let survivors = (args.mutate && pass).then(|| suites.iter().flat_map(survivors).collect());
     Results {
         outcomes,

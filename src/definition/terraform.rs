@@ -80,11 +80,19 @@ fn text<'n>(node: &'n Node, member: &str) -> Option<&'n str> {
 }
 
 fn element(resource: &Node, report: &mut Report) -> Option<Element<'static>> {
+    if text(resource, "mode") == Some("data") {
+        // It is only looked up.
+        return None;
+    }
     let kind = text(resource, "type").filter(|of| [METRIC_ALARM, COMPOSITE_ALARM].contains(of))?;
     report.subject = format!("resource `{}`", text(resource, "address").unwrap_or(kind));
     let mut node = request(resource.get("values")?);
     if let Value::Table(entries) = &mut node.value {
-        entries.retain(|entry| !NOT_OURS.contains(&entry.key.as_str()));
+        let is_band = entries.iter().any(|entry| entry.key == "ThresholdMetricId");
+        entries.retain(|entry| {
+            let is_unset = is_band && entry.key == "Threshold" && is_zero(&entry.node);
+            !is_unset && !NOT_OURS.contains(&entry.key.as_str())
+        });
     }
     node.position = resource.position;
     let is_sound = typed(&mut node, report);
@@ -113,6 +121,10 @@ fn is_set(node: &Node) -> bool {
     }
 }
 
+fn is_zero(node: &Node) -> bool {
+    matches!(node.value, Value::Number(number) if number == 0.0)
+}
+
 /// What an attribute is in the request.
 fn members(
     Entry {
@@ -128,9 +140,8 @@ fn members(
             node,
         }]
     };
-    let is_zero = matches!(node.value, Value::Number(number) if number == 0.0);
     match key.as_str() {
-        "datapoints_to_alarm" | "period" if is_zero => Vec::new(),
+        "datapoints_to_alarm" | "period" if is_zero(node) => Vec::new(),
         "dimensions" => one("Dimensions", dimensions(node)),
         "metric_query" => one("Metrics", list(node, metric_query)),
         "actions_suppressor" => items(Some(node)).iter().flat_map(suppressor).collect(),
@@ -181,6 +192,17 @@ fn metric_query(query: &Node) -> Node {
         return node;
     };
     entries.retain(|entry| entry.key != "Metric");
+    if !entries.iter().any(|entry| entry.key == "ReturnData") {
+        // Not what the API takes for granted.
+        entries.push(Entry {
+            position: query.position,
+            key: "ReturnData".to_owned(),
+            node: Node {
+                position: query.position,
+                value: Value::Bool(false),
+            },
+        });
+    }
     if let Some(metric) = items(query.get("metric")).first() {
         let (of_metric, of_stat): (Vec<Entry>, Vec<Entry>) = match request(metric).value {
             Value::Table(entries) => entries.into_iter().partition(|entry| {
@@ -287,6 +309,16 @@ mod tests {
             parsed.alarms[2].alarm.suppressor().unwrap().alarm,
             "cpu-high"
         );
+    }
+
+    #[test]
+    fn what_terraform_leaves_out_is_what_it_sends() {
+        let plan = PLAN
+            .replace(r#""return_data": false"#, r#""return_data": null"#)
+            .replace(r#""mode": "managed""#, r#""mode": "data""#);
+        let parsed = parse("plan.json", &plan);
+        assert_eq!(parsed.findings, []);
+        assert_eq!(parsed.alarms.len(), 2);
     }
 
     #[test]
