@@ -54,6 +54,8 @@ pub struct Step {
     pub datapoints: Vec<(Datapoint, bool)>,
     pub transitions: Vec<journal::Transition>,
     pub snapshot: Option<journal::Snapshot>,
+    /// The start of the newest datapoint that had to go before the keeper had it.
+    pub forgotten_until: Option<Timestamp>,
 }
 
 impl Step {
@@ -66,8 +68,10 @@ impl Step {
             (newer, older) => newer.or(older),
         };
         let surplus = self.datapoints.len().saturating_sub(PENDING_MAX);
-        let gone = self.datapoints.drain(..surplus);
-        let lost = gone.filter(|(_, publish)| *publish).count();
+        let gone: Vec<(Datapoint, bool)> = self.datapoints.drain(..surplus).collect();
+        let newest = gone.iter().map(|(datapoint, _)| datapoint.start).max();
+        self.forgotten_until = self.forgotten_until.max(next.forgotten_until).max(newest);
+        let lost = gone.iter().filter(|(_, publish)| *publish).count();
         let surplus = self.transitions.len().saturating_sub(PENDING_MAX);
         self.transitions.drain(..surplus);
         lost

@@ -72,7 +72,7 @@
 //! | text | `definition` | `metric`, `math`, `alarm`, `finding`, `tree` |
 //! | text | `lint` | `metric`, `alarm`, `finding`, `definition` |
 //! | text | `unit_test` | `metric`, `alarm`, `pipeline`, `finding`, `tree` |
-//! | text | `replay` | `metric`, `alarm`, `pipeline`, `unit_test` |
+//! | text | `replay` | `metric`, `alarm`, `pipeline` |
 //! | text | `config` | `finding`, `tree` |
 //! | text | `cost` | `metric`, `alarm` |
 //! | shell | `stats` | nothing |

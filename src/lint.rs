@@ -10,14 +10,14 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::alarm::{
-    Actions, Alarm, ChildRef, MetricAlarm, MetricDataQuery, MetricStat, QueryContent,
-    Rule as AlarmRule, Source, alarm_name,
+    Actions, Alarm, AlarmRule as CompositeRule, ChildRef, MetricAlarm, MetricDataQuery, MetricStat,
+    QueryContent, Rule as AlarmRule, Source, TreatMissingData, alarm_name,
 };
 use crate::definition::Definition;
 use crate::finding::Position;
 use crate::metric::{Dimension, Metric};
 
-pub use allow::{Allowances, Allowed};
+pub use allow::{Allowances, AllowedRules};
 pub use rules::ALL;
 
 /// How bad it is.
@@ -74,6 +74,16 @@ struct Hit {
     message: String,
 }
 
+/// The names of a composite alarm's children; none of any other.
+fn children(alarm: &Alarm) -> impl Iterator<Item = &str> {
+    let rule = match &alarm.rule {
+        AlarmRule::Composite(composite) => Some(&composite.rule),
+        _ => None,
+    };
+    let children = rule.into_iter().flat_map(CompositeRule::children);
+    children.map(ChildRef::name)
+}
+
 fn hit(member: &'static str, message: impl Into<String>) -> Vec<Hit> {
     vec![Hit {
         member,
@@ -122,11 +132,10 @@ impl<'a> Alarms<'a> {
         let mut waits_for: HashMap<&str, usize> = HashMap::new();
         let mut parents: HashMap<&str, Vec<&str>> = HashMap::new();
         for (name, definition) in &self.by_name {
-            let AlarmRule::Composite(composite) = &definition.alarm.rule else {
+            if !matches!(definition.alarm.rule, AlarmRule::Composite(_)) {
                 continue;
-            };
-            let children = composite.rule.children().into_iter().map(ChildRef::name);
-            let children: BTreeSet<&str> = children
+            }
+            let children: BTreeSet<&str> = children(&definition.alarm)
                 .filter(|child| self.by_name.contains_key(child))
                 .collect();
             waits_for.insert(name, children.len());
@@ -166,8 +175,7 @@ impl<'a> Alarms<'a> {
                     .extend(healthy.map(|stat| stat.metric.dimensions()));
             }
             AlarmRule::Composite(composite) => {
-                let children = composite.rule.children().into_iter();
-                self.followed.extend(children.map(ChildRef::name));
+                self.followed.extend(children(alarm));
                 let suppressor = composite.suppressor.as_ref();
                 self.followed
                     .extend(suppressor.map(|suppressor| alarm_name(&suppressor.alarm)));
@@ -213,6 +221,18 @@ impl<'a> Case<'a> {
     fn known(&self) -> Option<(&'a MetricAlarm, &'a MetricStat, &'static catalogue::Entry)> {
         let (alarm, stat) = self.on_one_metric()?;
         Some((alarm, stat, catalogue::find(&stat.metric)?))
+    }
+
+    /// The same, where the metric has datapoints only when something happens.
+    fn sparse(&self) -> Option<(&'a MetricAlarm, &'a MetricStat, &'static catalogue::Entry)> {
+        self.known()
+            .filter(|(_, _, entry)| entry.kind == catalogue::Kind::Sparse)
+    }
+
+    /// The metric, if it is such a one and what is missing of it counts so.
+    fn sparse_treated_as(&self, treatment: TreatMissingData) -> Option<&'a Metric> {
+        let (alarm, stat, _) = self.sparse()?;
+        (alarm.treatment() == treatment).then_some(&*stat.metric)
     }
 
     /// Every action of the alarm, with the member that it stands in.

@@ -65,6 +65,25 @@ impl Metric {
         }
     }
 
+    /// What [`Display`](fmt::Display) writes, read: `Namespace Name {Dimension=value, …}`. Neither a namespace nor a name has
+    /// spaces at its ends; a name may have some inside.
+    pub fn from_notation(text: &str) -> Option<Self> {
+        let (names, dimensions) = match text.split_once('{') {
+            Some((names, rest)) => (names, rest.trim_end().strip_suffix('}')?),
+            None => (text, ""),
+        };
+        let (namespace, name) = names.trim().split_once(' ')?;
+        let dimension = |text: &str| {
+            let (name, value) = text.split_once('=')?;
+            Some(Dimension::new(name.trim(), value.trim()))
+        };
+        let dimensions = match dimensions.trim() {
+            "" => Some(Vec::new()),
+            all => all.split(',').map(dimension).collect(),
+        };
+        Some(Self::new(namespace, name.trim(), dimensions?))
+    }
+
     /// Sorted by name, then value.
     pub fn dimensions(&self) -> &[Dimension] {
         &self.dimensions

@@ -19,7 +19,7 @@ use crate::finding::Position;
 use crate::metric::{Content, Metric, Resolution, Timestamp, Unit};
 
 pub use coverage::{AlarmCoverage, Coverage};
-pub use file::{metric_of_text, parse};
+pub use file::parse;
 pub use mutate::mutants;
 pub use run::{Failure, Subject, run};
 

@@ -234,7 +234,7 @@ impl Judge {
             .keeper
             .append(std::mem::take(&mut self.held_back))
         {
-            self.held_back = step;
+            self.held_back = *step;
         }
     }
 
@@ -248,6 +248,7 @@ impl Judge {
                 .collect(),
             transitions: events.transitions.iter().map(record).collect(),
             snapshot: snapshot(&self.pipeline, judged),
+            forgotten_until: None,
         }
     }
 

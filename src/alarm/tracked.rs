@@ -135,16 +135,12 @@ impl Tracked {
         self.fingerprint = alarm.fingerprint();
         self.alarm = Arc::new(alarm);
         self.remember(at, HistoryEvent::Updated);
-        let reset = (
-            StateValue::InsufficientData,
-            reason::INITIAL.into(),
-            None,
-            at,
-        );
-        let was_elsewhere = self.state != reset.0;
-        let transition = resets.then(|| self.enter(reset.0, reset.1, reset.2, reset.3));
+        let reset = resets.then(|| {
+            let to = StateValue::InsufficientData;
+            self.enter(to, reason::INITIAL.into(), None, at)
+        });
         self.schedule_from(at, options);
-        (self, transition.filter(|_| was_elsewhere))
+        (self, reset.filter(|reset| reset.from != reset.to))
     }
 
     /// Its alarm rule leads back to itself, on the way given: CloudWatch does not judge it either.

@@ -14,6 +14,7 @@ use crate::definition::{Inputs, Placeholders, duplicates, read_alarm_snapshot, s
 use crate::journal::Reader;
 use crate::metric::{Content, Datapoint, Metric, Timestamp, Unit};
 use crate::replay::{Csv, Replay, Row, Summary, Wrong, instant, json_rows};
+use crate::unit_test::time;
 
 use super::load::{self, Read, read};
 use super::{Exit, complain};
@@ -374,7 +375,7 @@ fn text(replay: &Replay, out: &mut impl Write) -> io::Result<()> {
             summary.alarms,
             summary.alarms_a_week(),
             summary.flaps,
-            duration(summary.longest),
+            time(summary.longest),
             share(StateValue::Ok),
             share(StateValue::Alarm),
             share(StateValue::InsufficientData),
@@ -396,10 +397,6 @@ fn text(replay: &Replay, out: &mut impl Write) -> io::Result<()> {
         more.concat(),
         replay.evaluated
     )
-}
-
-fn duration(seconds: i64) -> String {
-    crate::unit_test::time(seconds)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "seconds of some years")]

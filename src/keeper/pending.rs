@@ -63,6 +63,7 @@ impl Pending {
             }
         }
         self.transitions.extend(step.transitions);
+        self.forgotten_until = self.forgotten_until.max(step.forgotten_until);
         self.snapshot = match (step.snapshot, self.snapshot.take()) {
             (Some(newer), Some(older)) => Some(newer.or_alarms_of(older)),
             (newer, older) => newer.or(older),

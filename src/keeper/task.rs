@@ -123,12 +123,12 @@ impl Keeper {
 
 impl Handle {
     /// Returns the step if there is no room for it, because the disk takes too long.
-    pub fn append(&self, step: Step) -> Result<(), Step> {
+    pub fn append(&self, step: Step) -> Result<(), Box<Step>> {
         self.0
             .try_send(Command::Append(step))
             .map_err(|error| match error.into_inner() {
-                Command::Append(step) => step,
-                _ => Step::default(),
+                Command::Append(step) => Box::new(step),
+                _ => Box::default(),
             })
     }
 

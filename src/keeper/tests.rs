@@ -477,6 +477,7 @@ fn steps_are_merged_within_bounds() {
         ..step(&[0, 0])
     };
     assert_eq!(all.merge(next), 2);
+    assert_eq!(all.forgotten_until, Some(NOW - 60));
     assert_eq!(all.datapoints.len(), PENDING_MAX);
     assert_eq!(all.snapshot, Some(snapshot(60, Some("1"))));
 }

@@ -119,7 +119,7 @@ impl Allowances {
     }
 
     /// What that comes to for these alarms.
-    pub fn of(&self, definitions: &[Definition]) -> Allowed {
+    pub fn of(&self, definitions: &[Definition]) -> AllowedRules {
         let mut lines: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
         for found in definitions {
             let line = (found.position.line, found.alarm.name.as_str());
@@ -128,7 +128,7 @@ impl Allowances {
         for alarms in lines.values_mut() {
             alarms.sort_unstable();
         }
-        let mut allowed = Allowed::default();
+        let mut allowed = AllowedRules::default();
         for Allowance { rule, place } in &self.all {
             let (file, alarm) = match place {
                 Place::Everywhere => {
@@ -156,13 +156,13 @@ impl Allowances {
 
 /// What rules alarms may break.
 #[derive(Debug, Default)]
-pub struct Allowed {
+pub struct AllowedRules {
     everywhere: HashSet<String>,
     /// By the file and the name.
     of_alarms: HashMap<(String, String), HashSet<String>>,
 }
 
-impl Allowed {
+impl AllowedRules {
     pub fn has(&self, lint: &Lint) -> bool {
         let key = (lint.file.clone(), lint.alarm.clone());
         self.everywhere.contains(lint.rule)

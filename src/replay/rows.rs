@@ -8,7 +8,6 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use crate::metric::{Content, Metric, Resolution, Timestamp, Unit};
-use crate::unit_test::metric_of_text;
 
 use super::Row;
 
@@ -142,7 +141,7 @@ impl<R: Read> Csv<R> {
                 match self.known.get(text) {
                     Some(metric) => (Arc::clone(metric), Unit::NONE),
                     None => {
-                        let metric = metric_of_text(text).ok_or_else(|| format!("`metric` is `{text}`, but must be like `Namespace Name {{Dimension=value}}`"))?;
+                        let metric = Metric::from_notation(text).ok_or_else(|| format!("`metric` is `{text}`, but must be like `Namespace Name {{Dimension=value}}`"))?;
                         let (key, metric) = (text.to_owned(), Arc::new(metric));
                         self.known.insert(key, Arc::clone(&metric));
                         (metric, Unit::NONE)

@@ -291,30 +291,11 @@ fn metric(node: &Node, report: &mut Report) -> Option<Arc<Metric>> {
         return metric_of_parts(node, report);
     }
     let text = report.string("metric", node)?;
-    let metric = metric_of_text(&text);
+    let metric = Metric::from_notation(&text);
     if metric.is_none() {
         report.add(node.position, format!("`metric` is `{text}`, but must be like `AWS/EC2 CPUUtilization {{InstanceId=i-0123456789abcdef0}}`"));
     }
     metric.map(Arc::new)
-}
-
-/// The metric that `Namespace Name {Dimension=value}` stands for: neither a namespace nor a name has spaces at its ends; a name
-/// may have some inside.
-pub fn metric_of_text(text: &str) -> Option<Metric> {
-    let (names, dimensions) = match text.split_once('{') {
-        Some((names, rest)) => (names, rest.trim_end().strip_suffix('}')?),
-        None => (text, ""),
-    };
-    let (namespace, name) = names.trim().split_once(' ')?;
-    let dimension = |text: &str| {
-        let (name, value) = text.split_once('=')?;
-        Some(Dimension::new(name.trim(), value.trim()))
-    };
-    let dimensions = match dimensions.trim() {
-        "" => Some(Vec::new()),
-        all => all.split(',').map(dimension).collect(),
-    };
-    Some(Metric::new(namespace, name.trim(), dimensions?))
 }
 
 fn metric_of_parts(node: &Node, report: &mut Report) -> Option<Arc<Metric>> {

@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::super::{Case, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "alarm-latches",
@@ -38,17 +38,14 @@ TreatMissingData: notBreaching
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((alarm, stat, entry)) = case.known() else {
-        return Vec::new();
-    };
-    if entry.kind != Kind::Sparse || alarm.treatment() != TreatMissingData::Ignore {
-        return Vec::new();
-    }
-    hit(
-        "TreatMissingData",
-        format!(
-            "after ALARM the alarm stays there until `{}` has datapoints again",
-            stat.metric.name
+    match case.sparse_treated_as(TreatMissingData::Ignore) {
+        Some(metric) => hit(
+            "TreatMissingData",
+            format!(
+                "after ALARM the alarm stays there until `{}` has datapoints again",
+                metric.name
+            ),
         ),
-    )
+        None => Vec::new(),
+    }
 }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::alarm::Rule as AlarmRule;
-
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Hit, Rule, Severity, children, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "child-unknown",
@@ -44,27 +42,18 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let AlarmRule::Composite(composite) = &case.alarm().rule else {
-        return Vec::new();
-    };
-    let children = composite.rule.children();
     let is_unknown = |name: &&str| !name.contains("${") && !case.all.by_name.contains_key(name);
-    let unknown: BTreeSet<&str> = children
-        .iter()
-        .map(|child| child.name())
-        .filter(is_unknown)
-        .collect();
-    if unknown.is_empty() {
-        return Vec::new();
-    }
-    let unknown: Vec<String> = unknown
-        .into_iter()
-        .map(|name| format!("`{name}`"))
-        .collect();
+    let unknown: BTreeSet<&str> = children(case.alarm()).filter(is_unknown).collect();
+    let unknown: Vec<String> = unknown.iter().map(|name| format!("`{name}`")).collect();
+    let verb = match unknown.len() {
+        0 => return Vec::new(),
+        1 => "is",
+        _ => "are",
+    };
     hit(
         "AlarmRule",
         format!(
-            "{} is not among the alarms that are checked here",
+            "{} {verb} not among the alarms that are checked here",
             unknown.join(", ")
         ),
     )

@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::super::{Case, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "ok-action-flaps",
@@ -40,17 +40,11 @@ OKActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((alarm, _, entry)) = case.known() else {
-        return Vec::new();
-    };
-    if entry.kind != Kind::Sparse
-        || alarm.treatment() != TreatMissingData::Missing
-        || case.alarm().actions.ok.is_empty()
-    {
-        return Vec::new();
+    match case.sparse_treated_as(TreatMissingData::Missing) {
+        Some(_) if !case.alarm().actions.ok.is_empty() => hit(
+            "OKActions",
+            "they are run after every gap in the metric, when the alarm comes back from INSUFFICIENT_DATA",
+        ),
+        _ => Vec::new(),
     }
-    hit(
-        "OKActions",
-        "they are run after every gap in the metric, when the alarm comes back from INSUFFICIENT_DATA",
-    )
 }

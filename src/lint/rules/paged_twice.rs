@@ -1,8 +1,6 @@
 //! A child and its parent tell the same people.
 
-use crate::alarm::Rule as AlarmRule;
-
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Hit, Rule, Severity, children, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "paged-twice",
@@ -63,9 +61,6 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let AlarmRule::Composite(composite) = &case.alarm().rule else {
-        return Vec::new();
-    };
     let ours = &case.alarm().actions.alarm;
     let tells_the_same = |name: &&str| {
         let child = case.all.by_name.get(name).map(|found| &found.alarm.actions);
@@ -73,12 +68,7 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
             child.enabled && child.alarm.iter().any(|action| ours.contains(action))
         })
     };
-    let children = composite.rule.children();
-    match children
-        .iter()
-        .map(|child| child.name())
-        .find(tells_the_same)
-    {
+    match children(case.alarm()).find(tells_the_same) {
         Some(child) => hit(
             "AlarmActions",
             format!("`{child}` has the same action: both tell it"),

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::alarm::Rule as AlarmRule;
-
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Hit, Rule, Severity, children, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "rule-follows-itself",
@@ -46,34 +44,22 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let AlarmRule::Composite(composite) = &case.alarm().rule else {
-        return Vec::new();
-    };
-    if !case
-        .all
-        .perhaps_circular
-        .contains(case.alarm().name.as_str())
-    {
+    let name = case.alarm().name.as_str();
+    if !case.all.perhaps_circular.contains(name) {
         return Vec::new();
     }
-    let (mut seen, mut to_do) = (
-        BTreeSet::new(),
-        composite
-            .rule
-            .children()
-            .iter()
-            .map(|child| child.name())
-            .collect::<Vec<_>>(),
-    );
-    while let Some(name) = to_do.pop() {
-        if name == case.alarm().name {
-            return hit("AlarmRule", "the alarm depends on itself");
-        }
-        if let Some(AlarmRule::Composite(child)) =
-            case.all.by_name.get(name).map(|found| &found.alarm.rule)
-            && seen.insert(name)
-        {
-            to_do.extend(child.rule.children().iter().map(|child| child.name()));
+    let (mut seen, mut to_do) = (BTreeSet::new(), vec![name]);
+    while let Some(parent) = to_do.pop() {
+        let Some(found) = case.all.by_name.get(parent) else {
+            continue;
+        };
+        for child in children(&found.alarm) {
+            if child == name {
+                return hit("AlarmRule", "the alarm depends on itself");
+            }
+            if seen.insert(child) {
+                to_do.push(child);
+            }
         }
     }
     Vec::new()

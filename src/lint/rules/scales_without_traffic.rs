@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::super::{Case, Hit, Rule, Severity, hit};
 use super::{is_below, without_placeholders};
 
 pub(super) const RULE: Rule = Rule {
@@ -39,17 +39,13 @@ TreatMissingData: breaching
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((alarm, stat, entry)) = case.known() else {
+    let Some((alarm, stat, _)) = case.sparse() else {
         return Vec::new();
     };
     let scales = case
         .actions()
         .any(|(_, action)| without_placeholders(action).split(':').nth(2) == Some("autoscaling"));
-    if !scales
-        || entry.kind != Kind::Sparse
-        || !is_below(alarm)
-        || alarm.treatment() == TreatMissingData::Breaching
-    {
+    if !scales || !is_below(alarm) || alarm.treatment() == TreatMissingData::Breaching {
         return Vec::new();
     }
     hit(

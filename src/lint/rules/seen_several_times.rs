@@ -2,7 +2,7 @@
 
 use crate::metric::{BasicStatistic, Statistic};
 
-use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::super::{Case, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "seen-several-times",
@@ -41,12 +41,11 @@ DatapointsToAlarm: 1
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((alarm, stat, entry)) = case.known() else {
+    let Some((alarm, stat, entry)) = case.sparse() else {
         return Vec::new();
     };
     let is_maximum = stat.statistic == Statistic::Basic(BasicStatistic::Maximum);
-    if entry.kind != Kind::Sparse
-        || !is_maximum
+    if !is_maximum
         || alarm.period.seconds() < 10 * i64::from(entry.period)
         || alarm.evaluation_periods == 1
     {

@@ -5,7 +5,7 @@ use crate::alarm::{Rule as AlarmRule, TreatMissingData};
 use super::super::{
     Case, Hit, Rule, Severity,
     catalogue::{self, Kind},
-    hit,
+    children, hit,
 };
 
 pub(super) const RULE: Rule = Rule {
@@ -64,8 +64,7 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
         }
         _ => false,
     };
-    let children = composite.rule.children();
-    match children.iter().map(|child| child.name()).find(falls_silent) {
+    match children(case.alarm()).find(falls_silent) {
         Some(child) => hit(
             "AlarmRule",
             format!(

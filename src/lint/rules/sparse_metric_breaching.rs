@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::super::{Case, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "sparse-metric-breaching",
@@ -38,17 +38,14 @@ TreatMissingData: notBreaching
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((alarm, stat, entry)) = case.known() else {
-        return Vec::new();
-    };
-    if entry.kind != Kind::Sparse || alarm.treatment() != TreatMissingData::Breaching {
-        return Vec::new();
-    }
-    hit(
-        "TreatMissingData",
-        format!(
-            "`{}` has no datapoints while nothing happens: then the alarm goes to ALARM",
-            stat.metric.name
+    match case.sparse_treated_as(TreatMissingData::Breaching) {
+        Some(metric) => hit(
+            "TreatMissingData",
+            format!(
+                "`{}` has no datapoints while nothing happens: then the alarm goes to ALARM",
+                metric.name
+            ),
         ),
-    )
+        None => Vec::new(),
+    }
 }

@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::super::{Case, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "sparse-metric-missing",
@@ -37,17 +37,14 @@ TreatMissingData: notBreaching
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((alarm, stat, entry)) = case.known() else {
-        return Vec::new();
-    };
-    if entry.kind != Kind::Sparse || alarm.treatment() != TreatMissingData::Missing {
-        return Vec::new();
-    }
-    hit(
-        "TreatMissingData",
-        format!(
-            "`{}` has no datapoints while nothing happens: the alarm changes between OK and INSUFFICIENT_DATA; `notBreaching` is meant, most likely",
-            stat.metric.name
+    match case.sparse_treated_as(TreatMissingData::Missing) {
+        Some(metric) => hit(
+            "TreatMissingData",
+            format!(
+                "`{}` has no datapoints while nothing happens: the alarm changes between OK and INSUFFICIENT_DATA; `notBreaching` is meant, most likely",
+                metric.name
+            ),
         ),
-    )
+        None => Vec::new(),
+    }
 }
