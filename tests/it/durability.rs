@@ -268,6 +268,8 @@ fn a_backlog_of_days_is_sent_in_order_and_whole() {
         "a backlog of {expected} datapoints: {} requests in {took:?}, {resident:.1} MB resident",
         requests.len()
     ));
+    // A list of a million datapoints would take hundreds of megabytes.
+    assert!(resident < 64.0, "{resident} MB resident");
     assert_eq!(starts.len(), expected);
     assert!(starts.is_sorted(), "the oldest go first");
     let counts = world.proxy.counts();
@@ -432,6 +434,43 @@ impl Disk {
 impl Drop for Disk {
     fn drop(&mut self) {
         let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// What a program finds that is no sound journal is set aside, said, and everything goes on.
+#[test]
+fn a_damaged_journal_is_set_aside_and_everything_goes_on() {
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage); 2] = [
+        ("truncated", |bytes| bytes.truncate(bytes.len() / 2)),
+        ("flipped", |bytes| {
+            let end = bytes.len() - 4_096;
+            bytes[4_096..end].iter_mut().for_each(|byte| *byte ^= 0x55);
+        }),
+    ];
+    for (name, damage) in damages {
+        let world = World::new(name);
+        world.proxy.fault(Fault::Status(500));
+        let mut process = world.start();
+        world.alarm();
+        process.child.kill().unwrap();
+        process.child.wait().unwrap();
+        let path = world.state().join("journal.sqlite3");
+        // One file, for what is in the -wal file would mend it; and not marked as closed.
+        let now = cwbridge::clock::now();
+        drop(Journal::open(&world.state(), Limits::default(), now).unwrap());
+        let mut bytes = std::fs::read(&path).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+        world.proxy.fault(Fault::None);
+        let mut process = world.start();
+        process.wait_for_line("was set aside as", LIMIT);
+        world.alarm();
+        assert_eq!(world.metric("cwbridge_journal_usable"), 1.0);
+        assert_eq!(process.stop("TERM").0, Some(0), "{}", process.log());
+        let kept = std::fs::read_dir(world.state()).unwrap();
+        let mut names = kept.map(|file| file.unwrap().file_name().into_string().unwrap());
+        assert!(names.any(|name| name.contains("corrupt")), "{name}");
     }
 }
 
