@@ -108,6 +108,7 @@ impl Pending {
             && self.history.is_empty()
             && self.transitions.is_empty()
             && self.snapshot.is_none()
+            && self.forgotten_until.is_none()
     }
 
     /// How many datapoints CloudWatch is yet to have, and the start of the oldest.

@@ -392,6 +392,13 @@ fn a_journal_with_a_hole_is_not_complete() {
     keeper.append(last, NOW);
     let complete_since = keeper.past(0).unwrap().complete_since;
     assert_eq!((NOW - complete_since + 59) / 60, PENDING_MAX as i64 + 1);
+    // Nor if it had to go before it came here.
+    let later = Step {
+        forgotten_until: Some(NOW),
+        ..Step::default()
+    };
+    keeper.append(later, NOW);
+    assert!(keeper.past(0).unwrap().complete_since > NOW - 1);
 }
 
 /// While the disk was full an answer was lost; then there is room, and the program is killed.

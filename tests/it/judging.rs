@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use cwbridge::alarm::{Account, Alarm, Events, MuteRule, POINTS_SHOWN_MAX, Status, band_metrics};
+use cwbridge::alarm::{
+    Account, Alarm, Events, MuteRule, POINTS_SHOWN_MAX, Status, Transition, band_metrics,
+};
 use cwbridge::definition::parse_in;
 use cwbridge::metric::{Content, Datapoint, Metric, Reading, Resolution, Sample, Timestamp, Unit};
 use cwbridge::pipeline::Pipeline;
@@ -493,13 +495,15 @@ fn restarts_change_nothing() {
     );
 }
 
-fn replace(play: &mut Play, alarms: &[String], seconds: i64) {
+/// Returns what that changes by itself.
+fn replace(play: &mut Play, alarms: &[String], seconds: i64) -> Vec<Transition> {
     let parsed = parse_in("a", &format!("[{}]", alarms.join(",")), &Account::default());
     assert_eq!(parsed.findings, []);
     let alarms = parsed.alarms.into_iter().map(|definition| definition.alarm);
-    play.pipeline
-        .set_alarms(alarms.collect(), play.start + seconds);
+    let at = play.start + seconds;
+    let changed = play.pipeline.set_alarms(alarms.collect(), at);
     play.until(seconds + 1);
+    changed
 }
 
 #[test]

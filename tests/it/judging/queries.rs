@@ -141,13 +141,17 @@ fn a_log_alarm_that_looks_at_other_logs_begins_anew() {
     for minute in [5, 10, 15] {
         log_result(&mut play, minute, Some(9.0));
     }
-    replace(
-        &mut play,
-        &[log_alarm("g", r#", "AlarmDescription": "d""#)],
-        1_000,
-    );
+    let described = log_alarm("g", r#", "AlarmDescription": "d""#);
+    assert_eq!(replace(&mut play, &[described], 1_000), []);
     assert_eq!(play.status("a").state.name(), "ALARM");
-    replace(&mut play, &[log_alarm("h", "")], 1_001);
+    let changed = replace(&mut play, &[log_alarm("h", "")], 1_001);
+    let [reset] = changed.as_slice() else {
+        panic!("{changed:?}");
+    };
+    assert_eq!(
+        (reset.from.name(), reset.to.name()),
+        ("ALARM", "INSUFFICIENT_DATA")
+    );
     let status = play.status("a");
     assert_eq!(status.state.name(), "INSUFFICIENT_DATA");
     assert_eq!(&*status.reason, "Unchecked: Initial alarm creation");
