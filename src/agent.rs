@@ -5,6 +5,8 @@
 //! after its last item: when `collect` is told to stop, its channel closes, and so on down the line.
 
 mod drive;
+#[cfg(test)]
+mod model;
 mod prepare;
 mod reload;
 mod restore;

@@ -108,6 +108,7 @@ impl Pipeline {
     /// Goes on from a snapshot after all datapoints closed until then were taken up: what an uninterrupted program would be
     /// that was fed the same readings, and then none until now.
     pub fn restore(&mut self, snapshot: &Snapshot) {
+        self.store.was_closed_until(snapshot.at);
         self.evaluator.restore(&snapshot.alarms, snapshot.at);
         self.clock = Some(Clock {
             first: snapshot.watched_since,

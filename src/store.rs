@@ -35,6 +35,8 @@ pub struct DatapointStore {
     by_metric: HashMap<Arc<Metric>, Vec<usize>>,
     /// How much of each metric's history is read.
     needs: HashMap<Arc<Metric>, Need>,
+    /// Until when the program before this one closed slots. Which of them is known only of what alarms read.
+    closed_until: Option<Timestamp>,
     /// The series after the one that was recorded last: readings tend to have the same order.
     expected: usize,
     /// Reused while an extended statistic is computed.
@@ -163,12 +165,16 @@ impl DatapointStore {
         }
         let statistics = statistics(&sample.content).ok_or(DropReason::ValueOutOfRange)?;
         let place = self.series_of(sample);
+        // What was closed further ahead was closed under a clock that was wrong, and CloudWatch did not take it.
+        let closed_until = self.closed_until.filter(|until| *until <= now + AHEAD_MAX);
         let series = match self.series[place].is_live {
             true => &mut self.series[place],
             false => self.begin(place, sample.resolution, now),
         };
         let start = sample.at.floor(series.resolution.seconds());
-        if sample.at == now && series.closed.has(start) {
+        let end = start + series.resolution.seconds();
+        let was_closed = closed_until.is_some_and(|until| end <= until);
+        if sample.at == now && (was_closed || series.closed.has(start)) {
             return Err(DropReason::ClockSteppedBack);
         }
         match series
@@ -328,6 +334,11 @@ impl DatapointStore {
         } else {
             series.restored.push(datapoint.clone());
         }
+    }
+
+    /// A live sample of a slot that ended by then would be sent a second time.
+    pub fn was_closed_until(&mut self, until: Timestamp) {
+        self.closed_until = Some(until);
     }
 
     /// How many series there are; they only ever become more.

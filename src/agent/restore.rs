@@ -90,10 +90,10 @@ async fn restore(
     pipeline.set_alarms(known, snapshot.at);
     pipeline.set_mute_rules(prepared.mute_rules.clone(), snapshot.at);
     let now = clock::now();
-    // After the clock was set back, nothing may be sampled twice of what was closed by it.
-    let closed_ahead = (now < snapshot.at).then_some(now - SLOT_MAX);
+    // Nothing may be sampled twice of what was closed before the clock was set back, now or then.
+    let closed_ahead = now.min(snapshot.at) - SLOT_MAX;
     let needed = needed(pipeline, snapshot.at);
-    let (mut pages, mut datapoints) = (keeper.datapoints(needed, closed_ahead).await, 0);
+    let (mut pages, mut datapoints) = (keeper.datapoints(needed, Some(closed_ahead)).await, 0);
     while let Some(page) = pages.recv().await {
         datapoints += page.len();
         for datapoint in &page {
