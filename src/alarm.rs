@@ -210,6 +210,8 @@ pub struct ScheduledQuery {
     pub schedule: String,
     /// How often the query runs by that, in seconds.
     pub interval: i64,
+    /// How many seconds before it runs the window of the query begins and ends, where that is said.
+    pub offsets: (Option<u32>, Option<u32>),
 }
 
 /// The name of the alarm that a name or an ARN stands for.

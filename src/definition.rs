@@ -15,13 +15,14 @@ mod values;
 mod zone;
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::alarm::{Alarm, MuteRule};
-use crate::finding::{Finding, Position};
+use crate::finding::{Finding, Position, Report};
 use crate::tree::Node;
 
 use json::Form;
+use values::typed;
 
 pub use history::{HistoryJson, history_item};
 pub use json::{Inputs, parse, parse_in, parse_with};
@@ -46,6 +47,15 @@ pub struct Definition {
     pub allowed: Vec<Allowed>,
 }
 
+/// A mute rule and where it was defined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MuteDefinition {
+    pub rule: MuteRule,
+    pub file: String,
+    pub position: Position,
+    pub allowed: Vec<Allowed>,
+}
+
 /// A rule of the linter that an alarm may break.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowed {
@@ -60,24 +70,35 @@ struct Element<'n> {
     node: Cow<'n, Node>,
     form: Form,
     allowed: Vec<Allowed>,
+    /// Whether every member that has to be is known here.
+    is_known: bool,
 }
 
 impl Element<'static> {
-    fn new(node: Node, allowed: Vec<Allowed>) -> Self {
+    /// A request as a tool wrote it, whose values are not yet of their types.
+    fn written(mut node: Node, allowed: Vec<Allowed>, report: &mut Report) -> Self {
+        let is_known = typed(&mut node, report);
         Self {
             node: Cow::Owned(node),
             form: Form::Request,
             allowed,
+            is_known,
         }
     }
 }
 
 impl Definition {
-    /// The place of a member, or of the alarm where it has none.
+    /// The place of a member, such as `Period` or `Metrics.m1.Period`, or of what it would be in where it is not there.
     pub fn place(&self, member: &str) -> Position {
         let mut places = self.places.iter();
-        let found = places.find(|(name, _)| name == member);
-        found.map_or(self.position, |(_, position)| *position)
+        if let Some((_, position)) = places.find(|(name, _)| name == member) {
+            return *position;
+        }
+        match member.rsplit_once('.') {
+            Some((inside, _)) if inside != "Metrics" => self.place(inside),
+            Some(_) => self.place("Metrics"),
+            None => self.position,
+        }
     }
 }
 
@@ -85,10 +106,43 @@ impl Definition {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parsed {
     pub alarms: Vec<Definition>,
-    pub mute_rules: Vec<MuteRule>,
+    pub mute_rules: Vec<MuteDefinition>,
     pub findings: Vec<Finding>,
+    /// What may be right and cannot be told from the file alone.
+    pub unresolved: Vec<Finding>,
+    /// The names of alarms that are there and could not be read.
+    pub unread: BTreeSet<String>,
+    /// What stands for values that are not known here, as `${Topic}`.
+    pub placeholders: BTreeSet<String>,
+    /// The parameters that the file declares.
+    pub parameters: BTreeSet<String>,
     /// Whether the file could be parsed at all.
     pub is_readable: bool,
+}
+
+impl Parsed {
+    /// Takes up what another file holds.
+    pub fn append(&mut self, mut other: Self) {
+        self.alarms.append(&mut other.alarms);
+        self.mute_rules.append(&mut other.mute_rules);
+        self.findings.append(&mut other.findings);
+        self.unresolved.append(&mut other.unresolved);
+        self.unread.append(&mut other.unread);
+        self.placeholders.append(&mut other.placeholders);
+        self.parameters.append(&mut other.parameters);
+    }
+
+    /// The alarms and the mute rules without their places.
+    pub fn into_rules(self) -> (Vec<Alarm>, Vec<MuteRule>) {
+        let alarms = self.alarms.into_iter().map(|found| found.alarm);
+        let mute_rules = self.mute_rules.into_iter().map(|found| found.rule);
+        (alarms.collect(), mute_rules.collect())
+    }
+
+    /// Everything that keeps alarms from being read.
+    pub fn problems(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().chain(&self.unresolved)
+    }
 }
 
 /// One finding for each alarm whose name another one bears already.

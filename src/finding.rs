@@ -35,6 +35,8 @@ const FINDINGS_MAX: usize = 1_000;
 pub struct Report {
     pub file: String,
     pub findings: Vec<Finding>,
+    /// What may be right and cannot be told from the file alone.
+    pub unresolved: Vec<Finding>,
     /// What is being read, such as ``alarm `cpu-high` ``; messages begin with it.
     pub subject: String,
 }
@@ -44,23 +46,36 @@ impl Report {
         Self {
             file: file.to_owned(),
             findings: Vec::new(),
+            unresolved: Vec::new(),
             subject: String::new(),
         }
     }
 
     pub fn add(&mut self, position: Position, message: impl Into<String>) {
-        if self.findings.len() >= FINDINGS_MAX {
-            return;
+        if self.findings.len() < FINDINGS_MAX {
+            let finding = self.finding(position, message.into());
+            self.findings.push(finding);
         }
+    }
+
+    /// Tells what only a stack, a state or an account could tell.
+    pub fn add_unresolved(&mut self, position: Position, message: impl Into<String>) {
+        if self.unresolved.len() < FINDINGS_MAX {
+            let finding = self.finding(position, message.into());
+            self.unresolved.push(finding);
+        }
+    }
+
+    fn finding(&self, position: Position, message: String) -> Finding {
         let message = match self.subject.as_str() {
-            "" => message.into(),
-            subject => format!("{subject}: {}", message.into()),
+            "" => message,
+            subject => format!("{subject}: {message}"),
         };
-        self.findings.push(Finding {
+        Finding {
             file: self.file.clone(),
             position,
             message,
-        });
+        }
     }
 }
 

@@ -71,7 +71,7 @@
 //! | text | `tree` | `finding` |
 //! | text | `definition` | `metric`, `math`, `alarm`, `finding`, `tree` |
 //! | text | `lint` | `metric`, `alarm`, `finding`, `definition` |
-//! | text | `unit_test` | `metric`, `alarm`, `pipeline`, `finding`, `tree` |
+//! | text | `unit_test` | `metric`, `alarm`, `store`, `pipeline`, `finding`, `tree` |
 //! | text | `replay` | `metric`, `alarm`, `pipeline` |
 //! | text | `config` | `finding`, `tree` |
 //! | text | `cost` | `metric`, `alarm` |

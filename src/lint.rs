@@ -7,15 +7,16 @@ mod allow;
 mod catalogue;
 mod rules;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::alarm::{
     Actions, Alarm, AlarmRule as CompositeRule, ChildRef, MetricAlarm, MetricDataQuery, MetricStat,
-    QueryContent, Rule as AlarmRule, Source, TreatMissingData, alarm_name,
+    MuteRule, QueryContent, Rule as AlarmRule, Source, TreatMissingData, alarm_name,
 };
-use crate::definition::Definition;
+use crate::definition::{Definition, Parsed};
 use crate::finding::Position;
-use crate::metric::{Dimension, Metric};
+use crate::metric::{Dimension, Metric, Period, Timestamp};
 
 pub use allow::{Allowances, AllowedRules};
 pub use rules::ALL;
@@ -54,7 +55,14 @@ pub struct Rule {
     /// An alarm file that breaks it, and one that does not.
     pub bad: &'static str,
     pub good: &'static str,
-    check: fn(&Case<'_>) -> Vec<Hit>,
+    check: Check,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug)]
+enum Check {
+    Alarm(fn(&Case<'_>) -> Vec<Hit>),
+    MuteRule(fn(&MuteCase<'_>) -> Vec<Hit>),
 }
 
 /// A rule that an alarm breaks.
@@ -64,13 +72,15 @@ pub struct Lint {
     pub severity: Severity,
     pub file: String,
     pub position: Position,
-    pub alarm: String,
+    /// `alarm` or `mute rule`.
+    pub kind: &'static str,
+    pub name: String,
     pub message: String,
 }
 
 /// What a rule found: the member that it is about, and what is wrong with it.
 struct Hit {
-    member: &'static str,
+    member: Cow<'static, str>,
     message: String,
 }
 
@@ -86,9 +96,49 @@ fn children(alarm: &Alarm) -> impl Iterator<Item = &str> {
 
 fn hit(member: &'static str, message: impl Into<String>) -> Vec<Hit> {
     vec![Hit {
-        member,
+        member: Cow::Borrowed(member),
         message: message.into(),
     }]
+}
+
+/// A statistic that an alarm reads, alone or in its `Metrics`.
+struct Read<'a> {
+    /// Which of `Metrics` it is.
+    id: Option<&'a str>,
+    stat: &'a MetricStat,
+    period: Period,
+}
+
+impl Read<'_> {
+    fn known(&self) -> Option<&'static catalogue::Entry> {
+        catalogue::find(&self.stat.metric)
+    }
+
+    fn hit(&self, member: &'static str, message: impl Into<String>) -> Hit {
+        Hit {
+            member: match self.id {
+                Some(id) => Cow::Owned(format!("Metrics.{id}.{member}")),
+                None => Cow::Borrowed(member),
+            },
+            message: message.into(),
+        }
+    }
+}
+
+/// What is known beside the alarms.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// What this host publishes, if it is the one that the alarms are about.
+    pub published: &'a [Metric],
+    /// When mute rules are looked at.
+    pub now: Timestamp,
+}
+
+/// One mute rule among all alarms.
+struct MuteCase<'a> {
+    rule: &'a MuteRule,
+    all: &'a Alarms<'a>,
+    now: Timestamp,
 }
 
 /// One alarm among all that there are.
@@ -99,9 +149,16 @@ struct Case<'a> {
     published: &'a [Metric],
 }
 
+/// What an alarm does to an instance, and its name.
+type Done<'a> = (&'static str, &'a str);
+
 /// All alarms, and what is asked of them for each.
 struct Alarms<'a> {
     by_name: BTreeMap<&'a str, &'a Definition>,
+    /// Those that are there and could not be read.
+    unread: &'a BTreeSet<String>,
+    /// What is done to each instance, by the time that it takes and the name of the alarm.
+    on_instances: HashMap<(&'a [Dimension], i64), Vec<Done<'a>>>,
     /// The children and suppressors of composite alarms.
     followed: HashSet<&'a str>,
     /// The first alarm, by name, of each rule with each actions.
@@ -113,19 +170,26 @@ struct Alarms<'a> {
 }
 
 impl<'a> Alarms<'a> {
-    fn new(definitions: &'a [Definition]) -> Self {
+    fn new(parsed: &'a Parsed) -> Self {
         let mut alarms = Self {
             by_name: BTreeMap::new(),
+            unread: &parsed.unread,
+            on_instances: HashMap::new(),
             followed: HashSet::new(),
             first_of_rule: HashMap::new(),
             healthy_hosts: HashSet::new(),
             perhaps_circular: HashSet::new(),
         };
-        for definition in definitions {
+        for definition in &parsed.alarms {
             alarms.add(definition);
         }
         alarms.find_circles();
         alarms
+    }
+
+    /// Whether there is such an alarm, as far as its name tells.
+    fn has(&self, name: &str) -> bool {
+        name.contains("${") || self.by_name.contains_key(name) || self.unread.contains(name)
     }
 
     fn find_circles(&mut self) {
@@ -173,6 +237,12 @@ impl<'a> Alarms<'a> {
                 let healthy = stats.filter(|stat| stat.metric.name == "HealthyHostCount");
                 self.healthy_hosts
                     .extend(healthy.map(|stat| stat.metric.dimensions()));
+                if let Some(place) = rules::instance_and_span(rule) {
+                    let done = alarm.actions.alarm.iter();
+                    let done = done.filter_map(|action| rules::on_instance(action));
+                    let of_instance = self.on_instances.entry(place).or_default();
+                    of_instance.extend(done.map(|does| (does, alarm.name.as_str())));
+                }
             }
             AlarmRule::Composite(composite) => {
                 self.followed.extend(children(alarm));
@@ -217,6 +287,33 @@ impl<'a> Case<'a> {
         Some((alarm, stat))
     }
 
+    /// Every statistic that the alarm reads.
+    fn reads(&self) -> Vec<Read<'a>> {
+        let Some(alarm) = self.metric_alarm() else {
+            return Vec::new();
+        };
+        match &alarm.source {
+            Source::Stat(stat) => vec![Read {
+                id: None,
+                stat,
+                period: alarm.period,
+            }],
+            Source::Math(math) => math
+                .queries()
+                .iter()
+                .filter_map(|query| match &query.content {
+                    QueryContent::Stat(stat) => Some(Read {
+                        id: Some(&query.id),
+                        stat,
+                        period: query.period.unwrap_or(alarm.period),
+                    }),
+                    QueryContent::Expression(_) => None,
+                })
+                .collect(),
+            Source::Query { .. } => Vec::new(),
+        }
+    }
+
     /// The same, where the catalogue knows the metric.
     fn known(&self) -> Option<(&'a MetricAlarm, &'a MetricStat, &'static catalogue::Entry)> {
         let (alarm, stat) = self.on_one_metric()?;
@@ -249,27 +346,50 @@ impl<'a> Case<'a> {
     }
 }
 
-/// Everything that the rules say about these alarms, in the order of the files. `published`: what this host publishes, if it is
-/// the one that the alarms are about.
-pub fn lint(definitions: &[Definition], published: &[Metric]) -> Vec<Lint> {
-    let alarms = Alarms::new(definitions);
+/// Everything that the rules say about what the files hold, in the order of the files.
+pub fn lint(parsed: &Parsed, known: Known<'_>) -> Vec<Lint> {
+    let all = Alarms::new(parsed);
     let mut lints = Vec::new();
-    for definition in definitions {
+    for definition in &parsed.alarms {
         let case = Case {
             definition,
-            all: &alarms,
-            published,
+            all: &all,
+            published: known.published,
         };
         for rule in &ALL {
-            let lint = |hit: Hit| Lint {
+            let Check::Alarm(check) = rule.check else {
+                continue;
+            };
+            lints.extend(check(&case).into_iter().map(|hit| Lint {
                 rule: rule.id,
                 severity: rule.severity,
                 file: definition.file.clone(),
-                position: definition.place(hit.member),
-                alarm: definition.alarm.name.clone(),
+                position: definition.place(&hit.member),
+                kind: "alarm",
+                name: definition.alarm.name.clone(),
                 message: hit.message,
+            }));
+        }
+    }
+    for definition in &parsed.mute_rules {
+        let case = MuteCase {
+            rule: &definition.rule,
+            all: &all,
+            now: known.now,
+        };
+        for rule in &ALL {
+            let Check::MuteRule(check) = rule.check else {
+                continue;
             };
-            lints.extend((rule.check)(&case).into_iter().map(lint));
+            lints.extend(check(&case).into_iter().map(|hit| Lint {
+                rule: rule.id,
+                severity: rule.severity,
+                file: definition.file.clone(),
+                position: definition.position,
+                kind: "mute rule",
+                name: definition.rule.name.clone(),
+                message: hit.message,
+            }));
         }
     }
     lints

@@ -20,8 +20,8 @@ use crate::metric::{Content, Metric, Resolution, Timestamp, Unit};
 
 pub use coverage::{AlarmCoverage, Coverage};
 pub use file::parse;
-pub use mutate::mutants;
-pub use run::{Failure, Subject, run};
+pub use mutate::{Unnoticed, unnoticed};
+pub use run::{Failure, Seen, Subject, run};
 
 /// A file of tests.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +39,8 @@ pub struct Test {
     /// When it starts.
     pub start: Timestamp,
     pub samples: Vec<InputSample>,
+    /// The metrics that the samples are of, and where each stands.
+    pub series: Vec<(Arc<Metric>, Position)>,
     /// The states that alarms have when they are created.
     pub initial_state: BTreeMap<String, StateValue>,
     pub created_at: i64,

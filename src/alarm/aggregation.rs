@@ -52,7 +52,7 @@ impl Aggregation {
     }
 
     /// Whether it is zero, and not missing, where a query finds nothing.
-    pub(super) fn is_zero_over_nothing(&self) -> bool {
+    pub fn is_zero_over_nothing(&self) -> bool {
         self.counts_all && self.by.is_empty()
     }
 }

@@ -2,16 +2,16 @@
 
 mod report;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::clock;
 use crate::cost::{AlarmEstimate, estimate_alarms};
-use crate::definition::{Definition, Inputs, Placeholders, duplicates};
+use crate::definition::{Inputs, Parsed, Placeholders, duplicates};
 use crate::finding::{Finding, Position, did_you_mean};
-use crate::lint::{self, Allowances, Severity};
-use crate::metric::Metric;
+use crate::lint::{self, Allowances, Known, Severity};
+use crate::metric::{Metric, Timestamp};
 use crate::sources::Sources;
 
 use super::load::{self, Read, read};
@@ -56,8 +56,10 @@ enum Deny {
     Error,
 }
 
-/// What CloudWatch refuses has no rule of ours.
+/// What CloudWatch refuses has no rule of ours, and neither has what only it knows.
 const REFUSED: &str = "refused";
+const NOT_KNOWN: &str = "not-known-here";
+const ALLOWANCE: &str = "allowance";
 
 /// One thing that is told.
 struct Told {
@@ -73,6 +75,8 @@ struct Told {
 struct Results {
     told: Vec<Told>,
     cost: AlarmEstimate,
+    /// What stands for values that are not known here.
+    placeholders: BTreeSet<String>,
     /// By file, for excerpts.
     texts: BTreeMap<String, String>,
 }
@@ -89,7 +93,8 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
     if let Some(id) = &args.explain {
         return explain(id, out);
     }
-    let today: String = clock::now().to_string().chars().take(10).collect();
+    let now = clock::now();
+    let today: String = now.to_string().chars().take(10).collect();
     let mut allowances = Allowances::default();
     let mut mistakes: Vec<String> = args
         .allow
@@ -99,7 +104,7 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
     let files = files(&args, &mut mistakes);
     mistakes.extend(files.read.unreadable.iter().map(ToString::to_string));
     complain(&mistakes);
-    let results = results(files, &mut allowances, &today);
+    let results = results(files, &mut allowances, now, &today);
     if !mistakes.is_empty() && results.told.is_empty() && results.cost.alarms == 0 {
         return Exit::CouldNotStart;
     }
@@ -184,6 +189,7 @@ fn files(args: &Args, mistakes: &mut Vec<String>) -> Files {
     for path in &args.files {
         add(path, &inputs, &mut files, mistakes);
     }
+    mistakes.extend(files.read.undeclared(&inputs));
     files
 }
 
@@ -212,45 +218,51 @@ fn published(publish: &crate::config::Publish) -> Vec<Metric> {
     published.map(|(metric, _)| metric).collect()
 }
 
-fn results(files: Files, allowances: &mut Allowances, today: &str) -> Results {
+fn results(files: Files, allowances: &mut Allowances, now: Timestamp, today: &str) -> Results {
     let parsed = files.read.parsed;
     for (file, text) in &files.texts {
         allowances.comments(file, text, today);
     }
-    allowances.metadata(&parsed.alarms, today);
-    let refused = parsed
-        .findings
-        .into_iter()
-        .chain(duplicates(&parsed.alarms));
+    allowances.metadata(&parsed, today);
+    let twice = duplicates(&parsed.alarms);
+    let refused = parsed.findings.iter().chain(&twice);
     let refused = refused.map(|finding| told_of(finding, REFUSED, Severity::Error));
-    let ended = std::mem::take(&mut allowances.findings).into_iter();
-    let ended = ended.map(|finding| told_of(finding, "allowance", Severity::Warning));
+    let not_known = parsed.unresolved.iter();
+    let not_known = not_known.map(|finding| told_of(finding, NOT_KNOWN, Severity::Warning));
+    let ended = allowances.findings.iter();
+    let ended = ended.map(|finding| told_of(finding, ALLOWANCE, Severity::Warning));
+    let known = Known {
+        published: &files.published,
+        now,
+    };
     let mut told: Vec<Told> = refused
+        .chain(not_known)
         .chain(ended)
-        .chain(linted(&parsed.alarms, &files.published, allowances))
+        .chain(linted(&parsed, known, allowances))
         .collect();
     told.sort_by(|a, b| (&a.file, a.position, a.rule).cmp(&(&b.file, b.position, b.rule)));
     Results {
         told,
         cost: estimate_alarms(parsed.alarms.iter().map(|found| &found.alarm)),
+        placeholders: parsed.placeholders,
         texts: files.texts,
     }
 }
 
-fn told_of(finding: Finding, rule: &'static str, severity: Severity) -> Told {
+fn told_of(finding: &Finding, rule: &'static str, severity: Severity) -> Told {
     Told {
         rule,
         severity,
-        file: finding.file,
+        file: finding.file.clone(),
         position: finding.position,
         alarm: None,
-        message: finding.message,
+        message: finding.message.clone(),
     }
 }
 
-fn linted(alarms: &[Definition], published: &[Metric], allowances: &Allowances) -> Vec<Told> {
-    let lints = lint::lint(alarms, published).into_iter();
-    let allowed = allowances.of(alarms);
+fn linted(parsed: &Parsed, known: Known<'_>, allowances: &Allowances) -> Vec<Told> {
+    let lints = lint::lint(parsed, known).into_iter();
+    let allowed = allowances.of(parsed);
     let denied = lints.filter(|lint| !allowed.has(lint));
     denied
         .map(|lint| Told {
@@ -258,8 +270,8 @@ fn linted(alarms: &[Definition], published: &[Metric], allowances: &Allowances) 
             severity: lint.severity,
             file: lint.file,
             position: lint.position,
-            message: format!("alarm `{}`: {}", lint.alarm, lint.message),
-            alarm: Some(lint.alarm),
+            message: format!("{} `{}`: {}", lint.kind, lint.name, lint.message),
+            alarm: (lint.kind == "alarm").then_some(lint.name),
         })
         .collect()
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use crate::alarm::{Alarm, MuteRule};
 use crate::config::{self, AlarmFiles, Config};
-use crate::definition::{Definition, Inputs, Parsed, duplicates, parse_with};
-use crate::finding::{Finding, Position};
+use crate::definition::{Inputs, Parsed, duplicates, parse_with};
+use crate::finding::{Finding, Position, did_you_mean};
 
 /// Read if it is there and no other file is named.
 pub(super) const DEFAULT_CONFIG: &str = "/etc/cwbridge/cwbridge.toml";
@@ -89,18 +89,17 @@ pub(super) fn load(config: Option<&Path>) -> Loaded {
         .map(|files| alarms(files, &folder, &name, &Inputs::default()));
     let parsed = parsed.map(|mut read| {
         findings.append(&mut read.unreadable);
-        findings.append(&mut read.parsed.findings);
+        findings.extend(read.parsed.problems().cloned());
         findings.append(&mut duplicates(&read.parsed.alarms));
         read.parsed
     });
-    let (alarms, mute_rules) = match parsed {
-        Some(parsed) => (Some(parsed.alarms), parsed.mute_rules),
+    let (alarms, mute_rules) = match parsed.map(Parsed::into_rules) {
+        Some((alarms, mute_rules)) => (Some(alarms), mute_rules),
         None => (None, Vec::new()),
     };
-    let alarm = |definition: Definition| definition.alarm;
     Loaded {
         config,
-        alarms: alarms.map(|alarms| alarms.into_iter().map(alarm).collect()),
+        alarms,
         mute_rules,
         findings,
     }
@@ -126,12 +125,25 @@ pub(super) struct Read {
 impl Read {
     pub(super) fn add(&mut self, file: &str, text: &str, inputs: &Inputs) {
         let mut parsed = parse_with(file, text, inputs);
-        match parsed.is_readable {
-            true => self.parsed.findings.append(&mut parsed.findings),
-            false => self.unreadable.append(&mut parsed.findings),
+        if !parsed.is_readable {
+            self.unreadable.append(&mut parsed.findings);
         }
-        self.parsed.alarms.append(&mut parsed.alarms);
-        self.parsed.mute_rules.append(&mut parsed.mute_rules);
+        self.parsed.append(parsed);
+    }
+
+    /// Parameters that were given and that no template here has.
+    pub(super) fn undeclared(&self, inputs: &Inputs) -> Vec<String> {
+        let declared = &self.parsed.parameters;
+        let unknown = inputs
+            .parameters
+            .keys()
+            .filter(|name| !declared.contains(*name));
+        unknown
+            .map(|name| {
+                let hint = did_you_mean(name, declared.iter().map(String::as_str));
+                format!("`--parameter {name}`: no template here has this parameter{hint}")
+            })
+            .collect()
     }
 }
 

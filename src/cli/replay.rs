@@ -109,19 +109,17 @@ fn alarms(args: &Args) -> Result<(Vec<Alarm>, Vec<MuteRule>), Trouble> {
             Err(message) => problems.push(message),
         }
     }
-    let parsed = all.parsed;
-    let wrong = all
-        .unreadable
-        .iter()
-        .chain(&parsed.findings)
-        .map(ToString::to_string);
-    problems.extend(wrong);
-    problems.extend(duplicates(&parsed.alarms).iter().map(ToString::to_string));
+    let undeclared = all.undeclared(&inputs);
+    let wrong = all.unreadable.iter().chain(all.parsed.problems());
+    problems.extend(wrong.map(ToString::to_string));
+    problems.extend(undeclared);
+    problems.extend(
+        duplicates(&all.parsed.alarms)
+            .iter()
+            .map(ToString::to_string),
+    );
     match problems.is_empty() {
-        true => Ok((
-            parsed.alarms.into_iter().map(|found| found.alarm).collect(),
-            parsed.mute_rules,
-        )),
+        true => Ok(all.parsed.into_rules()),
         false => Err(problems),
     }
 }

@@ -10,9 +10,11 @@ use crate::alarm::{Alarm, MuteRule};
 use crate::config::AlarmFiles;
 use crate::definition::{Inputs, duplicates};
 use crate::finding::{Finding, Position, Report};
-use crate::unit_test::{Coverage, Failure, Subject, Test, mutants, parse, run as run_test};
+use crate::unit_test::{
+    Coverage, Failure, Subject, Test, Unnoticed, parse, run as run_test, unnoticed,
+};
 
-use super::load::{self, read};
+use super::load::{self, Read, read};
 use super::{Exit, complain};
 
 #[derive(Debug, clap::Args)]
@@ -76,19 +78,27 @@ struct Outcome {
 struct Results {
     outcomes: Vec<Outcome>,
     coverage: Option<Coverage>,
-    /// Changes of alarms that no test notices: the alarm, and what was changed.
-    survivors: Option<Vec<(String, String)>>,
+    /// Changes of alarms that no test of the file notices.
+    survivors: Option<Vec<(String, Unnoticed)>>,
 }
 
 pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
-    let inputs = Inputs {
-        parameters: args.parameters.iter().cloned().collect(),
-        ..Inputs::default()
+    let mut loading = Loading {
+        inputs: Inputs {
+            parameters: args.parameters.iter().cloned().collect(),
+            ..Inputs::default()
+        },
+        ..Loading::default()
     };
-    let (mut suites, mut mistakes, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let mut suites: Vec<Suite> = Vec::new();
     for file in &args.files {
-        suites.extend(suite(file, &inputs, &mut mistakes, &mut refused));
+        suites.extend(loading.suite(file));
     }
+    let undeclared = loading.read.undeclared(&loading.inputs);
+    loading.mistakes.extend(undeclared);
+    let Loading {
+        mistakes, refused, ..
+    } = loading;
     complain(&mistakes);
     complain(&refused);
     if !mistakes.is_empty() {
@@ -144,49 +154,55 @@ fn is_covered(results: &Results, args: &Args) -> bool {
     }
 }
 
-/// Reads a file and the alarm files that it names. Mistakes keep everything from being run; an alarm that CloudWatch would
-/// refuse is only left out.
-fn suite(
-    path: &Path,
-    inputs: &Inputs,
-    mistakes: &mut Vec<String>,
-    refused: &mut Vec<String>,
-) -> Option<Suite> {
-    let (path, text) = read(path.to_owned())
-        .map_err(|message| mistakes.push(message))
-        .ok()?;
-    let file = path.display().to_string();
-    let mut report = Report::new(&file);
-    let parsed = parse(&text, &mut report);
-    let told = |findings: &[Finding]| -> Vec<String> {
-        findings.iter().map(ToString::to_string).collect()
-    };
-    mistakes.extend(told(&report.findings));
-    let parsed = parsed?;
-    let files: Vec<AlarmFiles> = parsed
-        .alarms
-        .into_iter()
-        .map(|(pattern, position)| AlarmFiles { pattern, position })
-        .collect();
-    let folder = path.parent().map(Path::to_owned).unwrap_or_default();
-    let definitions = load::alarms(&files, &folder, &file, inputs);
-    let unreadable = definitions.unreadable;
-    match unreadable.is_empty() {
-        true => refused.extend(told(&definitions.parsed.findings)),
-        false => mistakes.extend(told(&unreadable)),
-    }
-    refused.extend(told(&duplicates(&definitions.parsed.alarms)));
-    Some(Suite {
-        file,
-        alarms: definitions
-            .parsed
+/// Everything that the files come to.
+#[derive(Default)]
+struct Loading {
+    inputs: Inputs,
+    /// What the templates among them declare.
+    read: Read,
+    /// They keep everything from being run.
+    mistakes: Vec<String>,
+    /// An alarm that CloudWatch would refuse is only left out.
+    refused: Vec<String>,
+}
+
+impl Loading {
+    /// Reads a file and the alarm files that it names.
+    fn suite(&mut self, path: &Path) -> Option<Suite> {
+        let told = |findings: &[Finding]| -> Vec<String> {
+            findings.iter().map(ToString::to_string).collect()
+        };
+        let (path, text) = read(path.to_owned())
+            .map_err(|message| self.mistakes.push(message))
+            .ok()?;
+        let file = path.display().to_string();
+        let mut report = Report::new(&file);
+        let parsed = parse(&text, &mut report);
+        self.mistakes.extend(told(&report.findings));
+        let parsed = parsed?;
+        let files: Vec<AlarmFiles> = parsed
             .alarms
             .into_iter()
-            .map(|found| found.alarm)
-            .collect(),
-        mute_rules: definitions.parsed.mute_rules,
-        tests: parsed.tests,
-    })
+            .map(|(pattern, position)| AlarmFiles { pattern, position })
+            .collect();
+        let folder = path.parent().map(Path::to_owned).unwrap_or_default();
+        let mut found = load::alarms(&files, &folder, &file, &self.inputs);
+        let refused = &mut self.refused;
+        match found.unreadable.is_empty() {
+            true => refused.extend(found.parsed.problems().map(ToString::to_string)),
+            false => self.mistakes.extend(told(&found.unreadable)),
+        }
+        refused.extend(told(&duplicates(&found.parsed.alarms)));
+        let declared = &mut self.read.parsed.parameters;
+        declared.append(&mut found.parsed.parameters);
+        let (alarms, mute_rules) = found.parsed.into_rules();
+        Some(Suite {
+            file,
+            alarms,
+            mute_rules,
+            tests: parsed.tests,
+        })
+    }
 }
 
 fn is_wanted(name: &str, pattern: Option<&str>) -> bool {
@@ -210,9 +226,9 @@ fn results(suites: &[Suite], args: &Args) -> Results {
                 reason = "how long a test takes is told to people"
             )]
             let start = Instant::now();
-            let failures = run_test(test, suite.subject(), &mut |status| {
+            let failures = run_test(test, suite.subject(), &mut |seen| {
                 if watches {
-                    coverage.see(status);
+                    coverage.see(seen);
                 }
             });
             outcomes.push(Outcome {
@@ -229,30 +245,17 @@ fn results(suites: &[Suite], args: &Args) -> Results {
     if args.mutate && !pass {
         complain(&["nothing is changed, because tests fail as it is"]);
     }
-    let survivors = (args.mutate && pass).then(|| suites.iter().flat_map(survivors).collect());
+    let survivors = (args.mutate && pass).then(|| {
+        let mut all = Vec::new();
+        for suite in suites {
+            let found = unnoticed(suite.subject(), &suite.tests).into_iter();
+            all.extend(found.map(|found| (suite.file.clone(), found)));
+        }
+        all
+    });
     Results {
         outcomes,
         coverage: watches.then_some(coverage),
         survivors,
     }
-}
-
-/// The changes of a file's alarms that its tests do not notice.
-fn survivors(suite: &Suite) -> Vec<(String, String)> {
-    let mut survivors = Vec::new();
-    for place in 0..suite.alarms.len() {
-        for (what, mutant) in mutants(&suite.alarms[place]) {
-            let mut alarms = suite.alarms.clone();
-            alarms[place] = mutant;
-            let subject = Subject {
-                alarms: &alarms,
-                mute_rules: &suite.mute_rules,
-            };
-            let passes = |test: &Test| run_test(test, subject, &mut |_| {}).is_empty();
-            if suite.tests.iter().all(passes) {
-                survivors.push((suite.alarms[place].name.clone(), what));
-            }
-        }
-    }
-    survivors
 }

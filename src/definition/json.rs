@@ -9,13 +9,13 @@ mod queries;
 mod reader;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::alarm::{Account, Alarm, Rule, validate_common};
 use crate::finding::{Position, Report};
 use crate::tree::{self, Entry, Node, Value};
 
-use super::{Definition, Element, Parsed, template, terraform};
+use super::{Definition, Element, MuteDefinition, Parsed, template, terraform};
 
 pub(super) use metric::{dimensions, unit};
 
@@ -56,6 +56,7 @@ pub fn parse_with(file: &str, text: &str, inputs: &Inputs) -> Parsed {
     if let Some(document) = tree::yaml(text, &mut report) {
         parsed.is_readable = true;
         let elements = if template::is_template(&document) {
+            parsed.parameters = template::declared(&document);
             template::elements(&document, &inputs.parameters, &mut report)
         } else if terraform::is_terraform(&document) {
             terraform::elements(&document, &mut report)
@@ -67,7 +68,8 @@ pub fn parse_with(file: &str, text: &str, inputs: &Inputs) -> Parsed {
         }
     }
     report.findings.sort_by_key(|finding| finding.position);
-    parsed.findings = report.findings;
+    report.unresolved.sort_by_key(|finding| finding.position);
+    (parsed.findings, parsed.unresolved) = (report.findings, report.unresolved);
     parsed
 }
 
@@ -76,6 +78,7 @@ fn elements<'n>(document: &'n Node, report: &mut Report) -> Vec<Element<'n>> {
         node: Cow::Borrowed(node),
         form,
         allowed: Vec::new(),
+        is_known: true,
     };
     let described: Vec<&Node> = DESCRIBED
         .iter()
@@ -116,19 +119,34 @@ fn add(
         node,
         form,
         allowed,
+        is_known,
     }: Element<'_>,
     account: &Account,
     report: &mut Report,
     parsed: &mut Parsed,
 ) {
+    if matches!(node, Cow::Owned(_)) {
+        placeholders(&node, &mut parsed.placeholders);
+    }
     if mute::is_mute_rule(&node) {
-        let mute_rule = mute::mute_rule(&node, form, report);
-        parsed.mute_rules.extend(mute_rule);
-    } else if let Some(definition) = definition(&node, form, account, report) {
-        parsed.alarms.push(Definition {
-            allowed,
-            ..definition
-        });
+        let mute_rule = is_known.then(|| mute::mute_rule(&node, form, report));
+        parsed
+            .mute_rules
+            .extend(mute_rule.flatten().map(|rule| MuteDefinition {
+                rule,
+                file: report.file.clone(),
+                position: node.position,
+                allowed,
+            }));
+    } else {
+        let read = is_known.then(|| definition(&node, form, account, report));
+        match read.flatten() {
+            Some(definition) => parsed.alarms.push(Definition {
+                allowed,
+                ..definition
+            }),
+            None => parsed.unread.extend(name(&node).map(str::to_owned)),
+        }
     }
     report.subject.clear();
 }
@@ -141,9 +159,9 @@ fn definition(
 ) -> Option<Definition> {
     let sound = report.findings.len();
     report.table("the alarm", node)?;
-    report.subject = match node.get("AlarmName").map(|name| &name.value) {
-        Some(Value::String(name)) => format!("alarm `{name}`"),
-        _ => "the alarm".to_owned(),
+    report.subject = match name(node) {
+        Some(name) => format!("alarm `{name}`"),
+        None => "the alarm".to_owned(),
     };
     let alarm = alarm(&mut Reader { node, form, report }, account);
     let alarm = alarm.filter(|_| report.findings.len() == sound)?;
@@ -156,9 +174,55 @@ fn definition(
     })
 }
 
+fn name(node: &Node) -> Option<&str> {
+    match &node.get("AlarmName")?.value {
+        Value::String(name) => Some(name),
+        _ => None,
+    }
+}
+
+/// Adds what stands for values that are not known here.
+fn placeholders(node: &Node, found: &mut BTreeSet<String>) {
+    match &node.value {
+        Value::String(text) => {
+            let parts = text.split("${").skip(1);
+            let names = parts.filter_map(|part| part.split_once('}'));
+            found.extend(names.map(|(name, _)| format!("${{{name}}}")));
+        }
+        Value::List(items) => items.iter().for_each(|item| placeholders(item, found)),
+        Value::Table(entries) => {
+            for entry in entries {
+                placeholders(&entry.node, found);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
 fn places(node: &Node) -> Vec<(String, Position)> {
-    let place = |entry: &Entry| (entry.key.clone(), entry.node.position);
-    node.entries().iter().map(place).collect()
+    let mut places: Vec<(String, Position)> = Vec::new();
+    let mut add = |before: &str, of: &Node| {
+        let place = |entry: &Entry| (format!("{before}{}", entry.key), entry.node.position);
+        places.extend(of.entries().iter().map(place));
+    };
+    add("", node);
+    let queries = match node.get("Metrics").map(|queries| &queries.value) {
+        Some(Value::List(queries)) => queries.as_slice(),
+        _ => &[],
+    };
+    for query in queries {
+        let Some(Value::String(id)) = query.get("Id").map(|id| &id.value) else {
+            continue;
+        };
+        let before = format!("Metrics.{id}.");
+        add(&before, query);
+        let stat = query.get("MetricStat");
+        let metric = stat.and_then(|stat| stat.get("Metric"));
+        for of in stat.into_iter().chain(metric) {
+            add(&before, of);
+        }
+    }
+    places
 }
 
 /// Reads an alarm of any kind. What could be read is checked even where the rest could not.

@@ -6,12 +6,11 @@
 mod conditions;
 mod functions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::finding::{Position, Report};
 use crate::tree::{Entry, Node, Value};
 
-use super::values::typed;
 use super::{Allowed, Element};
 
 /// What the AWS documentation calls the type, and what the resource is here.
@@ -23,6 +22,18 @@ const TYPES: [&str; 3] = [
 
 /// The member that names a resource.
 const NAMES: [&str; 3] = ["AlarmName", "AlarmName", "Name"];
+
+/// The parameters that CloudFormation gives.
+const PSEUDO: [&str; 8] = [
+    "AWS::AccountId",
+    "AWS::NoValue",
+    "AWS::NotificationARNs",
+    "AWS::Partition",
+    "AWS::Region",
+    "AWS::StackId",
+    "AWS::StackName",
+    "AWS::URLSuffix",
+];
 
 /// The longest text that functions may come to, in bytes.
 const TEXT_MAX: usize = 1 << 16;
@@ -38,6 +49,13 @@ pub(super) fn is_template(document: &Node) -> bool {
         || document.get("AWSTemplateFormatVersion").is_some()
 }
 
+/// The parameters that the template declares, and those that every template has.
+pub(super) fn declared(document: &Node) -> BTreeSet<String> {
+    let own = document.get("Parameters").map_or(&[][..], Node::entries);
+    let own = own.iter().map(|parameter| parameter.key.clone());
+    own.chain(PSEUDO.map(str::to_owned)).collect()
+}
+
 /// The requests that the template stands for.
 pub(super) fn elements(
     document: &Node,
@@ -48,6 +66,7 @@ pub(super) fn elements(
     let mut template = Template::new(document, parameters, report);
     let mut found = Vec::new();
     for resource in resources {
+        template.tell_repetition(resource);
         let Some(kind) = kind(&resource.node) else {
             continue;
         };
@@ -56,7 +75,8 @@ pub(super) fn elements(
         }
         template.report.subject = format!("resource `{}`", resource.key);
         if let Some(node) = template.request(resource, kind) {
-            found.push(Element::new(node, allowed(&resource.node, template.report)));
+            let allowed = allowed(&resource.node, template.report);
+            found.push(Element::written(node, allowed, template.report));
         }
         template.report.subject.clear();
     }
@@ -122,9 +142,23 @@ impl<'a> Template<'a> {
 
     /// Whether its condition does not hold. What is not known is taken to be there.
     fn is_left_out(&mut self, resource: &Node) -> bool {
-        match resource.get("Condition").map(|node| &node.value) {
-            Some(Value::String(name)) => self.condition(name, 0) == Some(false),
+        match resource.get("Condition") {
+            Some(Node {
+                position,
+                value: Value::String(name),
+            }) => self.condition(name, *position, 0) == Some(false),
             _ => false,
+        }
+    }
+
+    /// What a loop makes is not looked at, which has to be said.
+    fn tell_repetition(&mut self, resource: &Entry) {
+        if resource.key.starts_with("Fn::ForEach") {
+            let text = format!(
+                "`{}` is not expanded here: what it makes is not read; `aws cloudformation get-template --template-stage Processed` has it expanded",
+                resource.key
+            );
+            self.report.add_unresolved(resource.position, text);
         }
     }
 
@@ -153,7 +187,7 @@ impl<'a> Template<'a> {
                 },
             });
         }
-        typed(&mut node, self.report).then_some(node)
+        Some(node)
     }
 
     /// The name of an alarm that the template makes; found once, for others may name it often.

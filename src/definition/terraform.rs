@@ -2,11 +2,13 @@
 //!
 //! Terraform writes what is not set as `null`, an empty text, an empty list or, for numbers, 0.
 
+mod unknown;
+
 use crate::finding::{Position, Report};
 use crate::tree::{Entry, Node, Value};
 
 use super::Element;
-use super::values::typed;
+use unknown::Unknown;
 
 const METRIC_ALARM: &str = "aws_cloudwatch_metric_alarm";
 const COMPOSITE_ALARM: &str = "aws_cloudwatch_composite_alarm";
@@ -42,7 +44,15 @@ pub(super) fn elements(document: &Node, report: &mut Report) -> Vec<Element<'sta
         .or_else(|| document.get("values"));
     let mut found = Vec::new();
     match values.and_then(|values| values.get("root_module")) {
-        Some(root) => module(root, 0, report, &mut found),
+        Some(root) => {
+            let configuration = document.get("configuration");
+            let unknown = Unknown {
+                plan: document,
+                configuration: configuration.and_then(|all| all.get("root_module")),
+                module: String::new(),
+            };
+            module(root, &unknown, 0, report, &mut found);
+        }
         // A state without resources has no values at all.
         None if values.is_none() && document.get("terraform_version").is_some() => {}
         None => report.add(
@@ -53,15 +63,34 @@ pub(super) fn elements(document: &Node, report: &mut Report) -> Vec<Element<'sta
     found
 }
 
-fn module(node: &Node, depth: usize, report: &mut Report, found: &mut Vec<Element<'static>>) {
+fn module(
+    node: &Node,
+    unknown: &Unknown<'_>,
+    depth: usize,
+    report: &mut Report,
+    found: &mut Vec<Element<'static>>,
+) {
     for resource in items(node.get("resources")) {
-        found.extend(element(resource, report));
+        found.extend(element(resource, unknown, report));
     }
     for child in items(node.get("child_modules"))
         .iter()
         .filter(|_| depth < DEPTH_MAX)
     {
-        module(child, depth + 1, report, found);
+        let address = text(child, "address").unwrap_or_default();
+        // `module.a["b"].module.c[0]` in `module.a["b"]` is `c` there.
+        let inner = address.get(unknown.module.len()..).unwrap_or_default();
+        let inner = inner.trim_start_matches("module.");
+        let call = inner.split('[').next().unwrap_or_default();
+        let calls = unknown.configuration.and_then(|of| of.get("module_calls"));
+        let inside = Unknown {
+            plan: unknown.plan,
+            configuration: calls
+                .and_then(|calls| calls.get(call))
+                .and_then(|call| call.get("module")),
+            module: format!("{address}."),
+        };
+        module(child, &inside, depth + 1, report, found);
     }
 }
 
@@ -79,14 +108,18 @@ fn text<'n>(node: &'n Node, member: &str) -> Option<&'n str> {
     }
 }
 
-fn element(resource: &Node, report: &mut Report) -> Option<Element<'static>> {
+fn element(
+    resource: &Node,
+    unknown: &Unknown<'_>,
+    report: &mut Report,
+) -> Option<Element<'static>> {
     if text(resource, "mode") == Some("data") {
         // It is only looked up.
         return None;
     }
     let kind = text(resource, "type").filter(|of| [METRIC_ALARM, COMPOSITE_ALARM].contains(of))?;
     report.subject = format!("resource `{}`", text(resource, "address").unwrap_or(kind));
-    let mut node = request(resource.get("values")?);
+    let mut node = request(&unknown.filled(resource, resource.get("values")?));
     if let Value::Table(entries) = &mut node.value {
         let is_band = entries.iter().any(|entry| entry.key == "ThresholdMetricId");
         entries.retain(|entry| {
@@ -95,9 +128,9 @@ fn element(resource: &Node, report: &mut Report) -> Option<Element<'static>> {
         });
     }
     node.position = resource.position;
-    let is_sound = typed(&mut node, report);
+    let element = Element::written(node, Vec::new(), report);
     report.subject.clear();
-    is_sound.then(|| Element::new(node, Vec::new()))
+    Some(element)
 }
 
 fn request(values: &Node) -> Node {

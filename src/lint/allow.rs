@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::definition::Definition;
+use crate::definition::{Allowed, Parsed};
 use crate::finding::{Finding, Position, did_you_mean};
 
 use super::{ALL, Lint, rule};
@@ -35,18 +35,25 @@ pub struct Allowances {
 }
 
 impl Allowances {
-    /// A rule that no alarm has to keep, as `RULE` or, up to and with that day, `RULE=2027-01-31`. An error says that there is
-    /// no such rule or day, or that it is over.
+    /// A rule that no alarm has to keep, as `RULE` or, up to and with that day, `RULE=2027-01-31`; once that is over it is a
+    /// finding. An error says that there is no such rule or day.
     pub fn everywhere(&mut self, said: &str, today: &str) -> Result<(), String> {
         let (id, until) = match said.split_once('=') {
-            Some((id, until)) => (id, Some(until.to_owned())),
+            Some((id, until)) => (id, Some(until)),
             None => (said, None),
         };
-        check(id, until.as_deref(), today)?;
-        self.all.push(Allowance {
-            rule: id.to_owned(),
-            place: Place::Everywhere,
-        });
+        known(id)?;
+        match until.filter(|day| !is_day(day)) {
+            Some(day) => return Err(no_day(day)),
+            None => self.add(
+                "--allow",
+                Place::Everywhere,
+                id,
+                until.map(str::to_owned),
+                Position::default(),
+                today,
+            ),
+        }
         Ok(())
     }
 
@@ -78,20 +85,19 @@ impl Allowances {
         }
     }
 
-    /// Takes up what a template's metadata says of its alarms.
-    pub fn metadata(&mut self, definitions: &[Definition], today: &str) {
-        for definition in definitions {
-            for allowed in &definition.allowed {
-                let place = Place::Alarm(definition.file.clone(), definition.alarm.name.clone());
+    /// Takes up what a template's metadata says of its alarms and mute rules.
+    pub fn metadata(&mut self, parsed: &Parsed, today: &str) {
+        for Defined {
+            file,
+            name,
+            allowed,
+            ..
+        } in defined(parsed)
+        {
+            for allowed in allowed {
+                let place = Place::Alarm(file.to_owned(), name.to_owned());
                 let until = allowed.until.clone();
-                self.add(
-                    &definition.file,
-                    place,
-                    &allowed.rule,
-                    until,
-                    allowed.position,
-                    today,
-                );
+                self.add(file, place, &allowed.rule, until, allowed.position, today);
             }
         }
     }
@@ -119,11 +125,13 @@ impl Allowances {
     }
 
     /// What that comes to for these alarms.
-    pub fn of(&self, definitions: &[Definition]) -> AllowedRules {
+    pub fn of(&self, parsed: &Parsed) -> AllowedRules {
         let mut lines: BTreeMap<&str, Vec<(u64, &str)>> = BTreeMap::new();
-        for found in definitions {
-            let line = (found.position.line, found.alarm.name.as_str());
-            lines.entry(&found.file).or_default().push(line);
+        for Defined {
+            file, name, line, ..
+        } in defined(parsed)
+        {
+            lines.entry(file).or_default().push((line, name));
         }
         for alarms in lines.values_mut() {
             alarms.sort_unstable();
@@ -154,6 +162,30 @@ impl Allowances {
     }
 }
 
+/// An alarm or a mute rule.
+struct Defined<'a> {
+    file: &'a str,
+    name: &'a str,
+    line: u64,
+    allowed: &'a [Allowed],
+}
+
+fn defined(parsed: &Parsed) -> impl Iterator<Item = Defined<'_>> {
+    let alarms = parsed.alarms.iter().map(|found| Defined {
+        file: &found.file,
+        name: &found.alarm.name,
+        line: found.position.line,
+        allowed: &found.allowed,
+    });
+    let mute_rules = parsed.mute_rules.iter().map(|found| Defined {
+        file: &found.file,
+        name: &found.rule.name,
+        line: found.position.line,
+        allowed: &found.allowed,
+    });
+    alarms.chain(mute_rules)
+}
+
 /// What rules alarms may break.
 #[derive(Debug, Default)]
 pub struct AllowedRules {
@@ -164,7 +196,7 @@ pub struct AllowedRules {
 
 impl AllowedRules {
     pub fn has(&self, lint: &Lint) -> bool {
-        let key = (lint.file.clone(), lint.alarm.clone());
+        let key = (lint.file.clone(), lint.name.clone());
         self.everywhere.contains(lint.rule)
             || self
                 .of_alarms
@@ -199,11 +231,15 @@ fn meant<'a>(alarms: &[(u64, &'a str)], line: u64) -> Option<&'a str> {
 fn check(id: &str, until: Option<&str>, today: &str) -> Result<(), String> {
     known(id)?;
     match until {
-        Some(day) if !is_day(day) => Err(format!("`{day}` is no day like `2027-01-31`")),
+        Some(day) if !is_day(day) => Err(no_day(day)),
         // Days in this form sort as texts.
         Some(day) if day < today => Err(format!("that `{id}` is allowed ended on {day}")),
         _ => Ok(()),
     }
+}
+
+fn no_day(text: &str) -> String {
+    format!("`{text}` is no day like `2027-01-31`")
 }
 
 fn known(id: &str) -> Result<(), String> {

@@ -1,10 +1,13 @@
 //! The usual metrics of AWS's own services: which dimensions they come with, in which unit, how often, and whether they come
 //! when nothing happens.
 //!
-//! From the services' pages on their CloudWatch metrics. What is not listed is not known, and not judged.
+//! From the services' pages on their CloudWatch metrics, which each file here names. What is not listed is not known, and not
+//! judged; nor is a metric whose unit, or whose silence, those pages leave open.
 
 mod balancers;
+mod databases;
 mod hosts;
+mod networks;
 mod services;
 
 use crate::metric::Metric;
@@ -33,14 +36,28 @@ pub(super) struct Entry {
     pub(super) bounds: (f64, f64),
 }
 
+impl Entry {
+    /// The CloudWatch agent's configuration may say another unit.
+    pub(super) fn has_fixed_unit(&self) -> bool {
+        self.namespace != "CWAgent"
+    }
+}
+
 const ANY: (f64, f64) = (0.0, f64::INFINITY);
 const PERCENT: (f64, f64) = (0.0, 100.0);
+const FLAG: (f64, f64) = (0.0, 1.0);
 
 /// Every metric that is known.
 fn all() -> impl Iterator<Item = &'static Entry> {
-    [hosts::METRICS, balancers::METRICS, services::METRICS]
-        .into_iter()
-        .flatten()
+    [
+        hosts::METRICS,
+        balancers::METRICS,
+        databases::METRICS,
+        services::METRICS,
+        networks::METRICS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 const fn entry(

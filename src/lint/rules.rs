@@ -19,9 +19,14 @@ mod high_resolution_price;
 mod high_resolution_without_data;
 mod judged_hourly;
 mod late_metric_breaching;
+mod log_count_never_missing;
+mod log_window_too_fresh;
 mod low_samples_keep_alarm;
 mod metric_unknown;
 mod metrics_includes_helpers;
+mod mute_never_ends;
+mod mute_over;
+mod mute_target_unknown;
 mod no_action;
 mod not_published_here;
 mod ok_action_flaps;
@@ -29,6 +34,8 @@ mod ok_without_alarm_action;
 mod operator_inverted;
 mod paged_twice;
 mod period_below_native;
+mod promql_silence_recovers;
+mod reboot_races_recovery;
 mod recover_on_another_metric;
 mod rule_follows_itself;
 mod scales_without_traffic;
@@ -49,11 +56,12 @@ mod unit_set;
 mod window_dependent_function;
 
 use crate::alarm::{Comparison, ComparisonOperator, MetricAlarm};
+use crate::metric::Dimension;
 
 use super::Rule;
 
 /// Every rule, by id.
-pub const ALL: [Rule; 47] = [
+pub const ALL: [Rule; 54] = [
     action_in_another_region::RULE,
     alarm_at_creation::RULE,
     alarm_latches::RULE,
@@ -73,9 +81,14 @@ pub const ALL: [Rule; 47] = [
     high_resolution_without_data::RULE,
     judged_hourly::RULE,
     late_metric_breaching::RULE,
+    log_count_never_missing::RULE,
+    log_window_too_fresh::RULE,
     low_samples_keep_alarm::RULE,
     metric_unknown::RULE,
     metrics_includes_helpers::RULE,
+    mute_never_ends::RULE,
+    mute_over::RULE,
+    mute_target_unknown::RULE,
     no_action::RULE,
     not_published_here::RULE,
     ok_action_flaps::RULE,
@@ -83,6 +96,8 @@ pub const ALL: [Rule; 47] = [
     operator_inverted::RULE,
     paged_twice::RULE,
     period_below_native::RULE,
+    promql_silence_recovers::RULE,
+    reboot_races_recovery::RULE,
     recover_on_another_metric::RULE,
     rule_follows_itself::RULE,
     scales_without_traffic::RULE,
@@ -104,7 +119,7 @@ pub const ALL: [Rule; 47] = [
 ];
 
 /// What an EC2 action does to the instance: `stop`, `terminate`, `reboot` or `recover`.
-fn on_instance(action: &str) -> Option<&'static str> {
+pub(super) fn on_instance(action: &str) -> Option<&'static str> {
     let whole = without_placeholders(action);
     let does = match whole.split(':').collect::<Vec<_>>().as_slice() {
         ["arn", _, "automate", _, "ec2", does] => does,
@@ -140,4 +155,13 @@ fn is_below(alarm: &MetricAlarm) -> bool {
             ..
         }
     )
+}
+
+/// The dimensions of an instance's metric, and how many seconds it takes until the alarm goes off.
+pub(super) fn instance_and_span(alarm: &MetricAlarm) -> Option<(&[Dimension], i64)> {
+    let [stat] = alarm.stats()[..] else {
+        return None;
+    };
+    let span = alarm.period.seconds() * i64::from(alarm.evaluation_periods);
+    Some((stat.metric.dimensions(), span))
 }

@@ -1,10 +1,16 @@
 use super::*;
 use crate::definition::parse;
 
+/// On the first day of 2026.
+const KNOWN: Known<'static> = Known {
+    published: &[],
+    now: Timestamp::from_seconds(1_767_225_600),
+};
+
 fn rules_broken(text: &str) -> Vec<&'static str> {
     let parsed = parse("alarms.yaml", text);
     assert_eq!(parsed.findings, [], "{text}");
-    let lints = lint(&parsed.alarms, &[]);
+    let lints = lint(&parsed, KNOWN);
     lints.into_iter().map(|lint| lint.rule).collect()
 }
 
@@ -42,7 +48,7 @@ fn the_articles_alarm_is_flagged() {
         Statistic: Average, Period: 60, EvaluationPeriods: 2, Threshold: 50, ComparisonOperator: GreaterThanThreshold,
         Unit: Seconds, AlarmActions: [\"arn:aws:sns:us-east-1:111122223333:t\"]}";
     let parsed = parse("a.yaml", text);
-    let lints = lint(&parsed.alarms, &[]);
+    let lints = lint(&parsed, KNOWN);
     let told = |rule: &str| {
         lints
             .iter()
@@ -67,7 +73,7 @@ fn what_this_host_publishes_is_known_here_alone() {
         vec![],
     )];
     let told = |published: &[crate::metric::Metric]| -> Vec<String> {
-        let lints = lint(&parsed.alarms, published).into_iter();
+        let lints = lint(&parsed, Known { published, ..KNOWN }).into_iter();
         lints
             .filter(|lint| lint.rule == "not-published-here")
             .map(|lint| lint.message)
@@ -96,14 +102,14 @@ fn allowances_are_for_the_alarm_they_stand_at_and_end() {
     let left = |today: &str, text: &str| -> (Vec<String>, Vec<String>) {
         let mut allowances = Allowances::default();
         allowances.comments("a.yaml", text, today);
-        let lints = lint(&parsed.alarms, &[]).into_iter();
-        let left = lints
-            .filter(|lint| lint.rule == "no-action" && !allowances.of(&parsed.alarms).has(lint));
+        let lints = lint(&parsed, KNOWN).into_iter();
+        let left =
+            lints.filter(|lint| lint.rule == "no-action" && !allowances.of(&parsed).has(lint));
         let findings = allowances
             .findings
             .iter()
             .map(|finding| finding.message.clone());
-        (left.map(|lint| lint.alarm).collect(), findings.collect())
+        (left.map(|lint| lint.name).collect(), findings.collect())
     };
     assert_eq!(left("2027-01-31", &text), (vec!["a".into()], vec![]));
     assert_eq!(
@@ -122,16 +128,20 @@ fn allowances_are_for_the_alarm_they_stand_at_and_end() {
     everywhere
         .everywhere("no-action=2027-01-31", "2027-01-31")
         .unwrap();
-    let over = everywhere.everywhere("no-action=2027-01-31", "2027-02-01");
+    let mut over = Allowances::default();
+    over.everywhere("no-action=2027-01-31", "2027-02-01")
+        .unwrap();
+    let told: Vec<String> = over.findings.iter().map(ToString::to_string).collect();
     assert_eq!(
-        over.unwrap_err(),
-        "that `no-action` is allowed ended on 2027-01-31"
+        told,
+        ["--allow: that `no-action` is allowed ended on 2027-01-31"]
     );
+    assert!(over.everywhere("no-action=soon", "2027-02-01").is_err());
     assert!(
-        lint(&parsed.alarms, &[])
+        lint(&parsed, KNOWN)
             .iter()
             .filter(|lint| lint.rule == "no-action")
-            .all(|lint| everywhere.of(&parsed.alarms).has(lint))
+            .all(|lint| everywhere.of(&parsed).has(lint))
     );
 }
 
@@ -141,7 +151,7 @@ fn rules_say_what_is_written() {
     let mut all = String::new();
     for rule in ALL.iter().filter(|rule| !rule.bad.is_empty()) {
         let parsed = parse("bad.yaml", rule.bad);
-        for lint in lint(&parsed.alarms, &[]) {
+        for lint in lint(&parsed, KNOWN) {
             if lint.rule == rule.id {
                 let Position { line, column } = lint.position;
                 let severity = lint.severity.name();
@@ -151,7 +161,7 @@ fn rules_say_what_is_written() {
                     lint.rule,
                     "] ",
                     &format!("{line}:{column} "),
-                    &lint.alarm,
+                    &lint.name,
                     ": ",
                     &lint.message,
                     "\n",

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::alarm::{Rule, StateValue, Status, TreatMissingData};
+use crate::alarm::{Alarm, Rule, StateValue, Transition, TreatMissingData};
+
+use super::Seen;
 
 /// What was reached of each alarm, by its name.
 #[derive(Clone, Debug, Default)]
@@ -20,30 +22,41 @@ pub struct AlarmCoverage {
 }
 
 impl Coverage {
-    /// Notes where an alarm stands.
-    pub fn see(&mut self, status: &Status) {
-        let branches = match self.alarms.get_mut(&status.alarm.name) {
+    /// Notes what a test sees. What the test sets is no doing of the alarm.
+    pub fn see(&mut self, seen: Seen<'_>) {
+        match seen {
+            Seen::Transition(Transition {
+                alarm, from, to, ..
+            }) => {
+                let way = format!("{from} -> {to}");
+                self.reach(alarm, &[&way, to.name()]);
+            }
+            Seen::Status(status) => {
+                let Some(evaluation) = &status.evaluation else {
+                    return self.reach(&status.alarm, &[]);
+                };
+                let missing = match evaluation.decision.basis {
+                    basis if basis.filled == 0 => NONE_MISSING,
+                    basis if basis.used == 0 => ALL_MISSING,
+                    _ => SOME_MISSING,
+                };
+                self.reach(&status.alarm, &[status.state.name(), missing]);
+            }
+        }
+    }
+
+    fn reach(&mut self, alarm: &Alarm, reached: &[&str]) {
+        let branches = match self.alarms.get_mut(&alarm.name) {
             Some(branches) => branches,
             None => self
                 .alarms
-                .entry(status.alarm.name.clone())
-                .or_insert_with(|| to_be_reached(status)),
+                .entry(alarm.name.clone())
+                .or_insert_with(|| to_be_reached(alarm)),
         };
-        let mut reach = |branch: &str| {
-            if let Some(reached) = branches.get_mut(branch) {
-                *reached = true;
+        for branch in reached {
+            if let Some(is_reached) = branches.get_mut(*branch) {
+                *is_reached = true;
             }
-        };
-        reach(status.state.name());
-        for (from, to) in status.transitions.keys() {
-            reach(&format!("{from} -> {to}"));
-        }
-        if let Some(evaluation) = &status.evaluation {
-            reach(match evaluation.decision.basis {
-                basis if basis.filled == 0 => NONE_MISSING,
-                basis if basis.used == 0 => ALL_MISSING,
-                _ => SOME_MISSING,
-            });
         }
     }
 
@@ -79,10 +92,10 @@ const SOME_MISSING: &str = "some datapoints missing";
 const ALL_MISSING: &str = "all datapoints missing";
 
 /// The states that the alarm can come to, the ways between them, and how much of its datapoints may be missing.
-fn to_be_reached(status: &Status) -> BTreeMap<String, bool> {
+fn to_be_reached(alarm: &Alarm) -> BTreeMap<String, bool> {
     let mut states = vec![StateValue::Ok, StateValue::Alarm];
     let mut branches = BTreeMap::new();
-    if let Rule::Metric(alarm) = &status.alarm.rule {
+    if let Rule::Metric(alarm) = &alarm.rule {
         if alarm.treatment() == TreatMissingData::Missing {
             states.push(StateValue::InsufficientData);
         }

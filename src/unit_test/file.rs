@@ -87,14 +87,19 @@ fn test(node: &Node, report: &mut Report) -> Option<Test> {
     }
     let mut times = |key: &str| node.get(key).and_then(|at| seconds(key, at, report));
     let (created_at, until) = (times("created_at"), times("until"));
+    let (mut samples, mut series) = (Vec::new(), Vec::new());
+    for node in items(node, "input_series", report) {
+        if let Some((metric, mut of_series)) = self::series(node, interval, report) {
+            series.push((metric, node.position));
+            samples.append(&mut of_series);
+        }
+    }
     let test = Test {
         name: name.unwrap_or_else(|| format!("line {}", node.position.line)),
         position: node.position,
         start: start(node, report),
-        samples: items(node, "input_series", report)
-            .iter()
-            .flat_map(|node| series(node, interval, report))
-            .collect(),
+        samples,
+        series,
         initial_state: initial_state(node, report),
         created_at: created_at.unwrap_or(0),
         until,
@@ -219,7 +224,11 @@ fn start(node: &Node, report: &mut Report) -> Timestamp {
     }
 }
 
-fn series(node: &Node, interval: i64, report: &mut Report) -> Vec<InputSample> {
+fn series(
+    node: &Node,
+    interval: i64,
+    report: &mut Report,
+) -> Option<(Arc<Metric>, Vec<InputSample>)> {
     report.unknown_keys("a series", node, &SERIES_KEYS);
     let metric = match node.get("metric") {
         Some(metric) => self::metric(metric, report),
@@ -256,9 +265,7 @@ fn series(node: &Node, interval: i64, report: &mut Report) -> Vec<InputSample> {
         read.map_err(|message| report.add(place.unwrap_or_default(), message))
             .ok()
     });
-    let (Some(metric), Some(unit), Some(read)) = (metric, unit, read) else {
-        return Vec::new();
-    };
+    let (metric, unit, read) = (metric?, unit?, read?);
     let sample = |(k, value): (i64, super::series::Value)| {
         let (content, late) = value?;
         Some(InputSample {
@@ -270,7 +277,8 @@ fn series(node: &Node, interval: i64, report: &mut Report) -> Vec<InputSample> {
             content,
         })
     };
-    (0..).zip(read).filter_map(sample).collect()
+    let samples = (0..).zip(read).filter_map(sample).collect();
+    Some((metric, samples))
 }
 
 fn unit(node: &Node, report: &mut Report) -> Option<Unit> {

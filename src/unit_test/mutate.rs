@@ -1,12 +1,112 @@
 //! Alarms that are a little wrong: a test that does not notice leaves something untested.
 
-use crate::alarm::{Alarm, Comparison, ComparisonOperator, MetricAlarm, Rule, TreatMissingData};
+use std::collections::{HashMap, HashSet};
+
+use crate::alarm::{
+    Alarm, ChildRef, Comparison, ComparisonOperator, MetricAlarm, Rule, TreatMissingData,
+    alarm_name,
+};
+
+use super::run::{play, until};
+use super::{Subject, Test};
 
 /// How far a threshold is moved, as a share of it.
 const THRESHOLD_STEP: f64 = 0.1;
 
+/// A change that no test notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unnoticed {
+    pub alarm: String,
+    pub change: String,
+}
+
+/// The changes of the alarms that the tests do not notice. All tests have to pass as it is.
+pub fn unnoticed(subject: Subject<'_>, tests: &[Test]) -> Vec<Unnoticed> {
+    let below = Below::new(subject.alarms);
+    let mut found = Vec::new();
+    for alarm in subject.alarms {
+        let tests: Vec<Test> = tests
+            .iter()
+            .filter(|test| expecting(test).any(|name| below.of(name).contains(&*alarm.name)))
+            .map(|test| Test {
+                // It is to take as long without the alarms that have nothing to do with it.
+                until: Some(until(test, subject)),
+                ..test.clone()
+            })
+            .collect();
+        let names = tests.iter().flat_map(named);
+        let needed: HashSet<&str> = names.flat_map(|name| below.of(name)).collect();
+        let is_needed = |other: &&Alarm| needed.contains(&*other.name);
+        let mut alarms: Vec<Alarm> = subject.alarms.iter().filter(is_needed).cloned().collect();
+        let place = alarms.iter().position(|other| other.name == alarm.name);
+        for (change, mutant) in mutants(alarm) {
+            if let Some(place) = place {
+                alarms[place] = mutant;
+            }
+            let subject = Subject {
+                alarms: &alarms,
+                ..subject
+            };
+            let passes = |test: &Test| play(test, subject, &mut |_| {}).is_empty();
+            if tests.iter().all(passes) {
+                found.push(Unnoticed {
+                    alarm: alarm.name.clone(),
+                    change,
+                });
+            }
+        }
+    }
+    found
+}
+
+/// The alarms of which a test expects something.
+fn expecting(test: &Test) -> impl Iterator<Item = &str> {
+    let lines = test.expect_transitions.iter().chain(&test.expect_actions);
+    let lines = lines.map(|expected| expected.alarm.as_str());
+    lines.chain(test.expect.iter().map(|expect| expect.alarm.as_str()))
+}
+
+/// The alarms that a test names.
+fn named(test: &Test) -> impl Iterator<Item = &str> {
+    let set = test.set_states.iter().map(|set| set.alarm.as_str());
+    let initial = test.initial_state.keys().map(String::as_str);
+    expecting(test).chain(set).chain(initial)
+}
+
+/// What alarms depend on.
+struct Below<'a>(HashMap<&'a str, Vec<&'a str>>);
+
+impl<'a> Below<'a> {
+    fn new(alarms: &'a [Alarm]) -> Self {
+        let parents = alarms.iter().filter_map(|alarm| match &alarm.rule {
+            Rule::Composite(composite) => {
+                let children = composite.rule.children().into_iter().map(ChildRef::name);
+                let suppressor = composite.suppressor.as_ref();
+                let suppressor = suppressor.map(|suppressor| alarm_name(&suppressor.alarm));
+                Some((&*alarm.name, children.chain(suppressor).collect()))
+            }
+            _ => None,
+        });
+        Self(parents.collect())
+    }
+
+    /// The alarm and everything that it depends on.
+    fn of<'n>(&self, name: &'n str) -> HashSet<&'n str>
+    where
+        'a: 'n,
+    {
+        let (mut found, mut open) = (HashSet::new(), vec![name]);
+        while let Some(name) = open.pop() {
+            if found.insert(name) {
+                open.extend(self.0.get(name).into_iter().flatten());
+            }
+        }
+        found
+    }
+}
+
 /// Every change of the alarm's rule, with what it is.
-pub fn mutants(alarm: &Alarm) -> Vec<(String, Alarm)> {
+pub(super) fn mutants(alarm: &Alarm) -> Vec<(String, Alarm)> {
     let Rule::Metric(rule) = &alarm.rule else {
         return Vec::new();
     };

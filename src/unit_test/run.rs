@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::alarm::{ActionRun, Alarm, Events, MuteRule, Occasion, Options, Rule, Status};
-use crate::finding::Position;
+use crate::alarm::{
+    ActionRun, Alarm, Events, MuteRule, Occasion, Options, Rule, Status, Transition,
+};
+use crate::finding::{Position, did_you_mean};
 use crate::metric::{Datapoint, Reading, Sample, Timestamp};
 use crate::pipeline::{Pipeline, Snapshot};
+use crate::store::DropReason;
 
 use super::{Expectation, Expected, Test, time};
 
@@ -26,12 +29,29 @@ pub struct Failure {
     pub message: String,
 }
 
+/// What happens on the way: where an alarm stands after a step, and how it came there.
+#[derive(Clone, Copy, Debug)]
+pub enum Seen<'a> {
+    Status(&'a Status),
+    Transition(&'a Transition),
+}
+
 /// Runs a test; everything that is not as expected is told. `seen` is shown every alarm after each step.
-pub fn run(test: &Test, subject: Subject<'_>, seen: &mut dyn FnMut(&Status)) -> Vec<Failure> {
-    let unknown = unknown_alarms(test, subject);
+pub fn run(test: &Test, subject: Subject<'_>, seen: &mut dyn FnMut(Seen<'_>)) -> Vec<Failure> {
+    let mut unknown = unknown_alarms(test, subject);
+    unknown.extend(unread_series(test, subject));
     if !unknown.is_empty() {
         return unknown;
     }
+    play(test, subject, seen)
+}
+
+/// The same, of a test that fits what is tested.
+pub(super) fn play(
+    test: &Test,
+    subject: Subject<'_>,
+    seen: &mut dyn FnMut(Seen<'_>),
+) -> Vec<Failure> {
     let mut bench = Bench::new(test, subject);
     for at in bench.instants() {
         bench.step(at, seen);
@@ -72,13 +92,35 @@ fn unknown_alarms(test: &Test, subject: Subject<'_>) -> Vec<Failure> {
             position,
             message: format!(
                 "there is no alarm `{alarm}`{}",
-                crate::finding::did_you_mean(
-                    alarm,
-                    subject.alarms.iter().map(|known| &*known.name)
-                )
+                did_you_mean(alarm, subject.alarms.iter().map(|known| &*known.name))
             ),
         })
         .collect()
+}
+
+/// A series that no alarm reads: most likely its name or its dimensions are not those of the alarm.
+fn unread_series(test: &Test, subject: Subject<'_>) -> Vec<Failure> {
+    let read: BTreeSet<String> = subject
+        .alarms
+        .iter()
+        .filter_map(|alarm| match &alarm.rule {
+            Rule::Metric(rule) => Some(rule.stats()),
+            _ => None,
+        })
+        .flatten()
+        .map(|stat| stat.metric.to_string())
+        .collect();
+    let series = test.series.iter().map(|(metric, position)| {
+        let name = metric.to_string();
+        (!read.contains(&name)).then(|| Failure {
+            position: *position,
+            message: format!(
+                "no alarm reads `{name}`{}",
+                did_you_mean(&name, read.iter().map(String::as_str))
+            ),
+        })
+    });
+    series.flatten().collect()
 }
 
 /// A test on its way.
@@ -125,7 +167,7 @@ impl<'a> Bench<'a> {
     /// When something comes, is looked at, or is judged.
     fn instants(&self) -> BTreeSet<i64> {
         let test = self.test;
-        let until = self.until();
+        let until = until(test, self.subject);
         let mut instants: BTreeSet<i64> = self.samples.keys().copied().collect();
         instants.extend(test.restarts.iter().copied());
         instants.extend(test.set_states.iter().map(|set| set.at));
@@ -147,24 +189,11 @@ impl<'a> Bench<'a> {
         self.subject.alarms.iter().map(interval).min().unwrap_or(60)
     }
 
-    fn until(&self) -> i64 {
-        let test = self.test;
-        let last = test.samples.iter().map(|sample| sample.comes_at).max();
-        let period = |alarm: &Alarm| match &alarm.rule {
-            Rule::Metric(alarm) => alarm.period.seconds(),
-            _ => 60,
-        };
-        let period = self.subject.alarms.iter().map(period).max().unwrap_or(60);
-        let expected = test.expect.iter().map(|expect| expect.at).max();
-        let end = expected.max(Some(last.unwrap_or(0) + period));
-        test.until.or(end).unwrap_or(0)
-    }
-
     fn at(&self, seconds: i64) -> Timestamp {
         self.test.start + seconds
     }
 
-    fn step(&mut self, at: i64, seen: &mut dyn FnMut(&Status)) {
+    fn step(&mut self, at: i64, seen: &mut dyn FnMut(Seen<'_>)) {
         let test = self.test;
         if at >= test.created_at && !self.is_created {
             self.begin(at);
@@ -178,18 +207,24 @@ impl<'a> Bench<'a> {
         };
         let mut outcome = self.pipeline.advance(&reading);
         self.datapoints.append(&mut outcome.datapoints);
+        for reason in &outcome.dropped {
+            self.failures.push(not_taken(test.position, at, *reason));
+        }
+        for transition in &outcome.events.transitions {
+            seen(Seen::Transition(transition));
+        }
         self.note(outcome.events);
+        if self.is_created {
+            for status in self.pipeline.statuses() {
+                seen(Seen::Status(&status));
+            }
+        }
         for set in test.set_states.iter().filter(|set| set.at == at) {
             let now = self.at(at);
             let events =
                 self.pipeline
                     .set_state(&set.alarm, set.state, "set by the test", None, now);
             self.note(events.unwrap_or_default());
-        }
-        if self.is_created {
-            for status in self.pipeline.statuses() {
-                seen(&status);
-            }
         }
         for expect in test.expect.iter().filter(|expect| expect.at == at) {
             let failure = match self.pipeline.status(&expect.alarm) {
@@ -280,6 +315,33 @@ impl<'a> Bench<'a> {
                 .or_default()
                 .push(line);
         }
+    }
+}
+
+/// When the test ends.
+pub(super) fn until(test: &Test, subject: Subject<'_>) -> i64 {
+    let last = test.samples.iter().map(|sample| sample.comes_at).max();
+    let period = |alarm: &Alarm| match &alarm.rule {
+        Rule::Metric(alarm) => alarm.period.seconds(),
+        _ => 60,
+    };
+    let period = subject.alarms.iter().map(period).max().unwrap_or(60);
+    let expected = test.expect.iter().map(|expect| expect.at).max();
+    let end = expected.max(Some(last.unwrap_or(0) + period));
+    test.until.or(end).unwrap_or(0)
+}
+
+fn not_taken(position: Position, at: i64, reason: DropReason) -> Failure {
+    let why = match reason {
+        DropReason::ValueOutOfRange => {
+            "a value is beyond 2^360 or -2^360, or a count is not above 0"
+        }
+        DropReason::TimeOutOfRange => "it comes more than two weeks late",
+        DropReason::ClockSteppedBack => "its minute is over",
+    };
+    Failure {
+        position,
+        message: format!("a sample that comes at {} is not taken: {why}", time(at)),
     }
 }
 

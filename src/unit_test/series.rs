@@ -138,6 +138,9 @@ fn set(notation: &str) -> Result<StatisticSet, String> {
     let [Some(sample_count), Some(sum), Some(minimum), Some(maximum)] = members else {
         return Err(wrong());
     };
+    if minimum > maximum {
+        return Err(format!("`{notation}` has a minimum above its maximum"));
+    }
     Ok(StatisticSet {
         sample_count,
         sum,
@@ -216,6 +219,7 @@ mod tests {
             "1x",
             "x3",
             "{n:1}",
+            "{n:2 sum:3 min:2 max:1}",
             "[1*]",
             "{n:1 sum:1",
             "1@90s",

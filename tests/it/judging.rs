@@ -45,16 +45,15 @@ impl Play {
             &Account::default(),
         );
         assert_eq!(parsed.findings, []);
-        let alarms = parsed.alarms.into_iter();
-        let alarms: Vec<Alarm> = alarms.map(|definition| definition.alarm).collect();
+        let (alarms, mute_rules) = parsed.into_rules();
         pipeline.set_alarms(alarms.clone(), start);
-        pipeline.set_mute_rules(parsed.mute_rules.clone(), start);
+        pipeline.set_mute_rules(mute_rules.clone(), start);
         Self {
             pipeline,
             start,
             written: String::new(),
             alarms,
-            mute_rules: parsed.mute_rules,
+            mute_rules,
             datapoints: Vec::new(),
             restarts: false,
         }

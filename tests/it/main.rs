@@ -25,5 +25,6 @@ mod laws;
 mod proxy;
 mod reference;
 mod systemd;
+mod terraform;
 mod tidy;
 mod world;

@@ -1,14 +1,15 @@
 //! Findings for people, for programs, and for what shows them beside the code.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::json;
 
+use crate::finding::Position;
 use crate::lint::{self, Severity};
 
-use super::{REFUSED, Results, Told};
+use super::{ALLOWANCE, NOT_KNOWN, REFUSED, Results, Told};
 
 /// The lines of each file.
 type Sources<'a> = BTreeMap<&'a str, Vec<&'a str>>;
@@ -30,7 +31,10 @@ pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
             told.message
         )?;
         let (line, column) = (told.position.line, told.position.column);
-        writeln!(out, "  --> {}:{line}:{column}", told.file)?;
+        match line {
+            0 => writeln!(out, "  --> {}", told.file)?,
+            _ => writeln!(out, "  --> {}:{line}:{column}", told.file)?,
+        }
         excerpt(&sources, told, out)?;
         writeln!(out)?;
     }
@@ -56,7 +60,32 @@ pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
         [] => writeln!(out, "nothing found")?,
         counts => writeln!(out, "{}; `--explain RULE` tells more", counts.join(", "))?,
     }
+    placeholders(results, out)?;
     writeln!(out, "{} (list prices)", results.cost)
+}
+
+/// What was not known, so that nobody takes silence about it for a judgement.
+fn placeholders(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    const SHOWN_MAX: usize = 10;
+    let all = results.placeholders.len();
+    if all == 0 {
+        return Ok(());
+    }
+    let shown: Vec<&str> = results
+        .placeholders
+        .iter()
+        .take(SHOWN_MAX)
+        .map(String::as_str)
+        .collect();
+    let more = match all.saturating_sub(SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    writeln!(
+        out,
+        "not known here, and taken as they stand: {}{more}",
+        shown.join(", ")
+    )
 }
 
 /// The line with a sign below what it is about.
@@ -109,6 +138,8 @@ struct Json<'a> {
     findings: Vec<Finding<'a>>,
     alarms: usize,
     dollars_a_month: f64,
+    /// Stand for values that are not known here.
+    placeholders: &'a BTreeSet<String>,
 }
 
 #[derive(Serialize)]
@@ -142,6 +173,7 @@ pub(super) fn json(results: &Results, out: &mut impl Write) -> io::Result<()> {
         findings: results.told.iter().map(Finding::from).collect(),
         alarms: results.cost.alarms,
         dollars_a_month: (results.cost.dollars * 100.0).round() / 100.0,
+        placeholders: &results.placeholders,
     };
     serde_json::to_writer_pretty(&mut *out, &all)?;
     writeln!(out)
@@ -160,14 +192,15 @@ pub(super) fn github(results: &Results, out: &mut impl Write) -> io::Result<()> 
             Severity::Note => "notice",
             severity => severity.name(),
         };
-        let (line, column) = (told.position.line.max(1), told.position.column.max(1));
-        writeln!(
-            out,
-            "::{level} file={},line={line},col={column},title={}::{}",
-            property(&told.file),
-            property(told.rule),
-            data(&told.message)
-        )?;
+        let place = match told.position {
+            Position { line: 0, .. } => String::new(),
+            Position { line, column } => {
+                let file = property(&told.file);
+                format!("file={file},line={line},col={},", column.max(1))
+            }
+        };
+        let (rule, message) = (property(told.rule), data(&told.message));
+        writeln!(out, "::{level} {place}title={rule}::{message}")?;
     }
     Ok(())
 }
@@ -183,7 +216,10 @@ pub(super) fn sarif(results: &Results, out: &mut impl Write) -> io::Result<()> {
         })
     };
     let refused = json!({"id": REFUSED, "shortDescription": {"text": "CloudWatch refuses it"}});
-    let rules: Vec<_> = std::iter::once(refused)
+    let not_known = json!({"id": NOT_KNOWN, "shortDescription": {"text": "It cannot be told from the file alone"}});
+    let ended = json!({"id": ALLOWANCE, "shortDescription": {"text": "A rule was allowed to be broken, and that is over"}});
+    let rules: Vec<_> = [refused, not_known, ended]
+        .into_iter()
         .chain(lint::ALL.iter().map(rule))
         .collect();
     let result = |told: &Told| {

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 
-use crate::unit_test::{AlarmCoverage, Coverage, Failure};
+use crate::unit_test::{AlarmCoverage, Coverage, Failure, Unnoticed};
 
 use super::{Outcome, Results};
 
@@ -56,8 +56,8 @@ pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
         writeln!(out, "coverage: {:.1} %", coverage.percent())?;
     }
     if let Some(survivors) = &results.survivors {
-        for (alarm, what) in survivors {
-            writeln!(out, "no test notices: {alarm}: {what}")?;
+        for (_, Unnoticed { alarm, change }) in survivors {
+            writeln!(out, "no test notices: {alarm}: {change}")?;
         }
         writeln!(out, "{} changes that no test notices", survivors.len())?;
     }
@@ -133,8 +133,8 @@ impl<'a> From<&'a Failure> for FailureJson<'a> {
     }
 }
 
-impl<'a> From<&'a (String, String)> for ChangeJson<'a> {
-    fn from((alarm, change): &'a (String, String)) -> Self {
+impl<'a> From<&'a Unnoticed> for ChangeJson<'a> {
+    fn from(Unnoticed { alarm, change }: &'a Unnoticed) -> Self {
         Self { alarm, change }
     }
 }
@@ -159,7 +159,10 @@ pub(super) fn json(results: &Results, out: &mut impl Write) -> io::Result<()> {
     let all = Json {
         tests: results.outcomes.iter().map(TestJson::from).collect(),
         coverage: results.coverage.as_ref().map(CoverageJson::from),
-        unnoticed: survivors.map(|survivors| survivors.iter().map(ChangeJson::from).collect()),
+        unnoticed: survivors.map(|survivors| {
+            let survivors = survivors.iter().map(|(_, found)| found);
+            survivors.map(ChangeJson::from).collect()
+        }),
     };
     serde_json::to_writer_pretty(&mut *out, &all)?;
     writeln!(out)
@@ -176,12 +179,26 @@ pub(super) fn junit(results: &Results, out: &mut impl Write) -> io::Result<()> {
             .iter()
             .filter(|outcome| !outcome.failures.is_empty())
             .count();
+        let survivors: Vec<&Unnoticed> = results
+            .survivors
+            .iter()
+            .flatten()
+            .filter_map(|(file, found)| (*file == of_file[0].file).then_some(found))
+            .collect();
+        let (all, failed) = (of_file.len() + survivors.len(), failed + survivors.len());
         let file = escaped(&of_file[0].file);
         writeln!(
             out,
-            "  <testsuite name=\"{file}\" tests=\"{}\" failures=\"{failed}\">",
-            of_file.len()
+            "  <testsuite name=\"{file}\" tests=\"{all}\" failures=\"{failed}\">"
         )?;
+        for Unnoticed { alarm, change } in survivors {
+            let (alarm, change) = (escaped(alarm), escaped(change));
+            writeln!(
+                out,
+                "    <testcase classname=\"{file}\" name=\"{alarm}: {change}\" time=\"0\">\n      \
+                 <failure message=\"no test notices it\"/>\n    </testcase>"
+            )?;
+        }
         for outcome in of_file {
             let (name, seconds) = (escaped(&outcome.name), outcome.seconds);
             write!(
@@ -253,7 +270,13 @@ mod tests {
                 outcome("b.yaml", "other", &[]),
             ],
             coverage: None,
-            survivors: None,
+            survivors: Some(vec![(
+                "b.yaml".into(),
+                Unnoticed {
+                    alarm: "cpu".into(),
+                    change: "Threshold 1 -> 2".into(),
+                },
+            )]),
         };
         let mut out = Vec::new();
         junit(&results, &mut out).unwrap();
@@ -267,7 +290,10 @@ mod tests {
             reason: �[31m</failure>
                 </testcase>
               </testsuite>
-              <testsuite name="b.yaml" tests="1" failures="0">
+              <testsuite name="b.yaml" tests="2" failures="1">
+                <testcase classname="b.yaml" name="cpu: Threshold 1 -&gt; 2" time="0">
+                  <failure message="no test notices it"/>
+                </testcase>
                 <testcase classname="b.yaml" name="other" time="0.013"/>
               </testsuite>
             </testsuites>

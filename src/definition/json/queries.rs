@@ -135,13 +135,14 @@ fn scheduled_query(report: &mut Report, what: &str, node: &Node) -> Option<Sched
     };
     let schedule =
         member(report, node, "ScheduleConfiguration").and_then(|node| schedule(report, node));
-    let (schedule, interval) = schedule?;
+    let (schedule, interval, offsets) = schedule?;
     Some(ScheduledQuery {
         text: query?,
         log_groups: log_groups?,
         aggregation: aggregation?,
         schedule,
         interval,
+        offsets,
     })
 }
 
@@ -170,7 +171,8 @@ fn log_groups(report: &mut Report, node: &Node) -> Option<Vec<String>> {
 }
 
 /// The schedule as it is written, and how often the query runs by it, in seconds. Its window must begin before it ends (SPEC section 12).
-fn schedule(report: &mut Report, node: &Node) -> Option<(String, i64)> {
+#[expect(clippy::type_complexity, reason = "the parts of one schedule")]
+fn schedule(report: &mut Report, node: &Node) -> Option<(String, i64, (Option<u32>, Option<u32>))> {
     report.table("ScheduleConfiguration", node)?;
     let expression_node = member(report, node, "ScheduleExpression")?;
     let expression = report.string("ScheduleExpression", expression_node)?;
@@ -194,7 +196,7 @@ fn schedule(report: &mut Report, node: &Node) -> Option<(String, i64)> {
             format!("`EndTimeOffset` is {end}, but must be less than `StartTimeOffset`, {start}"),
         );
     }
-    Some((expression, interval?))
+    Some((expression, interval?, (start.flatten(), end.flatten())))
 }
 
 /// The seconds of `rate(NUMBER UNIT)`.

@@ -230,7 +230,7 @@ fn every_kind_of_alarm_is_read() {
             a: p99 of `n m` 2 of 2 x 60 s Threshold { operator: GreaterThanThreshold, threshold: 5.0 } (`LAMBDA` can only be evaluated by CloudWatch)
             a: PromQlAlarm { query: "up == 0", pending_period: 120, recovery_period: 0, evaluation_interval: 60 } (PromQL alarms need a query engine that only CloudWatch has)
             a: NOT (ALARM(x) OR OK("y z")) Some(Suppressor { alarm: "s", wait_period: 60, extension_period: 30 })
-            a: LogAlarm { query: ScheduledQuery { text: "fields @message", log_groups: [], aggregation: Aggregation { text: "count(*)", counts_all: true, by: [] }, schedule: "rate(5 minutes)", interval: 300 }, results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None, warm_up: None } (log alarms need queries that only CloudWatch Logs can run)
+            a: LogAlarm { query: ScheduledQuery { text: "fields @message", log_groups: [], aggregation: Aggregation { text: "count(*)", counts_all: true, by: [] }, schedule: "rate(5 minutes)", interval: 300, offsets: (None, None) }, results_to_evaluate: 3, results_to_alarm: 2, operator: GreaterThanThreshold, threshold: 1.0, treat_missing_data: None, warm_up: None } (log alarms need queries that only CloudWatch Logs can run)
         "#]],
     );
 }

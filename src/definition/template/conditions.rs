@@ -1,5 +1,6 @@
 //! Whether a template's conditions hold.
 
+use crate::finding::{Position, did_you_mean};
 use crate::tree::{Node, Value};
 
 use super::functions::text_of;
@@ -7,11 +8,18 @@ use super::{DEPTH_MAX, Template};
 
 impl Template<'_> {
     /// `None` where that is only known when the stack is made.
-    pub(super) fn condition(&mut self, name: &str, depth: usize) -> Option<bool> {
+    pub(super) fn condition(&mut self, name: &str, at: Position, depth: usize) -> Option<bool> {
         if let Some(known) = self.held.get(name) {
             return *known;
         }
-        let node = self.conditions?.get(name)?;
+        let Some(node) = self.conditions.and_then(|all| all.get(name)) else {
+            let all = self.conditions.map_or(&[][..], Node::entries);
+            let hint = did_you_mean(name, all.iter().map(|entry| entry.key.as_str()));
+            let text = format!("the template has no condition `{name}`{hint}");
+            self.report.add(at, text);
+            self.held.insert(name.to_owned(), None);
+            return None;
+        };
         // One that leads back to itself is not known.
         self.held.insert(name.to_owned(), None);
         let holds = self.holds(node, depth);
@@ -28,7 +36,7 @@ impl Template<'_> {
         };
         let depth = depth + 1;
         if let ("Condition", Value::String(name)) = (entry.key.as_str(), &entry.node.value) {
-            return self.condition(name, depth);
+            return self.condition(name, entry.node.position, depth);
         }
         let Value::List(items) = &entry.node.value else {
             return None;

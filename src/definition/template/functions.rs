@@ -43,6 +43,7 @@ impl Template<'_> {
                         .collect(),
                 ),
             },
+            Value::String(text) => Value::String(dynamic(text)),
             scalar => scalar.clone(),
         };
         Some(Node {
@@ -101,7 +102,7 @@ impl Template<'_> {
                 Some(text(format!("${{{name}:{of}}}")))
             }
             unknown => {
-                self.report.add(at, format!("the function `{unknown}` is not known here; what it comes to stands as a placeholder"));
+                self.report.add_unresolved(at, format!("the function `{unknown}` is not known here; what it comes to stands as a placeholder"));
                 Some(text(format!("${{{}}}", unknown.trim_start_matches("Fn::"))))
             }
         };
@@ -182,8 +183,8 @@ impl Template<'_> {
         };
         let [
             Node {
+                position,
                 value: Value::String(condition),
-                ..
             },
             yes,
             no,
@@ -191,7 +192,7 @@ impl Template<'_> {
         else {
             return Some(self.malformed("Fn::If", node));
         };
-        match self.condition(condition, depth) {
+        match self.condition(condition, *position, depth) {
             Some(false) => self.computed(no, depth),
             _ => self.computed(yes, depth),
         }
@@ -225,7 +226,7 @@ impl Template<'_> {
             rest = after;
         }
         done.push_str(rest);
-        Some(done)
+        Some(dynamic(&done))
     }
 
     /// `${Name}`, `${Name.Attribute}` or, for a text that is to stay as it is, `${!Name}`.
@@ -263,6 +264,21 @@ impl Template<'_> {
         };
         Some(found.or_else(otherwise).cloned().unwrap_or_else(unknown))
     }
+}
+
+/// References to secrets and parameters of Systems Manager, `{{resolve:ssm:name}}`, as placeholders.
+fn dynamic(text: &str) -> String {
+    let mut done = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("{{resolve:") {
+        let Some((name, after)) = after.split_once("}}") else {
+            break;
+        };
+        done.extend([before, "${resolve:", name, "}"]);
+        rest = after;
+    }
+    done.push_str(rest);
+    done
 }
 
 fn is_function(key: &str) -> bool {

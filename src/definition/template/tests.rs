@@ -57,7 +57,7 @@ fn read(text: &str, parameters: &[(&str, &str)]) -> Parsed {
 }
 
 fn messages(parsed: &Parsed) -> Vec<String> {
-    parsed.findings.iter().map(ToString::to_string).collect()
+    parsed.problems().map(ToString::to_string).collect()
 }
 
 fn period(alarm: &Alarm) -> i64 {
@@ -119,7 +119,7 @@ fn parameters_that_are_given_go_before_defaults() {
     assert_eq!(
         messages(&parsed),
         [
-            "t.yaml:28:26: resource `CpuHigh`: `Period` is `${FindInMap}`, which is not known here, so that the alarm cannot be read; `--parameter NAME=VALUE` gives a parameter"
+            "t.yaml:28:26: resource `CpuHigh`: `Period` is `${FindInMap}`, which is not known here, so that it cannot be read; `--parameter NAME=VALUE` gives a parameter of a template"
         ]
     );
 }
@@ -161,6 +161,50 @@ fn circles_and_what_is_not_known_are_told() {
             .iter()
             .any(|message| message.contains("`Fn::Wat` is not known here")),
         "{messages:?}"
+    );
+}
+
+#[test]
+fn what_only_the_stack_knows_is_told_and_no_mistake() {
+    let parsed = read(
+        "Resources:
+  Fn::ForEach::Each:
+    - Name
+    - [a, b]
+    - Alarm${Name}: {Type: AWS::CloudWatch::Alarm}
+  A:
+    Type: AWS::CloudWatch::Alarm
+    Condition: IsProud
+    Properties:
+      AlarmName: 500
+      Namespace: n
+      MetricName: m
+      Statistic: !Ref How
+      Period: '{{resolve:ssm:/period}}'
+      EvaluationPeriods: 1
+      Threshold: 1
+      ComparisonOperator: GreaterThanThreshold
+      Dimensions: [{Name: d, Value: '{{resolve:ssm:/of}}'}]
+Conditions:
+  IsProd: !Equals [!Ref Stage, prod]
+",
+        &[],
+    );
+    let told = |findings: &[crate::finding::Finding]| -> String {
+        let messages: Vec<&str> = findings.iter().map(|found| &*found.message).collect();
+        messages.join("\n")
+    };
+    expect_test::expect!["the template has no condition `IsProud`; did you mean `IsProd`?"]
+        .assert_eq(&told(&parsed.findings));
+    expect_test::expect![[r#"
+        `Fn::ForEach::Each` is not expanded here: what it makes is not read; `aws cloudformation get-template --template-stage Processed` has it expanded
+        resource `A`: `Statistic` is `${How}`, which is not known here, so that it cannot be read; `--parameter NAME=VALUE` gives a parameter of a template
+        resource `A`: `Period` is `${resolve:ssm:/period}`, which is not known here, so that it cannot be read; `--parameter NAME=VALUE` gives a parameter of a template"#]].assert_eq(&told(&parsed.unresolved));
+    assert_eq!(parsed.unread.iter().collect::<Vec<_>>(), ["500"]);
+    let placeholders: Vec<&str> = parsed.placeholders.iter().map(String::as_str).collect();
+    assert_eq!(
+        placeholders,
+        ["${How}", "${resolve:ssm:/of}", "${resolve:ssm:/period}"]
     );
 }
 

@@ -1,6 +1,6 @@
 //! An action is in another Region than the alarm.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "action-in-another-region",
@@ -33,7 +33,7 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 AlarmArn: "arn:aws:cloudwatch:us-east-1:111122223333:alarm:cpu-high"
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

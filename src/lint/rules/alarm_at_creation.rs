@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "alarm-at-creation",
@@ -33,7 +33,7 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 TreatMissingData: breaching
 WarmUpConfiguration: {WarmUpPeriodDurationInMinutes: 10}
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

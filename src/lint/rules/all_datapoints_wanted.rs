@@ -1,6 +1,6 @@
 //! Every datapoint has to breach, because `DatapointsToAlarm` is not set.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "all-datapoints-wanted",
@@ -33,7 +33,7 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 DatapointsToAlarm: 3
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

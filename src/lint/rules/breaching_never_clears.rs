@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, catalogue::Kind, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "breaching-never-clears",
@@ -34,7 +34,7 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 DatapointsToAlarm: 2
 TreatMissingData: notBreaching
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

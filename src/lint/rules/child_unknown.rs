@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Case, Hit, Rule, Severity, children, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, children, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "child-unknown",
@@ -38,12 +38,13 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
   ComparisonOperator: GreaterThanThreshold
   InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let is_unknown = |name: &&str| !name.contains("${") && !case.all.by_name.contains_key(name);
-    let unknown: BTreeSet<&str> = children(case.alarm()).filter(is_unknown).collect();
+    let unknown: BTreeSet<&str> = children(case.alarm())
+        .filter(|name| !case.all.has(name))
+        .collect();
     let unknown: Vec<String> = unknown.iter().map(|name| format!("`{name}`")).collect();
     let verb = match unknown.len() {
         0 => return Vec::new(),

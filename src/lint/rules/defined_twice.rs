@@ -1,6 +1,6 @@
 //! Another alarm is the same but for its name.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "defined-twice",
@@ -53,7 +53,7 @@ pub(super) const RULE: Rule = Rule {
   AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
   InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -1,6 +1,6 @@
 //! The value of a dimension does not look like those that AWS writes.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Read, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "dimension-value-malformed",
@@ -33,42 +33,37 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 TreatMissingData: notBreaching
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    const FORMS: [(&str, &str, &[&str]); 6] = [
-        ("AWS/ApplicationELB", "LoadBalancer", &["app/"]),
-        ("AWS/NetworkELB", "LoadBalancer", &["net/"]),
-        ("AWS/ApplicationELB", "TargetGroup", &["targetgroup/"]),
-        ("AWS/NetworkELB", "TargetGroup", &["targetgroup/"]),
-        ("AWS/EC2", "InstanceId", &["i-"]),
-        ("AWS/EBS", "VolumeId", &["vol-"]),
+    case.reads().iter().filter_map(value).collect()
+}
+
+fn value(read: &Read<'_>) -> Option<Hit> {
+    const FORMS: [(&str, &str, &str); 6] = [
+        ("AWS/ApplicationELB", "LoadBalancer", "app/"),
+        ("AWS/NetworkELB", "LoadBalancer", "net/"),
+        ("AWS/ApplicationELB", "TargetGroup", "targetgroup/"),
+        ("AWS/NetworkELB", "TargetGroup", "targetgroup/"),
+        ("AWS/EC2", "InstanceId", "i-"),
+        ("AWS/EBS", "VolumeId", "vol-"),
     ];
-    let Some((_, stat)) = case.on_one_metric() else {
-        return Vec::new();
-    };
-    for dimension in stat.metric.dimensions() {
-        let form = FORMS.iter().find(|(namespace, name, _)| {
-            stat.metric.namespace == *namespace && dimension.name == *name
-        });
-        let Some((_, _, begins)) = form else {
-            continue;
-        };
-        let is_known = !dimension.value.contains("${");
-        if is_known
-            && !begins
-                .iter()
-                .any(|begins| dimension.value.starts_with(begins))
-        {
-            return hit(
-                "Dimensions",
-                format!(
-                    "the dimension `{}` is `{}`, but AWS writes values that begin with `{}`",
-                    dimension.name, dimension.value, begins[0]
-                ),
-            );
-        }
-    }
-    Vec::new()
+    let metric = &read.stat.metric;
+    let malformed = metric.dimensions().iter().find_map(|dimension| {
+        let form = FORMS
+            .iter()
+            .find(|(namespace, name, _)| metric.namespace == *namespace && dimension.name == *name);
+        let (_, _, begins) = form?;
+        let is_fine = dimension.value.contains("${") || dimension.value.starts_with(begins);
+        (!is_fine).then_some((dimension, begins))
+    });
+    let (dimension, begins) = malformed?;
+    Some(read.hit(
+        "Dimensions",
+        format!(
+            "the dimension `{}` is `{}`, but AWS writes values that begin with `{begins}`",
+            dimension.name, dimension.value
+        ),
+    ))
 }

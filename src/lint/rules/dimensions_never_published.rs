@@ -1,6 +1,6 @@
 //! Nobody publishes the metric with this set of dimensions.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Read, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "dimensions-never-published",
@@ -33,34 +33,38 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 TreatMissingData: notBreaching
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((_, stat, entry)) = case.known() else {
-        return Vec::new();
-    };
-    let names: Vec<&str> = stat
-        .metric
-        .dimensions()
-        .iter()
+    case.reads().iter().filter_map(dimensions).collect()
+}
+
+fn dimensions(read: &Read<'_>) -> Option<Hit> {
+    let entry = read.known()?;
+    let metric = &read.stat.metric;
+    let dimensions = metric.dimensions().iter();
+    let names: Vec<&str> = dimensions
         .map(|dimension| dimension.name.as_str())
         .collect();
-    if entry.dimensions.is_empty() || entry.dimensions.contains(&names.as_slice()) {
-        return Vec::new();
+    let is_fine = entry.dimensions.is_empty()
+        || entry.dimensions.contains(&names.as_slice())
+        || names.iter().any(|name| name.contains("${"));
+    if is_fine {
+        return None;
     }
     let listed = |set: &&[&str]| match set {
         [] => "none".to_owned(),
         set => set.join(" and "),
     };
     let sets: Vec<String> = entry.dimensions.iter().map(listed).collect();
-    hit(
+    Some(read.hit(
         "Dimensions",
         format!(
             "`{}` is never published with the dimensions {}; there is {}",
-            stat.metric.name,
+            metric.name,
             listed(&names.as_slice()),
             sets.join(", or ")
         ),
-    )
+    ))
 }

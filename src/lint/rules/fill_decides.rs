@@ -2,7 +2,7 @@
 
 use crate::alarm::{MetricDataQuery, QueryContent, Source};
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "fill-decides",
@@ -27,7 +27,7 @@ Metrics: [{Id: e, Expression: "FILL(errors, 0)"}, {Id: errors, ReturnData: false
 TreatMissingData: notBreaching
 DatapointsToAlarm: 2
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -1,6 +1,6 @@
 //! The period is shorter than a minute, and the metric has datapoints once a minute.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Read, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "high-resolution-without-data",
@@ -34,22 +34,22 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 TreatMissingData: notBreaching
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    match case.on_one_metric() {
-        Some((alarm, stat))
-            if alarm.period.seconds() < 60 && stat.metric.namespace.starts_with("AWS/") =>
-        {
-            hit(
-                "Period",
-                format!(
-                    "`{}` publishes no metric more often than once a minute",
-                    stat.metric.namespace
-                ),
-            )
-        }
-        _ => Vec::new(),
-    }
+    let reads = case.reads();
+    let is_too_short = |read: &&Read<'_>| {
+        read.period.seconds() < 60 && read.stat.metric.namespace.starts_with("AWS/")
+    };
+    let hit = |read: &Read<'_>| {
+        read.hit(
+            "Period",
+            format!(
+                "`{}` publishes no metric more often than once a minute",
+                read.stat.metric.namespace
+            ),
+        )
+    };
+    reads.iter().filter(is_too_short).map(hit).collect()
 }

@@ -2,7 +2,7 @@
 
 use crate::alarm::LowSamplePercentile;
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "low-samples-keep-alarm",
@@ -36,7 +36,7 @@ TreatMissingData: notBreaching
 ExtendedStatistic: p99
 EvaluateLowSampleCountPercentile: evaluate
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -2,7 +2,7 @@
 
 use crate::finding::did_you_mean;
 
-use super::super::{Case, Hit, Rule, Severity, catalogue, hit};
+use super::super::{Case, Check, Hit, Read, Rule, Severity, catalogue};
 
 pub(super) const RULE: Rule = Rule {
     id: "metric-unknown",
@@ -34,26 +34,28 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((_, stat)) = case.on_one_metric() else {
-        return Vec::new();
-    };
+    case.reads().iter().filter_map(name).collect()
+}
+
+fn name(read: &Read<'_>) -> Option<Hit> {
+    let metric = &read.stat.metric;
     // Where nearly the same name is known; what is only missing in the catalogue is not judged.
-    let known: Vec<&str> = catalogue::names(&stat.metric.namespace).collect();
-    let hint = did_you_mean(&stat.metric.name, known.iter().copied());
-    if known.contains(&stat.metric.name.as_str()) || !is_typing_error(&stat.metric.name, &known) {
-        return Vec::new();
+    let known: Vec<&str> = catalogue::names(&metric.namespace).collect();
+    let hint = did_you_mean(&metric.name, known.iter().copied());
+    if known.contains(&metric.name.as_str()) || !is_typing_error(&metric.name, &known) {
+        return None;
     }
-    hit(
+    Some(read.hit(
         "MetricName",
         format!(
             "`{}` has no metric `{}`{hint}",
-            stat.metric.namespace, stat.metric.name
+            metric.namespace, metric.name
         ),
-    )
+    ))
 }
 
 /// Nearly the name of a metric: the same but for case, or one letter more, less or other.

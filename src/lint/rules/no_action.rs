@@ -1,6 +1,6 @@
 //! Nobody is told when the alarm goes off.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "no-action",
@@ -31,7 +31,7 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -2,7 +2,7 @@
 
 use crate::metric::Metric;
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Read, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "not-published-here",
@@ -12,35 +12,41 @@ pub(super) const RULE: Rule = Rule {
           its datapoints come from elsewhere, or never. Only the host that publishes can know.",
     bad: "",
     good: "",
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((_, stat)) = case.on_one_metric() else {
-        return Vec::new();
-    };
-    let ours = case
+    let reads = case.reads();
+    let hits = reads.iter().filter_map(|read| metric(case, read));
+    hits.collect()
+}
+
+fn metric(case: &Case<'_>, read: &Read<'_>) -> Option<Hit> {
+    let wanted = &read.stat.metric;
+    let ours: Vec<&Metric> = case
         .published
         .iter()
-        .filter(|metric| metric.namespace == stat.metric.namespace);
-    let mut ours = ours.peekable();
-    if ours.peek().is_none() || ours.clone().any(|metric| *metric == *stat.metric) {
-        return Vec::new();
+        .filter(|metric| metric.namespace == wanted.namespace)
+        .collect();
+    if ours.is_empty() || ours.iter().any(|metric| **metric == **wanted) {
+        return None;
     }
     let shared = |metric: &&Metric| {
-        let same = stat
-            .metric
+        let same = wanted
             .dimensions()
             .iter()
             .filter(|dimension| metric.dimensions().contains(dimension))
             .count();
-        (metric.name == stat.metric.name, same)
+        (metric.name == wanted.name, same)
     };
-    let nearest = ours.max_by_key(shared).map_or(String::new(), |metric| {
-        format!("; the nearest is `{metric}`")
-    });
-    hit(
+    let nearest = ours
+        .into_iter()
+        .max_by_key(shared)
+        .map_or(String::new(), |metric| {
+            format!("; the nearest is `{metric}`")
+        });
+    Some(read.hit(
         "Dimensions",
-        format!("this host does not publish `{}`{nearest}", stat.metric),
-    )
+        format!("this host does not publish `{wanted}`{nearest}"),
+    ))
 }

@@ -1,6 +1,6 @@
 //! A child and its parent tell the same people.
 
-use super::super::{Case, Hit, Rule, Severity, children, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, children, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "paged-twice",
@@ -57,7 +57,7 @@ pub(super) const RULE: Rule = Rule {
   ComparisonOperator: GreaterThanThreshold
   InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

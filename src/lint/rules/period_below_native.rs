@@ -1,6 +1,6 @@
 //! The period is shorter than the metric has datapoints.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Read, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "period-below-native",
@@ -33,26 +33,28 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((alarm, stat, entry)) = case.known() else {
-        return Vec::new();
-    };
-    let (period, native) = (alarm.period.seconds(), i64::from(entry.period));
+    case.reads().iter().filter_map(period).collect()
+}
+
+fn period(read: &Read<'_>) -> Option<Hit> {
+    let entry = read.known()?;
+    let (period, native) = (read.period.seconds(), i64::from(entry.period));
     if period >= native {
-        return Vec::new();
+        return None;
     }
     let detailed = match entry.namespace {
         "AWS/EC2" => " (every 60 with detailed monitoring)",
         _ => "",
     };
-    hit(
+    Some(read.hit(
         "Period",
         format!(
             "`{}` has a datapoint every {native} seconds{detailed}: of the periods of {period} seconds most are missing",
-            stat.metric.name
+            read.stat.metric.name
         ),
-    )
+    ))
 }

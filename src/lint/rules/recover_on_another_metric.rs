@@ -1,6 +1,6 @@
 //! Recovery is for failed system checks only.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 use super::on_instance;
 
 pub(super) const RULE: Rule = Rule {
@@ -32,7 +32,7 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:automate:us-east-1:ec2:recover"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

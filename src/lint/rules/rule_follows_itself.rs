@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::{Case, Hit, Rule, Severity, children, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, children, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "rule-follows-itself",
@@ -40,7 +40,7 @@ pub(super) const RULE: Rule = Rule {
   ComparisonOperator: GreaterThanThreshold
   InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

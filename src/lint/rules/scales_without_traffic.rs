@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 use super::{is_below, without_placeholders};
 
 pub(super) const RULE: Rule = Rule {
@@ -35,7 +35,7 @@ ComparisonOperator: LessThanThreshold
 AlarmActions: ["arn:aws:autoscaling:us-east-1:111122223333:scalingPolicy:0:autoScalingGroupName/web:policyName/in"]
 TreatMissingData: breaching
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

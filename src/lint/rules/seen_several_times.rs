@@ -2,7 +2,7 @@
 
 use crate::metric::{BasicStatistic, Statistic};
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "seen-several-times",
@@ -37,7 +37,7 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 TreatMissingData: notBreaching
 DatapointsToAlarm: 1
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

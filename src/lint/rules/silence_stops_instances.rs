@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 use super::on_instance;
 
 pub(super) const RULE: Rule = Rule {
@@ -37,7 +37,7 @@ AlarmActions: ["arn:aws:automate:us-east-1:ec2:stop"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 TreatMissingData: missing
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -3,7 +3,7 @@
 use crate::alarm::{Rule as AlarmRule, TreatMissingData};
 
 use super::super::{
-    Case, Hit, Rule, Severity,
+    Case, Check, Hit, Rule, Severity,
     catalogue::{self, Kind},
     children, hit,
 };
@@ -42,7 +42,7 @@ pub(super) const RULE: Rule = Rule {
   ComparisonOperator: GreaterThanThreshold
   InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -2,7 +2,7 @@
 
 use crate::metric::{BasicStatistic, Statistic};
 
-use super::super::{Case, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, catalogue::Kind, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "statistic-unfit",
@@ -35,7 +35,7 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 TreatMissingData: notBreaching
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
@@ -43,25 +43,58 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
         return Vec::new();
     };
     let name = stat.metric.name.as_str();
-    let is_events = entry.kind == Kind::Sparse
-        && entry.unit == "Count"
-        && EVENTS.iter().any(|part| name.contains(part));
-    match stat.statistic {
-        Statistic::Basic(BasicStatistic::Average) if is_events => hit(
-            "Statistic",
-            format!("the Average of `{name}` does not grow with the number of events; Sum does"),
+    let is_one_of = |parts: &[&str]| parts.iter().any(|part| name.contains(part));
+    let is_documented = IN_OTHER_WORDS
+        .iter()
+        .any(|(namespace, of)| entry.namespace == *namespace && name.contains(of));
+    let unfit = match stat.statistic {
+        Statistic::Basic(BasicStatistic::Average)
+            if entry.kind == Kind::Sparse && entry.unit == "Count" && is_one_of(&EVENTS) =>
+        {
+            format!("the Average of `{name}` does not grow with the number of events; Sum does")
+        }
+        Statistic::Basic(BasicStatistic::Sum) if entry.unit == "Percent" => {
+            format!("the Sum of `{name}` adds up percentages")
+        }
+        Statistic::Basic(BasicStatistic::Sum) if is_one_of(&LEVELS) => format!(
+            "the Sum of `{name}` adds up how much there was at each sample; Maximum or Average is how much there is"
         ),
-        Statistic::Basic(BasicStatistic::Sum) if entry.unit == "Percent" => hit(
-            "Statistic",
-            format!("the Sum of `{name}` adds up percentages"),
-        ),
-        Statistic::Basic(BasicStatistic::SampleCount) => hit(
-            "Statistic",
-            format!("SampleCount is how often `{name}` was sampled, not how much it is"),
-        ),
-        _ => Vec::new(),
+        Statistic::Basic(BasicStatistic::SampleCount) => {
+            format!("SampleCount is how often `{name}` was sampled, not how much it is")
+        }
+        _ => return Vec::new(),
+    };
+    match is_documented {
+        true => Vec::new(),
+        false => hit("Statistic", unfit),
     }
 }
+
+/// In the names of metrics that say how much there is.
+const LEVELS: [&str; 12] = [
+    "ApproximateAgeOfOldestMessage",
+    "ApproximateNumberOfMessages",
+    "CPUCreditBalance",
+    "ConcurrentExecutions",
+    "CurrConnections",
+    "DatabaseConnections",
+    "FreeStorageSpace",
+    "FreeableMemory",
+    "HealthyHostCount",
+    "SwapUsage",
+    "UnHealthyHostCount",
+    "VolumeQueueLength",
+];
+
+/// Where AWS documents a statistic as a measure of its own: the share of failed requests, or the number of requests.
+const IN_OTHER_WORDS: [(&str, &str); 6] = [
+    ("AWS/ApiGateway", "4XXError"),
+    ("AWS/ApiGateway", "5XXError"),
+    ("AWS/ApiGateway", "Count"),
+    ("AWS/DynamoDB", "SuccessfulRequestLatency"),
+    ("AWS/S3", "4xxErrors"),
+    ("AWS/S3", "5xxErrors"),
+];
 
 /// In the names of metrics that count events.
 const EVENTS: [&str; 8] = [

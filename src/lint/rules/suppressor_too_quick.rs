@@ -1,6 +1,6 @@
 //! The suppressor has no time to act.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "suppressor-too-quick",
@@ -63,7 +63,7 @@ pub(super) const RULE: Rule = Rule {
   ComparisonOperator: GreaterThanThreshold
   InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -1,6 +1,6 @@
 //! No host at all is no unhealthy host.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "unhealthy-hosts-alone",
@@ -45,7 +45,7 @@ InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
   AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
   TreatMissingData: breaching
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -2,7 +2,7 @@
 
 use crate::alarm::TreatMissingData;
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Read, Rule, Severity};
 
 pub(super) const RULE: Rule = Rule {
     id: "unit-never-published",
@@ -36,28 +36,39 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((alarm, stat, entry)) = case.known() else {
-        return Vec::new();
+    case.reads()
+        .iter()
+        .filter_map(|read| unit(case, read))
+        .collect()
+}
+
+fn unit(case: &Case<'_>, read: &Read<'_>) -> Option<Hit> {
+    let entry = read.known().filter(|entry| entry.has_fixed_unit())?;
+    let unit = read.stat.unit.filter(|unit| unit.name() != entry.unit)?;
+    let consequence = match (case.on_one_metric(), read.id) {
+        (Some((alarm, _)), _) => match alarm.treatment() {
+            TreatMissingData::Breaching => {
+                "it never sees a datapoint, so that it is in ALARM for ever".to_owned()
+            }
+            TreatMissingData::NotBreaching => {
+                "it never sees a datapoint, so that it is OK for ever".to_owned()
+            }
+            _ => "it never sees a datapoint, so that it stays in INSUFFICIENT_DATA for ever"
+                .to_owned(),
+        },
+        (None, id) => format!("`{}` never has a datapoint", id.unwrap_or_default()),
     };
-    let Some(unit) = stat.unit.filter(|unit| unit.name() != entry.unit) else {
-        return Vec::new();
-    };
-    let stays = match alarm.treatment() {
-        TreatMissingData::Breaching => "it is in ALARM for ever",
-        TreatMissingData::NotBreaching => "it is OK for ever",
-        _ => "it stays in INSUFFICIENT_DATA for ever",
-    };
-    hit(
+    Some(read.hit(
         "Unit",
         format!(
-            "`{}` is published in `{}`, and the alarm asks for `{}`: it never sees a datapoint, so that {stays}; leave `Unit` out",
-            stat.metric.name,
+            "`{}` is published in `{}`, and the alarm asks for `{}`: {consequence}; leave `Unit` out",
+            read.stat.metric.name,
             entry.unit,
             unit.name()
         ),
-    )
+    ))
 }

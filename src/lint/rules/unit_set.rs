@@ -1,6 +1,6 @@
 //! The alarm asks for a unit.
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Read, Rule, Severity, catalogue::Entry};
 
 pub(super) const RULE: Rule = Rule {
     id: "unit-set",
@@ -31,18 +31,21 @@ ComparisonOperator: GreaterThanThreshold
 AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 InsufficientDataActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    if case.known().is_some() {
-        return Vec::new();
-    }
-    match case.on_one_metric() {
-        Some((_, stat)) if stat.unit.is_some() => hit(
+    let is_unsure = |read: &&Read<'_>| {
+        let is_known = read.known().is_some_and(Entry::has_fixed_unit);
+        read.stat.unit.is_some() && !is_known
+    };
+    let reads = case.reads();
+    let unsure = reads.iter().filter(is_unsure);
+    let hit = |read: &Read<'_>| {
+        read.hit(
             "Unit",
             "the alarm sees only datapoints of exactly this unit; without `Unit` it sees all of them",
-        ),
-        _ => Vec::new(),
-    }
+        )
+    };
+    unsure.map(hit).collect()
 }

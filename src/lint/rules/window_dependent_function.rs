@@ -2,7 +2,7 @@
 
 use crate::alarm::{QueryContent, Source};
 
-use super::super::{Case, Hit, Rule, Severity, hit};
+use super::super::{Case, Check, Hit, Rule, Severity, hit};
 
 pub(super) const RULE: Rule = Rule {
     id: "window-dependent-function",
@@ -27,7 +27,7 @@ AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
 Metrics: [{Id: e, Expression: "errors + requests"}, {Id: errors, ReturnData: false, MetricStat: {Metric: {Namespace: AWS/ApplicationELB, MetricName: HTTPCode_Target_5XX_Count, Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}]}, Period: 60, Stat: Sum}}, {Id: requests, ReturnData: false, MetricStat: {Metric: {Namespace: AWS/ApplicationELB, MetricName: RequestCount, Dimensions: [{Name: LoadBalancer, Value: app/web/0123456789abcdef}]}, Period: 60, Stat: Sum}}]
 TreatMissingData: notBreaching
 "#,
-    check,
+    check: Check::Alarm(check),
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {

@@ -175,7 +175,9 @@ pub(super) fn mute_window(case: &Case) -> Differences {
         "the rule is refused: {:?}",
         parsed.findings
     );
-    let window = parsed.mute_rules[0].next_window(time(case.get("search_from").as_str().unwrap()));
+    let window = parsed.mute_rules[0]
+        .rule
+        .next_window(time(case.get("search_from").as_str().unwrap()));
     let expected = case.get("expected_next_window");
     let expected = expected["from"]
         .as_str()

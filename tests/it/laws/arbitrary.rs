@@ -244,6 +244,7 @@ fn on_query() -> impl Strategy<Value = Rule> {
             aggregation: Aggregation::parse("count(*)").unwrap(),
             schedule: "rate(5 minutes)".to_owned(),
             interval: 300,
+            offsets: (None, None),
         },
         results_to_evaluate: 3,
         results_to_alarm: 2,

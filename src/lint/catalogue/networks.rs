@@ -1,0 +1,176 @@
+//! What is between a service and its users: gateways, edges and names; then storage and the bill.
+//!
+//! From AWS's pages "Monitor NAT gateways with Amazon CloudWatch", "Getting metrics using the CloudWatch API" (`CloudFront`),
+//! "Monitoring health checks using CloudWatch", "Metrics and dimensions" (S3), "Create a billing alarm to monitor your estimated
+//! AWS charges", and "Supported metrics for resource tags for telemetry".
+
+use super::{ANY, Entry, FLAG, Kind, PERCENT, entry};
+
+const GATEWAY: &[&[&str]] = &[&["NatGatewayId"], &["AvailabilityZone", "NatGatewayId"]];
+const DISTRIBUTION: &[&[&str]] = &[&["DistributionId", "Region"]];
+const HEALTH_CHECK: &[&[&str]] = &[&["HealthCheckId"]];
+const STORED: &[&[&str]] = &[&["BucketName", "StorageType"]];
+const REQUESTED: &[&[&str]] = &[&["BucketName", "FilterId"]];
+const BILL: &[&[&str]] = &[
+    &["Currency"],
+    &["Currency", "ServiceName"],
+    &["Currency", "LinkedAccount"],
+    &["Currency", "LinkedAccount", "ServiceName"],
+];
+
+pub(super) const METRICS: &[Entry] = &[
+    entry(
+        "AWS/NATGateway",
+        &[
+            "ActiveConnectionCount",
+            "ConnectionAttemptCount",
+            "ConnectionEstablishedCount",
+            "ErrorPortAllocation",
+            "IdleTimeoutCount",
+            "PacketsDropCount",
+            "PacketsInFromDestination",
+            "PacketsInFromSource",
+            "PacketsOutToDestination",
+            "PacketsOutToSource",
+        ],
+        GATEWAY,
+        "Count",
+        60,
+        Kind::Continuous,
+        ANY,
+    ),
+    entry(
+        "AWS/NATGateway",
+        &[
+            "BytesInFromDestination",
+            "BytesInFromSource",
+            "BytesOutToDestination",
+            "BytesOutToSource",
+        ],
+        GATEWAY,
+        "Bytes",
+        60,
+        Kind::Continuous,
+        ANY,
+    ),
+    entry(
+        "AWS/CloudFront",
+        &[
+            "401ErrorRate",
+            "403ErrorRate",
+            "404ErrorRate",
+            "4xxErrorRate",
+            "502ErrorRate",
+            "503ErrorRate",
+            "504ErrorRate",
+            "5xxErrorRate",
+            "CacheHitRate",
+            "TotalErrorRate",
+        ],
+        DISTRIBUTION,
+        "Percent",
+        60,
+        Kind::Sparse,
+        PERCENT,
+    ),
+    entry(
+        "AWS/CloudFront",
+        &["BytesDownloaded", "BytesUploaded", "Requests"],
+        DISTRIBUTION,
+        "None",
+        60,
+        Kind::Sparse,
+        ANY,
+    ),
+    entry(
+        "AWS/CloudFront",
+        &["OriginLatency"],
+        DISTRIBUTION,
+        "Milliseconds",
+        60,
+        Kind::Sparse,
+        ANY,
+    ),
+    entry(
+        "AWS/Route53",
+        &["HealthCheckStatus"],
+        HEALTH_CHECK,
+        "None",
+        60,
+        Kind::Continuous,
+        FLAG,
+    ),
+    entry(
+        "AWS/Route53",
+        &["HealthCheckPercentageHealthy"],
+        HEALTH_CHECK,
+        "Percent",
+        60,
+        Kind::Continuous,
+        PERCENT,
+    ),
+    entry(
+        "AWS/S3",
+        &["BucketSizeBytes"],
+        STORED,
+        "Bytes",
+        86_400,
+        Kind::Continuous,
+        ANY,
+    ),
+    entry(
+        "AWS/S3",
+        &["NumberOfObjects"],
+        STORED,
+        "Count",
+        86_400,
+        Kind::Continuous,
+        ANY,
+    ),
+    entry(
+        "AWS/S3",
+        &[
+            "4xxErrors",
+            "5xxErrors",
+            "AllRequests",
+            "DeleteRequests",
+            "GetRequests",
+            "HeadRequests",
+            "ListRequests",
+            "PostRequests",
+            "PutRequests",
+        ],
+        REQUESTED,
+        "Count",
+        60,
+        Kind::Sparse,
+        ANY,
+    ),
+    entry(
+        "AWS/S3",
+        &["BytesDownloaded", "BytesUploaded"],
+        REQUESTED,
+        "Bytes",
+        60,
+        Kind::Sparse,
+        ANY,
+    ),
+    entry(
+        "AWS/S3",
+        &["FirstByteLatency", "TotalRequestLatency"],
+        REQUESTED,
+        "Milliseconds",
+        60,
+        Kind::Sparse,
+        ANY,
+    ),
+    entry(
+        "AWS/Billing",
+        &["EstimatedCharges"],
+        BILL,
+        "None",
+        21_600,
+        Kind::Continuous,
+        ANY,
+    ),
+];
