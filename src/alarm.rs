@@ -131,6 +131,14 @@ pub enum Rule {
 }
 
 impl Alarm {
+    /// The rule, if it is one on metrics.
+    pub fn metric_rule(&self) -> Option<&MetricAlarm> {
+        match &self.rule {
+            Rule::Metric(rule) => Some(rule),
+            _ => None,
+        }
+    }
+
     /// What withholds its actions, if it is a composite alarm that has such.
     pub fn suppressor(&self) -> Option<&Suppressor> {
         match &self.rule {

@@ -1,5 +1,6 @@
 //! Amazon Web Services: the only place that names their crates. It takes and gives the core's types.
 
+mod history;
 mod identity;
 mod metrics;
 
@@ -9,7 +10,11 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_cloudwatch::config::AppName;
 use aws_sdk_cloudwatch::config::retry::RetryConfig;
 use aws_sdk_cloudwatch::config::timeout::TimeoutConfig;
+use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
 
+use crate::finding::error_chain;
+
+pub use history::{History, Window, windows};
 pub use identity::{Instance, configured_region, instance};
 pub use metrics::{Failure, Metrics};
 
@@ -18,9 +23,11 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 /// The publisher tries again by itself, after longer and longer waits, and counts what it sends twice.
 const ATTEMPTS_MAX: u32 = 1;
+/// Whoever asks at the command line waits for an answer, also where requests are throttled.
+const READ_ATTEMPTS_MAX: u32 = 8;
 
 /// Settings of every client; credentials are looked up when they are first needed.
-async fn sdk_config(region: &str, endpoint_url: Option<&str>) -> SdkConfig {
+async fn sdk_config(region: &str, endpoint_url: Option<&str>, attempts: u32) -> SdkConfig {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .read_timeout(READ_TIMEOUT)
@@ -29,10 +36,22 @@ async fn sdk_config(region: &str, endpoint_url: Option<&str>) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(region.to_owned()))
         .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS_MAX))
+        .retry_config(RetryConfig::standard().with_max_attempts(attempts))
         .app_name(AppName::new(env!("CARGO_PKG_NAME")).expect("the name is made of letters"));
     if let Some(url) = endpoint_url {
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// ``AccessDenied: User … is not authorized``, or why there is no answer.
+fn said<E>(error: &SdkError<E>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        _ => error_chain(error),
+    }
 }

@@ -35,7 +35,7 @@ enum Command {
     /// Tell what CloudWatch would refuse about alarms, and what is unwise
     Check(check::Args),
     /// Tell what alarms would have done over a history
-    Replay(replay::Args),
+    Replay(Box<replay::Args>),
     /// Run unit tests of alarms
     Test(test::Args),
 }
@@ -169,7 +169,7 @@ pub fn run(
     match args.command {
         Command::Run(args) => run::run(args, environment, out),
         Command::Check(args) => check::run(args, out),
-        Command::Replay(args) => replay::run(args, out),
+        Command::Replay(args) => replay::run(*args, environment.endpoint_url, out),
         Command::Test(args) => test::run(args, out),
     }
 }

@@ -14,12 +14,20 @@ pub use alarms::{AlarmEstimate, estimate_alarms};
 const METRIC_DOLLARS: f64 = 0.30;
 const REQUEST_DOLLARS: f64 = 0.01 / 1000.0;
 
+const ASKED_DOLLARS: f64 = 0.01 / 1000.0;
+
 /// A month of 730 hours, as AWS bills it.
 const MONTH_SECONDS: f64 = 730.0 * 3600.0;
 
 /// How often what is published goes out, in seconds.
 pub const PUBLISH_INTERVAL: i64 = 60;
 pub const HIGH_RESOLUTION_PUBLISH_INTERVAL: i64 = 10;
+
+/// What `GetMetricData` costs for so many metrics, which it counts anew in each request.
+#[expect(clippy::cast_precision_loss, reason = "metrics are few")]
+pub fn get_metric_data(metrics: usize) -> f64 {
+    metrics as f64 * ASKED_DOLLARS
+}
 
 /// An estimate for this host alone.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -79,6 +79,25 @@ impl Report {
     }
 }
 
+/// An error with its causes, outermost first; a cause that repeats what was said is left out.
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    // A log line is one line.
+    text.lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join("; ")
+        .replace(":; ", ": ")
+}
+
 /// ``; did you mean `evaluation_periods`?``, if one of `known` is near enough to be what `found` was meant to be.
 pub fn did_you_mean<'a>(found: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     const NEAR: f64 = 0.8;

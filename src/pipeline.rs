@@ -72,6 +72,14 @@ impl Pipeline {
         }
     }
 
+    /// One that judges alarms and yields no datapoints.
+    pub fn for_alarms_only(options: Options) -> Self {
+        Self {
+            store: DatapointStore::for_alarms_only(),
+            ..Self::new(options)
+        }
+    }
+
     /// Replaces the alarms; see [`Evaluator::set_alarms`].
     pub fn set_alarms(&mut self, alarms: Vec<Alarm>, at: Timestamp) -> Vec<Transition> {
         let transitions = self.evaluator.set_alarms(alarms, at);

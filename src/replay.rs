@@ -3,18 +3,27 @@
 //! Rows of a history go through the same [`Pipeline`](crate::pipeline) as everything else, one instant after the other, so that
 //! no more of a history is in memory than the alarms look at.
 
+mod chart;
+mod heat;
+mod incidents;
 mod rows;
 mod summary;
+mod svg;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::alarm::{Alarm, MuteRule, Options, Transition};
+use crate::alarm::{Alarm, MetricAlarm, MuteRule, Options, Transition};
 use crate::metric::{Content, Metric, Reading, Resolution, Sample, Timestamp, Unit};
 use crate::pipeline::{Outcome, Pipeline};
 
-pub use rows::{Csv, Wrong, instant, json_rows};
+pub use chart::{Chart, svg};
+pub use heat::{Heat, heat_svg};
+pub use incidents::{Caught, Incident, incidents};
+pub use rows::{Batch, Csv, Table, Wrong, instant, json_rows};
 pub use summary::Summary;
+pub use sweep::{Axis, COMBINATIONS_MAX, Parameter, Setting, Variant, axis, variants};
 
 /// Something that a history has at some instant.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,9 +39,11 @@ pub struct Row {
 #[derive(Debug)]
 pub struct Replay {
     pipeline: Pipeline,
-    /// What came at the newest instant, and is not judged yet.
-    reading: Option<Reading>,
+    /// What came at the newest instant, and is not judged yet; nothing at the beginning.
+    reading: Reading,
     summaries: BTreeMap<String, Summary>,
+    /// Of the alarms that pictures are wanted of.
+    charts: BTreeMap<String, Chart>,
     /// Rows that came after later ones: they count as late samples.
     pub disordered: u64,
     /// Rows that CloudWatch would not have taken: too late, or no number.
@@ -43,18 +54,28 @@ pub struct Replay {
 
 impl Replay {
     /// Alarms that are created at `start`, with no data yet.
-    pub fn new(alarms: Vec<Alarm>, mute_rules: Vec<MuteRule>, start: Timestamp) -> Self {
-        let mut pipeline = Pipeline::new(Options::default());
+    pub fn new(
+        alarms: Vec<Alarm>,
+        mute_rules: Vec<MuteRule>,
+        start: Timestamp,
+        incidents: Option<&Arc<[Incident]>>,
+    ) -> Self {
+        let mut pipeline = Pipeline::for_alarms_only(Options::default());
+        let caught = || incidents.map(|known| Caught::new(Arc::clone(known)));
         let summaries = alarms
             .iter()
-            .map(|alarm| (alarm.name.clone(), Summary::new(start)))
+            .map(|alarm| (alarm.name.clone(), Summary::new(start, caught())))
             .collect();
         pipeline.set_alarms(alarms, start);
         pipeline.set_mute_rules(mute_rules, start);
         Self {
             pipeline,
-            reading: None,
+            reading: Reading {
+                at: Timestamp::MIN,
+                samples: Vec::new(),
+            },
             summaries,
+            charts: BTreeMap::new(),
             disordered: 0,
             dropped: 0,
             rows: 0,
@@ -62,9 +83,23 @@ impl Replay {
         }
     }
 
+    /// Draws every alarm on metrics from now on.
+    pub fn draw(&mut self, start: Timestamp) {
+        for status in self.pipeline.statuses() {
+            if let Some(rule) = status.alarm.metric_rule() {
+                let name = &status.alarm.name;
+                let chart = Chart::new(name, rule.threshold(), start);
+                self.charts.insert(name.clone(), chart);
+            }
+        }
+    }
+
     /// Takes the next row, and judges what was due before it. Returns what the alarms did.
     pub fn row(&mut self, row: Row) -> Vec<Transition> {
         self.rows += 1;
+        if !self.charts.is_empty() {
+            self.draw_row(&row);
+        }
         let sample = Sample {
             metric: row.metric,
             unit: row.unit,
@@ -72,21 +107,14 @@ impl Replay {
             at: row.at,
             content: row.content,
         };
-        match &mut self.reading {
-            Some(reading) if row.at <= reading.at => {
-                self.disordered += u64::from(row.at < reading.at);
-                reading.samples.push(sample);
-                Vec::new()
-            }
-            _ => {
-                let done = self.step();
-                self.reading = Some(Reading {
-                    at: row.at,
-                    samples: vec![sample],
-                });
-                done
-            }
+        let mut done = Vec::new();
+        if row.at > self.reading.at {
+            done = self.step();
+            self.reading.at = row.at;
         }
+        self.disordered += u64::from(row.at < self.reading.at);
+        self.reading.samples.push(sample);
+        done
     }
 
     /// Judges up to `until`, after the last row.
@@ -99,19 +127,42 @@ impl Replay {
         let outcome = self.pipeline.advance(&last);
         transitions.append(&mut self.note(outcome));
         for summary in self.summaries.values_mut() {
-            summary.end(until);
+            summary.count(until);
+        }
+        for chart in self.charts.values_mut() {
+            chart.end(until);
         }
         transitions
     }
 
-    fn step(&mut self) -> Vec<Transition> {
-        match self.reading.take() {
-            Some(reading) => {
-                let outcome = self.pipeline.advance(&reading);
-                self.note(outcome)
+    fn draw_row(&mut self, row: &Row) {
+        let (low, high) = match &row.content {
+            Content::Value(value) => (*value, *value),
+            Content::Values(values) => values.iter().fold(
+                (f64::INFINITY, f64::NEG_INFINITY),
+                |(low, high), (value, _)| (low.min(*value), high.max(*value)),
+            ),
+            Content::StatisticSet(set) => (set.minimum, set.maximum),
+        };
+        for (name, chart) in &mut self.charts {
+            let status = self.pipeline.status(name);
+            let rule = status
+                .as_ref()
+                .and_then(|status| status.alarm.metric_rule());
+            let stats = rule.map(MetricAlarm::stats).unwrap_or_default();
+            if stats.iter().any(|stat| *stat.metric == *row.metric) {
+                chart.sample(row.at, low, high);
             }
-            None => Vec::new(),
         }
+    }
+
+    fn step(&mut self) -> Vec<Transition> {
+        if self.reading.samples.is_empty() {
+            return Vec::new();
+        }
+        let outcome = self.pipeline.advance(&self.reading);
+        self.reading.samples.clear();
+        self.note(outcome)
     }
 
     fn note(&mut self, outcome: Outcome) -> Vec<Transition> {
@@ -121,8 +172,23 @@ impl Replay {
             if let Some(summary) = self.summaries.get_mut(&transition.alarm.name) {
                 summary.enter(transition.from, transition.to, transition.at);
             }
+            if let Some(chart) = self.charts.get_mut(&transition.alarm.name) {
+                chart.state(transition.at, transition.to);
+            }
+        }
+        if outcome.evaluated > 0 {
+            for (name, chart) in &mut self.charts {
+                if let Some(status) = self.pipeline.status(name) {
+                    chart.status(&status);
+                }
+            }
         }
         outcome.events.transitions
+    }
+
+    /// In the order of the alarms' names.
+    pub fn charts(&self) -> Vec<Chart> {
+        self.charts.values().cloned().collect()
     }
 
     /// By the alarm's name.

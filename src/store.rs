@@ -39,6 +39,8 @@ pub struct DatapointStore {
     closed_until: Option<Timestamp>,
     /// The series after the one that was recorded last: readings tend to have the same order.
     expected: usize,
+    /// Whether what is closed goes nowhere but into the history.
+    is_for_alarms_only: bool,
     /// Reused while an extended statistic is computed.
     values: Vec<(f64, f64)>,
 }
@@ -135,11 +137,19 @@ struct Slot {
     /// How many samples it was made of, whatever each of them counts as.
     samples: usize,
     statistics: StatisticSet,
-    /// `None` once something came already aggregated.
+    /// `None` once something came already aggregated, or where nobody reads them.
     values: Option<Distribution>,
 }
 
 impl DatapointStore {
+    /// One that yields no datapoints, and is quicker for it.
+    pub fn for_alarms_only() -> Self {
+        Self {
+            is_for_alarms_only: true,
+            ..Self::default()
+        }
+    }
+
     /// Keeps so much of each metric's history, and none of any other. Shortening takes effect at once, a longer history grows
     /// from now on.
     pub fn keep_history(&mut self, needs: HashMap<Arc<Metric>, Need>) {
@@ -167,6 +177,7 @@ impl DatapointStore {
         let place = self.series_of(sample);
         // What was closed further ahead was closed under a clock that was wrong, and CloudWatch did not take it.
         let closed_until = self.closed_until.filter(|until| *until <= now + AHEAD_MAX);
+        let is_for_alarms_only = self.is_for_alarms_only;
         let series = match self.series[place].is_live {
             true => &mut self.series[place],
             false => self.begin(place, sample.resolution, now),
@@ -183,7 +194,8 @@ impl DatapointStore {
         {
             Ok(place) => series.open[place].1.add(&statistics, &sample.content),
             Err(place) => {
-                let slot = Slot::of(statistics, &sample.content);
+                let keeps_values = !is_for_alarms_only || series.history.keeps_values();
+                let slot = Slot::of(statistics, &sample.content, keeps_values);
                 series.open.insert(place, (start, slot));
             }
         }
@@ -286,6 +298,9 @@ impl DatapointStore {
                 } = slot;
                 series.history.add(start, &statistics, values.as_ref());
                 series.closed.add(start, start + resolution.seconds());
+                if self.is_for_alarms_only {
+                    continue;
+                }
                 datapoints.push(Datapoint {
                     metric: Arc::clone(&series.metric),
                     unit: series.unit,
@@ -433,11 +448,11 @@ impl Series {
 
 impl Slot {
     /// One sample.
-    fn of(statistics: StatisticSet, content: &Content) -> Self {
+    fn of(statistics: StatisticSet, content: &Content, keeps_values: bool) -> Self {
         let mut slot = Self {
             samples: 1,
             statistics,
-            values: Some(Distribution::new()),
+            values: keeps_values.then(Distribution::new),
         };
         slot.add_values(content);
         slot

@@ -1,5 +1,6 @@
 //! Which EC2 instance this is, and in which region.
 
+use crate::finding::error_chain;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -53,23 +54,4 @@ pub async fn configured_region() -> Option<String> {
         .await
         .map(|region| region.as_ref().to_owned());
     region.filter(|region| !region.is_empty())
-}
-
-/// An error with its causes, outermost first; a cause that repeats what was said is left out.
-pub(super) fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    // A log line is one line.
-    text.lines()
-        .map(str::trim)
-        .collect::<Vec<_>>()
-        .join("; ")
-        .replace(":; ", ": ")
 }

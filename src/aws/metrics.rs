@@ -12,10 +12,10 @@ use aws_sdk_cloudwatch::operation::put_metric_data::PutMetricDataError;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{self, MetricDatum, StandardUnit};
 
+use crate::finding::error_chain;
 use crate::metric::{Datapoint, Resolution};
 
-use super::identity::error_chain;
-use super::sdk_config;
+use super::{ATTEMPTS_MAX, sdk_config};
 
 /// Finding credentials may mean to run a program or to ask a service.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
@@ -36,7 +36,7 @@ struct Connection {
 
 impl Connection {
     async fn new(region: &str, endpoint_url: Option<&str>) -> Self {
-        let config = sdk_config(region, endpoint_url).await;
+        let config = sdk_config(region, endpoint_url, ATTEMPTS_MAX).await;
         Self {
             client: Client::new(&config),
             credentials: config.credentials_provider(),

@@ -28,7 +28,7 @@ impl fmt::Display for Wrong {
     }
 }
 
-fn wrong(line: u64, message: impl Into<String>) -> Wrong {
+pub(super) fn wrong(line: u64, message: impl Into<String>) -> Wrong {
     Wrong {
         line,
         message: message.into(),
@@ -44,9 +44,55 @@ pub struct Csv<R> {
     record: csv::ByteRecord,
     /// The places of [`COLUMNS`].
     columns: [Option<usize>; 4],
-    /// The metric of rows that name none.
-    metric: Option<(Arc<Metric>, Unit)>,
-    known: HashMap<String, Arc<Metric>>,
+    /// The unit of the first metric, which is that of rows that name none.
+    unit: Option<Unit>,
+    known: HashMap<String, usize>,
+    /// Every metric so far.
+    metrics: Vec<Arc<Metric>>,
+    /// How many of them a batch has handed on.
+    handed_on: usize,
+}
+
+/// One row, whose metric is known by its place. Rows go from one thread to another, and counting who holds a metric would cost
+/// both of them more than all the rest.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Record {
+    at: Timestamp,
+    metric: usize,
+    unit: Unit,
+    value: f64,
+}
+
+/// The most rows in a batch.
+const BATCH_ROWS: usize = 4_096;
+
+/// Rows that follow one another, to go from one thread to another.
+#[derive(Debug, Default)]
+pub struct Batch {
+    records: Vec<Record>,
+    /// The metrics that appeared with them.
+    metrics: Vec<Arc<Metric>>,
+    pub wrong: Vec<Wrong>,
+    /// How far into the file they end.
+    pub bytes: u64,
+}
+
+/// The metrics of the batches so far.
+#[derive(Debug, Default)]
+pub struct Table(Vec<Arc<Metric>>);
+
+impl Table {
+    /// The rows of the next batch.
+    pub fn rows(&mut self, batch: &mut Batch) -> impl Iterator<Item = Row> {
+        self.0.append(&mut batch.metrics);
+        batch.records.iter().map(|record| Row {
+            at: record.at,
+            metric: Arc::clone(&self.0[record.metric]),
+            unit: record.unit,
+            resolution: Resolution::Standard,
+            content: Content::Value(record.value),
+        })
+    }
 }
 
 impl<R> fmt::Debug for Csv<R> {
@@ -94,13 +140,36 @@ impl<R: Read> Csv<R> {
             reader,
             record: csv::ByteRecord::new(),
             columns,
-            metric,
             known: HashMap::new(),
+            metrics: metric
+                .iter()
+                .map(|(metric, _)| Arc::clone(metric))
+                .collect(),
+            handed_on: 0,
+            unit: metric.map(|(_, unit)| unit),
         })
     }
 
+    /// The next rows; `None` at the end.
+    pub fn batch(&mut self) -> Option<Batch> {
+        let mut batch = Batch::default();
+        batch.records.reserve_exact(BATCH_ROWS);
+        while batch.records.len() + batch.wrong.len() < BATCH_ROWS {
+            match self.next_record() {
+                Some(Ok(record)) => batch.records.push(record),
+                Some(Err(wrong)) => batch.wrong.push(wrong),
+                None if batch.records.is_empty() && batch.wrong.is_empty() => return None,
+                None => break,
+            }
+        }
+        batch.metrics = self.metrics[self.handed_on..].to_vec();
+        self.handed_on = self.metrics.len();
+        batch.bytes = self.reader.position().byte();
+        Some(batch)
+    }
+
     /// The next row; `None` at the end. An empty value is a gap, and left out.
-    pub fn next_row(&mut self) -> Option<Result<Row, Wrong>> {
+    fn next_record(&mut self) -> Option<Result<Record, Wrong>> {
         loop {
             match self.reader.read_byte_record(&mut self.record) {
                 Ok(true) => {}
@@ -119,7 +188,7 @@ impl<R: Read> Csv<R> {
         }
     }
 
-    fn row(&mut self) -> Result<Option<Row>, String> {
+    fn row(&mut self) -> Result<Option<Record>, String> {
         let columns = self.columns;
         let field = |column: usize| -> Result<&str, String> {
             let bytes = columns[column]
@@ -134,19 +203,20 @@ impl<R: Read> Csv<R> {
         let value: f64 = value
             .parse()
             .map_err(|_| format!("`value` is `{value}`, but must be a number"))?;
-        let (metric, unit) = match (columns[2], &self.metric) {
-            (None, Some((metric, unit))) => (Arc::clone(metric), *unit),
+        let (metric, unit) = match (columns[2], self.unit) {
+            (None, Some(unit)) => (0, unit),
             _ => {
                 let text = field(2)?;
-                match self.known.get(text) {
-                    Some(metric) => (Arc::clone(metric), Unit::NONE),
+                let place = match self.known.get(text) {
+                    Some(place) => *place,
                     None => {
                         let metric = Metric::from_notation(text).ok_or_else(|| format!("`metric` is `{text}`, but must be like `Namespace Name {{Dimension=value}}`"))?;
-                        let (key, metric) = (text.to_owned(), Arc::new(metric));
-                        self.known.insert(key, Arc::clone(&metric));
-                        (metric, Unit::NONE)
+                        self.known.insert(text.to_owned(), self.metrics.len());
+                        self.metrics.push(Arc::new(metric));
+                        self.metrics.len() - 1
                     }
-                }
+                };
+                (place, Unit::NONE)
             }
         };
         let unit = match columns[3] {
@@ -158,12 +228,11 @@ impl<R: Read> Csv<R> {
                 })?
             }
         };
-        Ok(Some(Row {
+        Ok(Some(Record {
             at,
             metric,
             unit,
-            resolution: Resolution::Standard,
-            content: Content::Value(value),
+            value,
         }))
     }
 }

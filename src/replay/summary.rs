@@ -3,6 +3,8 @@
 use crate::alarm::StateValue;
 use crate::metric::Timestamp;
 
+use super::incidents::Caught;
+
 /// An alarm that goes off again within so many seconds after it ended flaps.
 const FLAP_WITHIN: i64 = 3_600;
 
@@ -23,11 +25,14 @@ pub struct Summary {
     /// The longest time in ALARM, in seconds.
     pub longest: i64,
     left_alarm_at: Option<Timestamp>,
+    /// Where incidents are known.
+    pub incidents: Option<Caught>,
 }
 
 impl Summary {
-    pub(super) fn new(start: Timestamp) -> Self {
+    pub(super) fn new(start: Timestamp, incidents: Option<Caught>) -> Self {
         Self {
+            incidents,
             start,
             state: StateValue::InsufficientData,
             since: start,
@@ -42,7 +47,7 @@ impl Summary {
 
     pub(super) fn enter(&mut self, from: StateValue, to: StateValue, at: Timestamp) {
         self.state = from;
-        self.end(at);
+        self.count(at);
         self.transitions += 1;
         if from == StateValue::Alarm {
             self.left_alarm_at = Some(at);
@@ -58,11 +63,14 @@ impl Summary {
     }
 
     /// Counts the time up to `at` in the state that it is in.
-    pub(super) fn end(&mut self, at: Timestamp) {
+    pub(super) fn count(&mut self, at: Timestamp) {
         let lasted = (at - self.since).max(0);
         self.seconds[self.state as usize] += lasted;
         if self.state == StateValue::Alarm {
             self.longest = self.longest.max(lasted);
+            if let Some(incidents) = &mut self.incidents {
+                incidents.alarm(self.since, at);
+            }
         }
         self.since = at;
     }

@@ -16,10 +16,13 @@ fn metric() -> Arc<Metric> {
 }
 
 fn rows(csv: &str) -> Vec<Result<Row, String>> {
-    let mut rows = Csv::new(csv.as_bytes(), Some((metric(), Unit::NONE))).unwrap();
-    let next = std::iter::from_fn(move || rows.next_row());
-    next.map(|row| row.map_err(|wrong| wrong.to_string()))
-        .collect()
+    let mut csv = Csv::new(csv.as_bytes(), Some((metric(), Unit::NONE))).unwrap();
+    let (mut table, mut all) = (Table::default(), Vec::new());
+    while let Some(mut batch) = csv.batch() {
+        all.extend(table.rows(&mut batch).map(Ok));
+        all.extend(batch.wrong.iter().map(|wrong| Err(wrong.to_string())));
+    }
+    all
 }
 
 #[test]
@@ -107,7 +110,7 @@ fn json_of_aws_and_of_prometheus_is_read() {
 #[test]
 fn a_history_comes_to_what_the_alarm_did() {
     let start = Timestamp::from_seconds(0);
-    let mut replay = Replay::new(alarms(), vec![], start);
+    let mut replay = Replay::new(alarms(), vec![], start, None);
     let mut transitions = Vec::new();
     for minute in 0..2 * 1_440_i64 {
         let is_hot = (600..660).contains(&minute) || (700..760).contains(&minute);
@@ -155,7 +158,7 @@ fn rows_out_of_order_are_late_samples() {
         resolution: Resolution::Standard,
         content: Content::Value(90.0),
     };
-    let mut replay = Replay::new(alarms(), vec![], Timestamp::from_seconds(0));
+    let mut replay = Replay::new(alarms(), vec![], Timestamp::from_seconds(0), None);
     for minute in [0, 3, 1, 2, 4] {
         replay.row(at(minute));
     }

@@ -82,6 +82,10 @@ impl History {
         self.forget();
     }
 
+    pub(super) fn keeps_values(&self) -> bool {
+        self.values.is_some()
+    }
+
     /// How many seconds are kept.
     fn reach(&self) -> i64 {
         let slots = i64::try_from(self.slots_max).unwrap_or(i64::MAX);

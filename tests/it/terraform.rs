@@ -28,7 +28,7 @@ fn terraform(folder: &Path, arguments: &[&str]) -> Vec<u8> {
 #[test]
 fn a_plan_of_today_is_read_like_the_recorded_one() {
     // No package has it, so that it is never required.
-    let Ok(plugins) = std::env::var("TERRAFORM_PLUGINS") else {
+    let Some(plugins) = std::env::var_os("TERRAFORM_PLUGINS") else {
         let _ = writeln!(
             std::io::stderr(),
             "SKIPPED: terraform with its AWS provider is not installed"
@@ -40,7 +40,7 @@ fn a_plan_of_today_is_read_like_the_recorded_one() {
     for file in ["main.tf", "module/main.tf"] {
         fs::copy(data("terraform").join(file), folder.path().join(file)).unwrap();
     }
-    let plugins = format!("-plugin-dir={plugins}");
+    let plugins = format!("-plugin-dir={}", plugins.display());
     terraform(folder.path(), &["init", "-input=false", &plugins]);
     terraform(
         folder.path(),
@@ -69,7 +69,11 @@ fn a_plan_of_today_is_read_like_the_recorded_one() {
         error-rate-0 unit-never-published
         error-rate-1 defined-twice
         error-rate-1 division-unguarded
-        error-rate-1 unit-never-published"#]].assert_eq(&told.join("\n"));
-    expect_test::expect![[r#"["${aws_instance.web.id}","${aws_sns_topic.pages.arn}","${module.m.var.topic}"]"#]].assert_eq(&checked["placeholders"].to_string());
+        error-rate-1 unit-never-published"#]]
+    .assert_eq(&told.join("\n"));
+    expect_test::expect![[
+        r#"["${aws_instance.web.id}","${aws_sns_topic.pages.arn}","${module.m.var.topic}"]"#
+    ]]
+    .assert_eq(&checked["placeholders"].to_string());
     assert_eq!(checked["alarms"], 4);
 }

@@ -1,0 +1,87 @@
+//! A Prometheus server that is asked for a history.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Request;
+use hyper::header::CONTENT_TYPE;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde::Deserialize;
+
+use crate::finding::error_chain;
+use crate::metric::Timestamp;
+
+/// A larger answer is not what was asked for.
+const ANSWER_BYTES_MAX: usize = 64 << 20;
+
+/// A server that does not answer by then is taken to be gone.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    error: Option<String>,
+    #[serde(default)]
+    warnings: Vec<String>,
+}
+
+/// What the server answers for one range, a minute a step: the JSON text, or what went wrong.
+pub async fn query_range(
+    url: &str,
+    query: &str,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<String, String> {
+    let asked = tokio::time::timeout(TIMEOUT, ask(url, query, from, to));
+    asked.await.unwrap_or_else(|_| {
+        Err(format!(
+            "{url}: no answer within {}",
+            humantime::format_duration(TIMEOUT)
+        ))
+    })
+}
+
+async fn ask(url: &str, query: &str, from: Timestamp, to: Timestamp) -> Result<String, String> {
+    let cannot = |error: &dyn std::fmt::Display| format!("{url}: {error}");
+    let connector = HttpsConnectorBuilder::new()
+        .with_native_roots()
+        .map_err(|error| cannot(&error))?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let body = format!(
+        "query={}&start={from}&end={to}&step=60",
+        utf8_percent_encode(query, NON_ALPHANUMERIC)
+    );
+    let request = Request::post(format!("{}/api/v1/query_range", url.trim_end_matches('/')))
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Full::from(body))
+        .map_err(|error| cannot(&error))?;
+    let answer = client
+        .request(request)
+        .await
+        .map_err(|error| cannot(&error_chain(&error)))?;
+    let status = answer.status();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await;
+    let body = body.map_err(|error| cannot(&error))?.to_bytes();
+    let text = String::from_utf8(body.to_vec()).map_err(|_| cannot(&"the answer is no text"))?;
+    let said = serde_json::from_str::<Answer>(&text).ok();
+    match said.and_then(|said| said.error) {
+        Some(error) => Err(cannot(&format_args!("{status}: {error}"))),
+        None if !status.is_success() => Err(cannot(&format_args!("the answer is {status}"))),
+        None => Ok(text),
+    }
+}
+
+/// Why an answer is not whole, if the server says so: one of those that it asked in turn did not answer.
+pub fn partial(answer: &str) -> Option<String> {
+    let answer = serde_json::from_str::<Answer>(answer).ok()?;
+    (!answer.warnings.is_empty()).then(|| answer.warnings.join("; "))
+}
