@@ -1,5 +1,6 @@
 //! Amazon Web Services: the only place that names their crates. It takes and gives the core's types.
 
+mod alarms;
 mod history;
 mod identity;
 mod metrics;
@@ -14,6 +15,7 @@ use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
 
 use crate::finding::error_chain;
 
+pub use alarms::{Account, Alarms, Described};
 pub use history::{History, Window, windows};
 pub use identity::{Instance, configured_region, instance};
 pub use metrics::{Failure, Metrics};

@@ -1,5 +1,6 @@
 //! The command line: arguments, the environment, and the files that they name.
 
+mod alarms;
 mod check;
 mod load;
 mod replay;
@@ -7,7 +8,9 @@ mod run;
 mod test;
 
 use std::ffi::OsString;
+use std::fs;
 use std::io::{self, IsTerminal as _, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -17,6 +20,7 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::aws;
 use crate::config::check_region;
 
 /// One small daemon for a host that is watched by Prometheus and by CloudWatch: it publishes metrics, serves `/metrics`, and
@@ -34,6 +38,9 @@ enum Command {
     Run(run::Args),
     /// Tell what CloudWatch would refuse about alarms, and what is unwise
     Check(check::Args),
+    /// Tell which alarms are judged, and bring files and CloudWatch together
+    #[command(subcommand)]
+    Alarms(alarms::Command),
     /// Tell what alarms would have done over a history
     Replay(Box<replay::Args>),
     /// Run unit tests of alarms
@@ -169,6 +176,7 @@ pub fn run(
     match args.command {
         Command::Run(args) => run::run(args, environment, out),
         Command::Check(args) => check::run(args, out),
+        Command::Alarms(command) => alarms::run(command, environment, out),
         Command::Replay(args) => replay::run(*args, environment.endpoint_url, out),
         Command::Test(args) => test::run(args, out),
     }
@@ -202,4 +210,28 @@ fn log_to_stderr(setting: Option<&str>) -> Result<(), String> {
         .with(filter)
         .try_init();
     Ok(())
+}
+
+/// Whether this process is root's.
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
+}
+
+/// The runtime of a command that asks somebody.
+fn runtime() -> Result<tokio::runtime::Runtime, String> {
+    let built = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    built.map_err(|error| format!("cannot start the runtime: {error}"))
+}
+
+/// The region that is said, or that of the environment or the profile.
+async fn region_of(said: Option<String>) -> Result<String, String> {
+    let region = match said {
+        Some(region) => Some(region),
+        None => aws::configured_region().await,
+    };
+    let region = region.ok_or("no region is known: `--region` says which")?;
+    check_region(&region)?;
+    Ok(region)
 }

@@ -7,6 +7,7 @@ mod json;
 mod metric_data;
 mod placeholder;
 mod reason_data;
+mod request;
 mod snapshot;
 mod state;
 mod template;
@@ -29,6 +30,7 @@ pub use json::{Inputs, parse, parse_in, parse_with};
 pub use metric_data::metric_data;
 pub use placeholder::{Placeholders, substitute};
 pub use reason_data::reason_data;
+pub use request::{canonical, differences};
 pub use snapshot::{alarm_snapshot, read_alarm_snapshot};
 pub use state::{StateRequest, set_alarm_state};
 pub use zone::time_zone;
@@ -45,6 +47,8 @@ pub struct Definition {
     /// Where its members stand, by their names in the request.
     pub places: Vec<(String, Position)>,
     pub allowed: Vec<Allowed>,
+    /// The request that makes it, if it is wanted.
+    pub request: Option<serde_json::Value>,
 }
 
 /// A mute rule and where it was defined.
@@ -54,6 +58,8 @@ pub struct MuteDefinition {
     pub file: String,
     pub position: Position,
     pub allowed: Vec<Allowed>,
+    /// The request that makes it, if it is wanted.
+    pub request: Option<serde_json::Value>,
 }
 
 /// A rule of the linter that an alarm may break.

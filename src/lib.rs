@@ -51,7 +51,7 @@
 //! configuration, [`cost`] tells what it will cost.
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
-//! (which metrics this host has), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`prometheus`] (a server that is asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
+//! (which metrics this host has), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
 //! [`publish`],
 //! [`agent`] (the tasks and the channels between them), [`cli`].
 //!
@@ -83,11 +83,11 @@
 //! | shell | `keeper` | `metric`, `journal`, `clock`, `stats` |
 //! | shell | `exposition` | `alarm`, `host`, `stats` |
 //! | shell | `http` | `metric`, `alarm`, `definition`, `exposition` |
-//! | shell | `prometheus` | `metric`, `finding` |
+//! | shell | `web` | `metric`, `finding` |
 //! | shell | `aws` | `metric`, `finding` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `cost`, `clock`, `sources`, `journal`, `prometheus`, `aws`, `agent` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `cost`, `clock`, `sources`, `journal`, `web`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!
@@ -101,15 +101,15 @@
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
 //! | `prometheus_client`, `flate2` | `exposition` |
-//! | `bytes` | `exposition`, `prometheus` |
+//! | `bytes` | `exposition`, `web` |
 //! | `axum`, `tokio_io_timeout` | `http` |
-//! | `hyper` | `http`, `prometheus` |
-//! | `hyper_util` | `aws`, `http`, `prometheus` |
-//! | `http_body_util`, `hyper_rustls`, `percent_encoding` | `prometheus` |
+//! | `hyper` | `http`, `web` |
+//! | `hyper_util` | `aws`, `http`, `web` |
+//! | `http_body_util`, `hyper_rustls`, `percent_encoding` | `web` |
 //! | `aws_config`, `aws_sdk_cloudwatch` | `aws` |
 //! | `clap`, `glob`, `indicatif`, `tracing_subscriber` | `cli` |
 //! | `sd_notify` | `agent` |
-//! | `tokio` | `http`, `prometheus`, `aws`, `keeper`, `publish`, `agent`, `cli` |
+//! | `tokio` | `http`, `web`, `aws`, `keeper`, `publish`, `agent`, `cli` |
 //!
 //! # Invariants
 //!
@@ -163,7 +163,7 @@ pub mod host;
 pub mod http;
 pub mod journal;
 pub mod keeper;
-pub mod prometheus;
 pub mod publish;
 pub mod sources;
 pub mod stats;
+pub mod web;

@@ -1,9 +1,7 @@
 //! `cwbridge run`
 
-use std::fs;
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -20,7 +18,7 @@ use crate::journal::OpenError;
 use crate::metric::Datapoint;
 
 use super::load::{self, Loaded};
-use super::{Environment, Exit, complain};
+use super::{Environment, Exit, complain, is_root};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -159,11 +157,6 @@ async fn watch(plan: Plan, files: Files) -> Exit {
             }
         }
     }
-}
-
-/// Whether this process is root's.
-fn is_root() -> bool {
-    fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0)
 }
 
 /// Binds the address and catches the signals, before anything is said.

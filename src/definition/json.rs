@@ -15,6 +15,7 @@ use crate::alarm::{Account, Alarm, Rule, validate_common};
 use crate::finding::{Position, Report};
 use crate::tree::{self, Entry, Node, Value};
 
+use super::request::request;
 use super::{Definition, Element, MuteDefinition, Parsed, template, terraform};
 
 pub(super) use metric::{dimensions, unit};
@@ -47,6 +48,8 @@ pub struct Inputs {
     pub account: Account,
     /// Of a template, by name.
     pub parameters: BTreeMap<String, String>,
+    /// Whether the requests are wanted beside what they mean.
+    pub keeps_requests: bool,
 }
 
 /// The same, with everything that is known.
@@ -64,7 +67,7 @@ pub fn parse_with(file: &str, text: &str, inputs: &Inputs) -> Parsed {
             elements(&document, &mut report)
         };
         for element in elements {
-            add(element, &inputs.account, &mut report, &mut parsed);
+            add(element, inputs, &mut report, &mut parsed);
         }
     }
     report.findings.sort_by_key(|finding| finding.position);
@@ -121,10 +124,11 @@ fn add(
         allowed,
         is_known,
     }: Element<'_>,
-    account: &Account,
+    inputs: &Inputs,
     report: &mut Report,
     parsed: &mut Parsed,
 ) {
+    let request = inputs.keeps_requests.then(|| request(&node));
     if matches!(node, Cow::Owned(_)) {
         placeholders(&node, &mut parsed.placeholders);
     }
@@ -137,12 +141,14 @@ fn add(
                 file: report.file.clone(),
                 position: node.position,
                 allowed,
+                request,
             }));
     } else {
-        let read = is_known.then(|| definition(&node, form, account, report));
+        let read = is_known.then(|| definition(&node, form, &inputs.account, report));
         match read.flatten() {
             Some(definition) => parsed.alarms.push(Definition {
                 allowed,
+                request,
                 ..definition
             }),
             None => parsed.unread.extend(name(&node).map(str::to_owned)),
@@ -171,6 +177,7 @@ fn definition(
         position: node.position,
         places: places(node),
         allowed: Vec::new(),
+        request: None,
     })
 }
 

@@ -17,10 +17,9 @@ const COLUMNS_MAX: usize = 1_024;
 struct Column {
     /// The lowest and the highest sample.
     samples: Option<(f64, f64)>,
-    /// The lowest and the highest datapoint that was judged.
+    /// The lowest and the highest datapoint that was judged, of those that did not breach and of those that did.
     judged: Option<(f64, f64)>,
-    is_breaching: bool,
-    is_missing: bool,
+    breaching: Option<(f64, f64)>,
     /// The state at the end, where it changed, and whether ALARM was among those before.
     state: Option<StateValue>,
     was_alarm: bool,
@@ -31,8 +30,7 @@ impl Column {
         Self {
             samples: either(self.samples, later.samples),
             judged: either(self.judged, later.judged),
-            is_breaching: self.is_breaching || later.is_breaching,
-            is_missing: self.is_missing || later.is_missing,
+            breaching: either(self.breaching, later.breaching),
             state: later.state.or(self.state),
             was_alarm: self.was_alarm || later.was_alarm,
         }
@@ -92,13 +90,14 @@ impl Chart {
             let Some(column) = self.column(point.start) else {
                 continue;
             };
-            match point.value {
-                Some(value) => {
-                    column.judged = either(column.judged, Some((value, value)));
-                    column.is_breaching |= is_breaching(value);
-                }
-                None => column.is_missing = true,
-            }
+            let Some(value) = point.value else {
+                continue;
+            };
+            let range = match is_breaching(value) {
+                true => &mut column.breaching,
+                false => &mut column.judged,
+            };
+            *range = either(*range, Some((value, value)));
         }
         let newest = evaluation.points.iter().map(|point| point.start).max();
         self.judged_until = until.max(newest.unwrap_or(until));
@@ -146,7 +145,7 @@ impl Chart {
     /// The lowest and the highest value in it, with some room.
     fn bounds(&self) -> (f64, f64) {
         let values = self.columns.iter();
-        let values = values.flat_map(|column| [column.samples, column.judged]);
+        let values = values.flat_map(|column| [column.samples, column.judged, column.breaching]);
         let all = values.fold(self.threshold.map(|at| (at, at)), either);
         let (low, high) = all.unwrap_or((0.0, 1.0));
         match high - low {
@@ -200,8 +199,8 @@ fn panel(chart: &Chart, text: &mut String) {
         let _ = writeln!(
             text,
             "<path d=\"M{left} {y:.1}H{right}\" stroke=\"{RED}\" stroke-dasharray=\"6 4\"/>\n\
-             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"{RED}\">threshold {}</text>",
-            right - 4.0,
+             <text x=\"{}\" y=\"{:.1}\" fill=\"{RED}\">threshold {}</text>",
+            left + 4.0,
             y - 4.0,
             escaped(&threshold.to_string())
         );
@@ -224,14 +223,16 @@ fn samples(chart: &Chart, scale: &Scale, text: &mut String) {
     );
 }
 
+/// A range of values in a column.
+type Of = fn(&Column) -> Option<(f64, f64)>;
+
 fn judged(chart: &Chart, scale: &Scale, text: &mut String) {
     let wide = column_width(chart, scale).max(2.0);
-    for (is_breaching, color) in [(false, "#1565c0"), (true, RED)] {
-        let of = |column: &Column| {
-            column
-                .judged
-                .filter(|_| column.is_breaching == is_breaching)
-        };
+    let ways: [(Of, &str); 2] = [
+        (|column| column.judged, "#1565c0"),
+        (|column| column.breaching, RED),
+    ];
+    for (of, color) in ways {
         let mut path = String::new();
         for (low, high, x) in ranges(chart, scale, of) {
             let (top, bottom) = (scale.y(high), scale.y(low));

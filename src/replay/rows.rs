@@ -107,7 +107,8 @@ impl<R: Read> Csv<R> {
     /// `metric`: the one that the alarms read, if that is one only.
     pub fn new(input: R, metric: Option<(Arc<Metric>, Unit)>) -> Result<Self, Wrong> {
         let mut reader = csv::ReaderBuilder::new()
-            .trim(csv::Trim::All)
+            // Of each row would make a copy.
+            .trim(csv::Trim::Headers)
             .from_reader(input);
         let header = reader
             .headers()
@@ -194,7 +195,9 @@ impl<R: Read> Csv<R> {
             let bytes = columns[column]
                 .and_then(|place| self.record.get(place))
                 .unwrap_or_default();
-            std::str::from_utf8(bytes).map_err(|_| format!("`{}` is no text", COLUMNS[column]))
+            let text = std::str::from_utf8(bytes);
+            text.map(str::trim)
+                .map_err(|_| format!("`{}` is no text", COLUMNS[column]))
         };
         let (at, value) = (instant(field(0)?)?, field(1)?);
         if value.is_empty() || value.eq_ignore_ascii_case("nan") {

@@ -17,9 +17,10 @@ use crate::metric::{
     BasicStatistic, Content, Datapoint, Metric, Resolution, Statistic, StatisticSet, Timestamp,
     Unit,
 };
-use crate::prometheus;
 use crate::replay::{Csv, Row, Table, Wrong, json_rows};
+use crate::web;
 
+use super::super::{region_of, runtime};
 use super::{History, MISTAKES_MAX, Player, Trouble, read};
 
 /// Batches of rows that are read ahead, at most.
@@ -181,7 +182,7 @@ impl<W: Write> Player<'_, W> {
                 "`--query` says what to ask the server for; it is missing".to_owned(),
             ]);
         };
-        let runtime = runtime()?;
+        let runtime = runtime().map_err(|error| vec![error])?;
         let bar = progress(
             u64::try_from((end - start) / 60).unwrap_or(0),
             "{pos} of {len} minutes",
@@ -189,10 +190,10 @@ impl<W: Write> Player<'_, W> {
         let mut from = start;
         while from <= end {
             let to = end.min(from + (STEPS_MAX - 1) * 60);
-            let asked = prometheus::query_range(url, query, from, to);
+            let asked = web::query_range(url, query, from, to);
             let answer = runtime.block_on(asked).map_err(|error| vec![error])?;
             self.series(&answer, url)?;
-            if let Some(warning) = prometheus::partial(&answer) {
+            if let Some(warning) = web::partial(&answer) {
                 self.mistakes.push(format!(
                     "{url}: the answer from {from} to {to} is not whole: {warning}"
                 ));
@@ -221,20 +222,16 @@ impl<W: Write> Player<'_, W> {
         );
         let _ = writeln!(io::stderr(), "{told}");
         self.consent(dollars)?;
-        let runtime = runtime()?;
+        let runtime = runtime().map_err(|error| vec![error])?;
         let (region, endpoint) = (
             self.args.server.region.clone(),
             self.args.server.endpoint_url.clone(),
         );
         let client = runtime.block_on(async {
-            let region = match region {
-                Some(region) => Some(region),
-                None => aws::configured_region().await,
-            };
-            let region = region.ok_or("no region is known: `--region` says which")?;
-            Ok::<_, &str>(CloudWatch::connect(&region, endpoint.as_deref()).await)
+            let region = region_of(region).await?;
+            Ok::<_, String>(CloudWatch::connect(&region, endpoint.as_deref()).await)
         });
-        let client = client.map_err(|error| vec![error.to_owned()])?;
+        let client = client.map_err(|error| vec![error])?;
         let bar = progress(
             u64::try_from(requests).unwrap_or(0),
             "{pos} of {len} requests",
@@ -291,13 +288,6 @@ fn progress(length: u64, template: &str) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, Trouble> {
-    let built = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
-    built.map_err(|error| vec![format!("cannot start the runtime: {error}")])
 }
 
 /// One series that CloudWatch is asked for.

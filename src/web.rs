@@ -1,4 +1,4 @@
-//! A Prometheus server that is asked for a history.
+//! Servers that are asked at the command line: Prometheus, and a daemon of ours.
 
 use std::time::Duration;
 
@@ -21,6 +21,23 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// A server that does not answer by then is taken to be gone.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
+/// The text at an address.
+pub async fn get(url: &str) -> Result<String, String> {
+    let request = Request::get(url).body(Full::default());
+    within(url, ask(url, request)).await
+}
+
+async fn within(
+    url: &str,
+    asked: impl Future<Output = Result<String, String>>,
+) -> Result<String, String> {
+    let answer = tokio::time::timeout(TIMEOUT, asked).await;
+    answer.unwrap_or_else(|_| {
+        let time = humantime::format_duration(TIMEOUT);
+        Err(format!("{url}: no answer within {time}"))
+    })
+}
+
 #[derive(Deserialize)]
 struct Answer {
     #[serde(default)]
@@ -29,24 +46,29 @@ struct Answer {
     warnings: Vec<String>,
 }
 
-/// What the server answers for one range, a minute a step: the JSON text, or what went wrong.
+/// What a Prometheus server answers for one range, a minute a step: the JSON text, or what went wrong.
 pub async fn query_range(
     url: &str,
     query: &str,
     from: Timestamp,
     to: Timestamp,
 ) -> Result<String, String> {
-    let asked = tokio::time::timeout(TIMEOUT, ask(url, query, from, to));
-    asked.await.unwrap_or_else(|_| {
-        Err(format!(
-            "{url}: no answer within {}",
-            humantime::format_duration(TIMEOUT)
-        ))
-    })
+    let body = format!(
+        "query={}&start={from}&end={to}&step=60",
+        utf8_percent_encode(query, NON_ALPHANUMERIC)
+    );
+    let request = Request::post(format!("{}/api/v1/query_range", url.trim_end_matches('/')))
+        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+        .body(Full::from(body));
+    within(url, ask(url, request)).await
 }
 
-async fn ask(url: &str, query: &str, from: Timestamp, to: Timestamp) -> Result<String, String> {
+async fn ask(
+    url: &str,
+    request: Result<Request<Full<Bytes>>, hyper::http::Error>,
+) -> Result<String, String> {
     let cannot = |error: &dyn std::fmt::Display| format!("{url}: {error}");
+    let request = request.map_err(|error| cannot(&error))?;
     let connector = HttpsConnectorBuilder::new()
         .with_native_roots()
         .map_err(|error| cannot(&error))?
@@ -54,23 +76,11 @@ async fn ask(url: &str, query: &str, from: Timestamp, to: Timestamp) -> Result<S
         .enable_http1()
         .build();
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    let body = format!(
-        "query={}&start={from}&end={to}&step=60",
-        utf8_percent_encode(query, NON_ALPHANUMERIC)
-    );
-    let request = Request::post(format!("{}/api/v1/query_range", url.trim_end_matches('/')))
-        .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-        .body(Full::from(body))
-        .map_err(|error| cannot(&error))?;
-    let answer = client
-        .request(request)
-        .await
-        .map_err(|error| cannot(&error_chain(&error)))?;
+    let answer = client.request(request).await;
+    let answer = answer.map_err(|error| cannot(&error_chain(&error)))?;
     let status = answer.status();
-    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX)
-        .collect()
-        .await;
-    let body = body.map_err(|error| cannot(&error))?.to_bytes();
+    let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect();
+    let body = body.await.map_err(|error| cannot(&error))?.to_bytes();
     let text = String::from_utf8(body.to_vec()).map_err(|_| cannot(&"the answer is no text"))?;
     let said = serde_json::from_str::<Answer>(&text).ok();
     match said.and_then(|said| said.error) {

@@ -1,0 +1,149 @@
+//! The alarms and mute rules of an account, as the requests that would make them.
+
+mod read;
+mod write;
+
+use std::collections::BTreeMap;
+
+use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::types::AlarmType;
+use serde_json::Value;
+
+use super::{ATTEMPTS_MAX, READ_ATTEMPTS_MAX, said, sdk_config};
+
+/// The most alarms that one request describes, or deletes (SPEC section 18).
+const PAGE_ALARMS_MAX: i32 = 100;
+
+/// What there is in an account.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    /// By name: what PutMetricAlarm, PutCompositeAlarm or PutLogAlarm would be told.
+    pub alarms: BTreeMap<String, Described>,
+    /// By name: what PutAlarmMuteRule would be told.
+    pub mute_rules: BTreeMap<String, Value>,
+}
+
+/// An alarm in an account.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Described {
+    pub request: Value,
+    pub arn: String,
+    /// The state by its name, since when, and why.
+    pub state: String,
+    /// In milliseconds since 1970.
+    pub state_since: i64,
+    pub reason: String,
+}
+
+/// CloudWatch as the keeper of alarms.
+#[derive(Clone, Debug)]
+pub struct Alarms {
+    client: Client,
+    /// Where the newest operations are asked for: once only of a service that is not AWS's, which may not know them.
+    newest: Client,
+}
+
+impl Alarms {
+    pub async fn connect(region: &str, endpoint_url: Option<&str>) -> Self {
+        let config = sdk_config(region, endpoint_url, READ_ATTEMPTS_MAX).await;
+        let client = Client::new(&config);
+        let newest = match endpoint_url {
+            None => client.clone(),
+            Some(_) => Client::new(&sdk_config(region, endpoint_url, ATTEMPTS_MAX).await),
+        };
+        Self { client, newest }
+    }
+
+    /// Every alarm of every type whose name begins so.
+    pub async fn alarms(
+        &self,
+        prefix: Option<&str>,
+    ) -> Result<BTreeMap<String, Described>, String> {
+        let mut all = BTreeMap::new();
+        let mut token = None;
+        loop {
+            let page = self
+                .client
+                .describe_alarms()
+                .set_alarm_name_prefix(prefix.map(str::to_owned))
+                .alarm_types(AlarmType::MetricAlarm)
+                .alarm_types(AlarmType::CompositeAlarm)
+                .alarm_types(AlarmType::LogAlarm)
+                .max_records(PAGE_ALARMS_MAX)
+                .set_next_token(token)
+                .send()
+                .await
+                .map_err(|error| format!("DescribeAlarms: {}", said(&error)))?;
+            all.extend(page.metric_alarms().iter().map(read::metric_alarm));
+            all.extend(page.composite_alarms().iter().map(read::composite_alarm));
+            all.extend(page.log_alarms().iter().map(read::log_alarm));
+            token = page.next_token().map(str::to_owned);
+            if token.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Every mute rule. Where the service does not know them there are none.
+    pub async fn mute_rules(&self) -> Result<BTreeMap<String, Value>, String> {
+        let mut arns = Vec::new();
+        let mut token = None;
+        loop {
+            let asked = self.newest.list_alarm_mute_rules().set_next_token(token);
+            let page = match asked.send().await {
+                Ok(page) => page,
+                Err(error) if is_unknown_operation(&said(&error)) => return Ok(BTreeMap::new()),
+                Err(error) => return Err(format!("ListAlarmMuteRules: {}", said(&error))),
+            };
+            let summaries = page.alarm_mute_rule_summaries().iter();
+            arns.extend(summaries.filter_map(|rule| rule.alarm_mute_rule_arn().map(str::to_owned)));
+            token = page.next_token().map(str::to_owned);
+            if token.is_none() {
+                break;
+            }
+        }
+        let mut all = BTreeMap::new();
+        for arn in arns {
+            let name = arn.rsplit([':', '/']).next().unwrap_or(&arn).to_owned();
+            let asked = self
+                .client
+                .get_alarm_mute_rule()
+                .alarm_mute_rule_name(&name);
+            let found = asked
+                .send()
+                .await
+                .map_err(|error| format!("GetAlarmMuteRule `{name}`: {}", said(&error)))?;
+            all.insert(name, read::mute_rule(&found));
+        }
+        Ok(all)
+    }
+
+    /// Creates or changes what the request is about.
+    pub async fn put(&self, request: &Value) -> Result<(), String> {
+        write::put(&self.client, request).await
+    }
+
+    pub async fn delete_alarm(&self, name: &str) -> Result<(), String> {
+        let asked = self.client.delete_alarms().alarm_names(name).send().await;
+        asked
+            .map(drop)
+            .map_err(|error| format!("DeleteAlarms: {}", said(&error)))
+    }
+
+    pub async fn delete_mute_rule(&self, name: &str) -> Result<(), String> {
+        let asked = self
+            .client
+            .delete_alarm_mute_rule()
+            .alarm_mute_rule_name(name);
+        let answer = asked.send().await;
+        answer
+            .map(drop)
+            .map_err(|error| format!("DeleteAlarmMuteRule: {}", said(&error)))
+    }
+}
+
+/// Endpoints that are not AWS's lack the newest operations.
+fn is_unknown_operation(said: &str) -> bool {
+    let codes = ["UnknownOperation", "InvalidAction", "NotImplemented"];
+    codes.iter().any(|code| said.starts_with(code)) || said.contains("unknown operation")
+}
