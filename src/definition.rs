@@ -16,14 +16,14 @@ mod values;
 mod zone;
 
 use std::borrow::Cow;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::alarm::{Alarm, MuteRule};
 use crate::finding::{Finding, Position, Report};
-use crate::tree::Node;
+use crate::tree::{Node, Value};
 
 use json::Form;
-use values::typed;
+use values::{StandIns, Typing};
 
 pub use history::{HistoryJson, history_item};
 pub use json::{Inputs, parse, parse_in, parse_with};
@@ -49,6 +49,10 @@ pub struct Definition {
     pub allowed: Vec<Allowed>,
     /// The request that makes it, if it is wanted.
     pub request: Option<serde_json::Value>,
+    /// The members whose value is not known, and another one stands here.
+    pub unknown: Vec<String>,
+    /// Whether it is there only if something holds that is not known here.
+    pub is_conditional: bool,
 }
 
 /// A mute rule and where it was defined.
@@ -76,19 +80,46 @@ struct Element<'n> {
     node: Cow<'n, Node>,
     form: Form,
     allowed: Vec<Allowed>,
-    /// Whether every member that has to be is known here.
-    is_known: bool,
+    /// Whether every member that has to be is known here, or something stands in for it.
+    is_whole: bool,
+    /// The members that something stands in for.
+    unknown: Vec<String>,
+    /// Whether it is there only if something holds that is not known here.
+    is_conditional: bool,
 }
 
 impl Element<'static> {
-    /// A request as a tool wrote it, whose values are not yet of their types.
-    fn written(mut node: Node, allowed: Vec<Allowed>, report: &mut Report) -> Self {
-        let is_known = typed(&mut node, report);
+    /// A request as a tool wrote it, whose values are not yet of their types. `hint`: how somebody may tell what is not known.
+    fn written(
+        mut node: Node,
+        stand_ins: StandIns,
+        hint: &'static str,
+        report: &mut Report,
+    ) -> Self {
+        let mut typing = Typing {
+            stand_ins,
+            hint,
+            report,
+            unknown: Vec::new(),
+            is_whole: true,
+        };
+        typing.typed(&mut node);
+        // M is within N, whatever that is.
+        if typing
+            .unknown
+            .iter()
+            .any(|name| name == "EvaluationPeriods")
+            && let Value::Table(entries) = &mut node.value
+        {
+            entries.retain(|entry| entry.key != "DatapointsToAlarm");
+        }
         Self {
+            is_whole: typing.is_whole,
+            unknown: typing.unknown,
             node: Cow::Owned(node),
             form: Form::Request,
-            allowed,
-            is_known,
+            allowed: Vec::new(),
+            is_conditional: false,
         }
     }
 }
@@ -116,12 +147,16 @@ pub struct Parsed {
     pub findings: Vec<Finding>,
     /// What may be right and cannot be told from the file alone.
     pub unresolved: Vec<Finding>,
+    /// The same of what does not keep the rest from being read.
+    pub unknown: Vec<Finding>,
     /// The names of alarms that are there and could not be read.
     pub unread: BTreeSet<String>,
     /// What stands for values that are not known here, as `${Topic}`.
     pub placeholders: BTreeSet<String>,
     /// The parameters that the file declares.
     pub parameters: BTreeSet<String>,
+    /// The types of a template's resources, by what stands for a reference to them, as `${Queue}`.
+    pub types: BTreeMap<String, String>,
     /// Whether the file could be parsed at all.
     pub is_readable: bool,
 }
@@ -136,6 +171,8 @@ impl Parsed {
         self.unread.append(&mut other.unread);
         self.placeholders.append(&mut other.placeholders);
         self.parameters.append(&mut other.parameters);
+        self.unknown.append(&mut other.unknown);
+        self.types.append(&mut other.types);
     }
 
     /// The alarms and the mute rules without their places.
@@ -159,6 +196,8 @@ pub fn duplicates(definitions: &[Definition]) -> Vec<Finding> {
         let name = definition.alarm.name.as_str();
         match first.get(name) {
             None => drop(first.insert(name, definition)),
+            // Of two that depend on conditions perhaps only one is there.
+            Some(first) if first.is_conditional && definition.is_conditional => {}
             Some(Definition {
                 file,
                 position: Position { line, column },

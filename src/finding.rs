@@ -37,6 +37,8 @@ pub struct Report {
     pub findings: Vec<Finding>,
     /// What may be right and cannot be told from the file alone.
     pub unresolved: Vec<Finding>,
+    /// The same of what does not keep the rest from being read.
+    pub unknown: Vec<Finding>,
     /// What is being read, such as ``alarm `cpu-high` ``; messages begin with it.
     pub subject: String,
 }
@@ -47,6 +49,7 @@ impl Report {
             file: file.to_owned(),
             findings: Vec::new(),
             unresolved: Vec::new(),
+            unknown: Vec::new(),
             subject: String::new(),
         }
     }
@@ -63,6 +66,14 @@ impl Report {
         if self.unresolved.len() < FINDINGS_MAX {
             let finding = self.finding(position, message.into());
             self.unresolved.push(finding);
+        }
+    }
+
+    /// The same of what does not keep the rest from being read.
+    pub fn add_unknown(&mut self, position: Position, message: impl Into<String>) {
+        if self.unknown.len() < FINDINGS_MAX {
+            let finding = self.finding(position, message.into());
+            self.unknown.push(finding);
         }
     }
 

@@ -87,13 +87,13 @@
 //! | shell | `aws` | `metric`, `finding` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `cost`, `clock`, `sources`, `journal`, `web`, `aws`, `agent` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `cost`, `clock`, `host`, `sources`, `journal`, `web`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!
 //! | crate | only in |
 //! |---|---|
-//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `replay` |
+//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `lint`, `replay`, `aws` |
 //! | `csv` | `replay` |
 //! | `rusqlite` | `journal` |
 //! | `thiserror` | `math`, `alarm`, `journal` |

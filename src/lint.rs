@@ -157,8 +157,12 @@ struct Alarms<'a> {
     by_name: BTreeMap<&'a str, &'a Definition>,
     /// Those that are there and could not be read.
     unread: &'a BTreeSet<String>,
+    /// The types of a template's resources, by what stands for them.
+    types: &'a BTreeMap<String, String>,
     /// What is done to each instance, by the time that it takes and the name of the alarm.
     on_instances: HashMap<(&'a [Dimension], i64), Vec<Done<'a>>>,
+    /// The dimensions of the resources of whose silence some alarm tells.
+    silence_told: HashSet<&'a [Dimension]>,
     /// The children and suppressors of composite alarms.
     followed: HashSet<&'a str>,
     /// The first alarm, by name, of each rule with each actions.
@@ -174,7 +178,9 @@ impl<'a> Alarms<'a> {
         let mut alarms = Self {
             by_name: BTreeMap::new(),
             unread: &parsed.unread,
+            types: &parsed.types,
             on_instances: HashMap::new(),
+            silence_told: HashSet::new(),
             followed: HashSet::new(),
             first_of_rule: HashMap::new(),
             healthy_hosts: HashSet::new(),
@@ -237,6 +243,13 @@ impl<'a> Alarms<'a> {
                 let healthy = stats.filter(|stat| stat.metric.name == "HealthyHostCount");
                 self.healthy_hosts
                     .extend(healthy.map(|stat| stat.metric.dimensions()));
+                let tells_silence = rule.treatment() == TreatMissingData::Breaching
+                    || !alarm.actions.insufficient_data.is_empty();
+                if tells_silence {
+                    let stats = rule.stats().into_iter();
+                    self.silence_told
+                        .extend(stats.map(|stat| stat.metric.dimensions()));
+                }
                 if let Some(place) = rules::instance_and_span(rule) {
                     let done = alarm.actions.alarm.iter();
                     let done = done.filter_map(|action| rules::on_instance(action));
@@ -360,7 +373,16 @@ pub fn lint(parsed: &Parsed, known: Known<'_>) -> Vec<Lint> {
             let Check::Alarm(check) = rule.check else {
                 continue;
             };
-            lints.extend(check(&case).into_iter().map(|hit| Lint {
+            let is_unknown = |member: &str| {
+                let last = member.rsplit('.').next();
+                definition
+                    .unknown
+                    .iter()
+                    .any(|unknown| Some(unknown.as_str()) == last)
+            };
+            let hits = check(&case).into_iter();
+            let hits = hits.filter(|hit| !is_unknown(&hit.member));
+            lints.extend(hits.map(|hit| Lint {
                 rule: rule.id,
                 severity: rule.severity,
                 file: definition.file.clone(),

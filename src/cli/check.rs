@@ -61,6 +61,22 @@ const REFUSED: &str = "refused";
 const NOT_KNOWN: &str = "not-known-here";
 const ALLOWANCE: &str = "allowance";
 
+/// What stands where else a rule stands, and what it means.
+const NO_RULES: [(&str, &str); 3] = [
+    (
+        REFUSED,
+        "CloudWatch, or CloudFormation before it, does not take this. The message is CloudWatch's own where that is known.",
+    ),
+    (
+        NOT_KNOWN,
+        "a value that only the stack, the plan or the account has. As a note it means that what depends on it is not checked, as a warning that the alarm could not be read; `--parameter NAME=VALUE` gives a parameter of a template.",
+    ),
+    (
+        ALLOWANCE,
+        "a comment, `Metadata` or `--allow` lets a rule be broken, and names no rule, no day or one that is over.",
+    ),
+];
+
 /// One thing that is told.
 struct Told {
     rule: &'static str,
@@ -143,6 +159,8 @@ fn explain(id: &str, out: &mut impl Write) -> Exit {
                 rule.summary
             )
         })
+    } else if let Some((_, why)) = NO_RULES.iter().find(|(known, _)| *known == id) {
+        writeln!(out, "{id}: {why}")
     } else if let Some(rule) = lint::rule(id) {
         report::explain(rule, out)
     } else {
@@ -162,6 +180,7 @@ fn explain(id: &str, out: &mut impl Write) -> Exit {
 fn files(args: &Args, mistakes: &mut Vec<String>) -> Files {
     let inputs = Inputs {
         parameters: args.parameters.iter().cloned().collect(),
+        stands_in: true,
         ..Inputs::default()
     };
     let mut files = Files::default();
@@ -229,6 +248,8 @@ fn results(files: Files, allowances: &mut Allowances, now: Timestamp, today: &st
     let refused = refused.map(|finding| told_of(finding, REFUSED, Severity::Error));
     let not_known = parsed.unresolved.iter();
     let not_known = not_known.map(|finding| told_of(finding, NOT_KNOWN, Severity::Warning));
+    let unknown = parsed.unknown.iter();
+    let unknown = unknown.map(|finding| told_of(finding, NOT_KNOWN, Severity::Note));
     let ended = allowances.findings.iter();
     let ended = ended.map(|finding| told_of(finding, ALLOWANCE, Severity::Warning));
     let known = Known {
@@ -237,6 +258,7 @@ fn results(files: Files, allowances: &mut Allowances, now: Timestamp, today: &st
     };
     let mut told: Vec<Told> = refused
         .chain(not_known)
+        .chain(unknown)
         .chain(ended)
         .chain(linted(&parsed, known, allowances))
         .collect();

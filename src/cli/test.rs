@@ -2,6 +2,7 @@
 
 mod report;
 
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -31,7 +32,7 @@ pub(super) struct Args {
     #[arg(long)]
     coverage: bool,
     /// Fail if the tests reach less than this, in percent
-    #[arg(long, value_name = "PERCENT")]
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
     coverage_min: Option<f64>,
     /// Change each alarm a little, in every way, and tell the changes that no test notices
     #[arg(long)]
@@ -141,6 +142,15 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
     }
 }
 
+/// From 0 to 100.
+fn percent(text: &str) -> Result<f64, String> {
+    let percent = text
+        .parse()
+        .ok()
+        .filter(|percent| (0.0..=100.0).contains(percent));
+    percent.ok_or_else(|| format!("`{text}` is no percentage from 0 to 100"))
+}
+
 fn is_covered(results: &Results, args: &Args) -> bool {
     match (&results.coverage, args.coverage_min) {
         (Some(coverage), Some(least)) if coverage.percent() < least => {
@@ -205,10 +215,32 @@ impl Loading {
     }
 }
 
+/// The changes that no file notices in which the alarm is.
+fn unnoticed_by_all(all: &[(&Suite, BTreeSet<Unnoticed>)]) -> Vec<(String, Unnoticed)> {
+    let alarm = |suite: &Suite, name: &str| {
+        let mut alarms = suite.alarms.iter();
+        alarms.position(|alarm| alarm.name == name)
+    };
+    let (mut left, mut told) = (Vec::new(), BTreeSet::new());
+    for (suite, unnoticed) in all {
+        for found in unnoticed {
+            let notices = |(other, by_other): &(&Suite, BTreeSet<Unnoticed>)| {
+                let of = |suite: &Suite| Some(suite.alarms[alarm(suite, &found.alarm)?].clone());
+                of(other) == of(suite) && !by_other.contains(found)
+            };
+            if !all.iter().any(notices) && told.insert(found) {
+                left.push((suite.file.clone(), found.clone()));
+            }
+        }
+    }
+    left
+}
+
 fn is_wanted(name: &str, pattern: Option<&str>) -> bool {
     let Some(pattern) = pattern else {
         return true;
     };
+    let pattern = pattern.trim_matches('*');
     match glob::Pattern::new(&format!("*{pattern}*")) {
         Ok(glob) => glob.matches(name),
         Err(_) => name.contains(pattern),
@@ -249,9 +281,9 @@ fn results(suites: &[Suite], args: &Args) -> Results {
         let mut all = Vec::new();
         for suite in suites {
             let found = unnoticed(suite.subject(), &suite.tests).into_iter();
-            all.extend(found.map(|found| (suite.file.clone(), found)));
+            all.push((suite, found.collect::<BTreeSet<Unnoticed>>()));
         }
-        all
+        unnoticed_by_all(&all)
     });
     Results {
         outcomes,

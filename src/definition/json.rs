@@ -16,6 +16,7 @@ use crate::finding::{Position, Report};
 use crate::tree::{self, Entry, Node, Value};
 
 use super::request::request;
+use super::values::StandIns;
 use super::{Definition, Element, MuteDefinition, Parsed, template, terraform};
 
 pub(super) use metric::{dimensions, unit};
@@ -50,6 +51,18 @@ pub struct Inputs {
     pub parameters: BTreeMap<String, String>,
     /// Whether the requests are wanted beside what they mean.
     pub keeps_requests: bool,
+    /// Whether something stands in for what is not known, so that the rest can be looked at; an alarm is not the one that is
+    /// meant, then.
+    pub stands_in: bool,
+}
+
+impl Inputs {
+    pub(super) fn stand_ins(&self) -> StandIns {
+        match self.stands_in {
+            true => StandIns::Any,
+            false => StandIns::None,
+        }
+    }
 }
 
 /// The same, with everything that is known.
@@ -57,31 +70,36 @@ pub fn parse_with(file: &str, text: &str, inputs: &Inputs) -> Parsed {
     let mut report = Report::new(file);
     let mut parsed = Parsed::default();
     if let Some(document) = tree::yaml(text, &mut report) {
-        parsed.is_readable = true;
         let elements = if template::is_template(&document) {
             parsed.parameters = template::declared(&document);
-            template::elements(&document, &inputs.parameters, &mut report)
+            parsed.types = template::types(&document);
+            Some(template::elements(&document, inputs, &mut report))
         } else if terraform::is_terraform(&document) {
-            terraform::elements(&document, &mut report)
+            terraform::elements(&document, inputs, &mut report)
         } else {
             elements(&document, &mut report)
         };
-        for element in elements {
+        parsed.is_readable = elements.is_some();
+        for element in elements.into_iter().flatten() {
             add(element, inputs, &mut report, &mut parsed);
         }
     }
     report.findings.sort_by_key(|finding| finding.position);
     report.unresolved.sort_by_key(|finding| finding.position);
     (parsed.findings, parsed.unresolved) = (report.findings, report.unresolved);
+    parsed.unknown = report.unknown;
     parsed
 }
 
-fn elements<'n>(document: &'n Node, report: &mut Report) -> Vec<Element<'n>> {
+/// The elements of a document of the API; `None` where it is none.
+fn elements<'n>(document: &'n Node, report: &mut Report) -> Option<Vec<Element<'n>>> {
     let element = |node: &'n Node, form| Element {
         node: Cow::Borrowed(node),
         form,
         allowed: Vec::new(),
-        is_known: true,
+        is_whole: true,
+        unknown: Vec::new(),
+        is_conditional: false,
     };
     let described: Vec<&Node> = DESCRIBED
         .iter()
@@ -91,30 +109,71 @@ fn elements<'n>(document: &'n Node, report: &mut Report) -> Vec<Element<'n>> {
         let lists = described
             .into_iter()
             .filter_map(|node| report.list("the list of alarms", node));
-        return lists
-            .flatten()
-            .map(|node| element(node, Form::Description))
-            .collect();
+        let elements = lists.flatten().map(|node| element(node, Form::Description));
+        return Some(elements.collect());
     }
     match &document.value {
-        Value::List(nodes) => nodes
-            .iter()
-            .flat_map(|node| elements(node, report))
-            .collect(),
-        // Only CloudWatch gives an alarm or a mute rule its ARN.
-        Value::Table(_)
-            if ["AlarmArn", "AlarmMuteRuleArn"]
-                .iter()
-                .any(|arn| document.get(arn).is_some()) =>
-        {
-            vec![element(document, Form::Description)]
+        Value::List(nodes) => {
+            // One that is none does not hide the others.
+            let of = nodes.iter().map(|node| match &node.value {
+                Value::Table(_) if !is_request(node) && !is_described(node) => {
+                    vec![element(node, Form::Request)]
+                }
+                _ => elements(node, report).unwrap_or_default(),
+            });
+            Some(of.flatten().collect())
         }
-        Value::Table(_) => vec![element(document, Form::Request)],
+        // Only CloudWatch gives an alarm or a mute rule its ARN.
+        Value::Table(_) if is_described(document) => {
+            Some(vec![element(document, Form::Description)])
+        }
+        Value::Table(_) if is_request(document) => Some(vec![element(document, Form::Request)]),
+        Value::Table(_) => {
+            report.add(
+                document.position,
+                format!("this is none of what is read here: {EXPECTED}"),
+            );
+            None
+        }
         found => {
-            report.add(document.position, format!("{found} found, but an alarm, a list of alarms, the output of `aws cloudwatch describe-alarms`, a CloudFormation template or the output of `terraform show -json` is expected"));
-            Vec::new()
+            report.add(
+                document.position,
+                format!("{found} found, but {EXPECTED} is expected"),
+            );
+            None
         }
     }
+}
+
+fn is_described(node: &Node) -> bool {
+    let lists = DESCRIBED.iter().chain(&["AlarmArn", "AlarmMuteRuleArn"]);
+    lists.into_iter().any(|member| node.get(member).is_some())
+}
+
+const EXPECTED: &str = "an alarm, a list of alarms, the output of `aws cloudwatch describe-alarms`, a CloudFormation template or the output of `terraform show -json`";
+
+/// Whether it has a member that only requests for alarms and mute rules have.
+fn is_request(node: &Node) -> bool {
+    const TELLING: [&str; 12] = [
+        "AlarmActions",
+        "AlarmName",
+        "AlarmRule",
+        "ComparisonOperator",
+        "EvaluationCriteria",
+        "EvaluationPeriods",
+        "MetricName",
+        "Metrics",
+        "MuteTargets",
+        "Rule",
+        "ScheduledQueryConfiguration",
+        "Threshold",
+    ];
+    let is_telling = |entry: &Entry| {
+        TELLING
+            .iter()
+            .any(|name| strsim::damerau_levenshtein(name, &entry.key) <= 1)
+    };
+    node.entries().iter().any(is_telling)
 }
 
 fn add(
@@ -122,7 +181,9 @@ fn add(
         node,
         form,
         allowed,
-        is_known,
+        is_whole,
+        unknown,
+        is_conditional,
     }: Element<'_>,
     inputs: &Inputs,
     report: &mut Report,
@@ -133,7 +194,7 @@ fn add(
         placeholders(&node, &mut parsed.placeholders);
     }
     if mute::is_mute_rule(&node) {
-        let mute_rule = is_known.then(|| mute::mute_rule(&node, form, report));
+        let mute_rule = is_whole.then(|| mute::mute_rule(&node, form, report));
         parsed
             .mute_rules
             .extend(mute_rule.flatten().map(|rule| MuteDefinition {
@@ -144,11 +205,13 @@ fn add(
                 request,
             }));
     } else {
-        let read = is_known.then(|| definition(&node, form, &inputs.account, report));
+        let read = is_whole.then(|| definition(&node, form, &inputs.account, report));
         match read.flatten() {
             Some(definition) => parsed.alarms.push(Definition {
                 allowed,
                 request,
+                unknown,
+                is_conditional,
                 ..definition
             }),
             None => parsed.unread.extend(name(&node).map(str::to_owned)),
@@ -178,6 +241,8 @@ fn definition(
         places: places(node),
         allowed: Vec::new(),
         request: None,
+        unknown: Vec::new(),
+        is_conditional: false,
     })
 }
 

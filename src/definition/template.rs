@@ -6,12 +6,12 @@
 mod conditions;
 mod functions;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::finding::{Position, Report};
 use crate::tree::{Entry, Node, Value};
 
-use super::{Allowed, Element};
+use super::{Allowed, Element, Inputs};
 
 /// What the AWS documentation calls the type, and what the resource is here.
 const TYPES: [&str; 3] = [
@@ -19,6 +19,9 @@ const TYPES: [&str; 3] = [
     "AWS::CloudWatch::CompositeAlarm",
     "AWS::CloudWatch::AlarmMuteRule",
 ];
+
+/// So many letters from the name of a type are a typing error.
+const TYPE_DISTANCE_MAX: usize = 2;
 
 /// The member that names a resource.
 const NAMES: [&str; 3] = ["AlarmName", "AlarmName", "Name"];
@@ -42,11 +45,8 @@ const TEXT_MAX: usize = 1 << 16;
 const DEPTH_MAX: usize = 64;
 
 pub(super) fn is_template(document: &Node) -> bool {
-    let is_typed = |entry: &Entry| entry.node.get("Type").is_some();
-    document
-        .get("Resources")
-        .is_some_and(|resources| resources.entries().iter().any(is_typed))
-        || document.get("AWSTemplateFormatVersion").is_some()
+    let resources = document.get("Resources").map(|node| &node.value);
+    matches!(resources, Some(Value::Table(_))) || document.get("AWSTemplateFormatVersion").is_some()
 }
 
 /// The parameters that the template declares, and those that every template has.
@@ -56,27 +56,43 @@ pub(super) fn declared(document: &Node) -> BTreeSet<String> {
     own.chain(PSEUDO.map(str::to_owned)).collect()
 }
 
+/// The types of the resources, by what stands for a reference to them.
+pub(super) fn types(document: &Node) -> BTreeMap<String, String> {
+    let resources = document.get("Resources").map_or(&[][..], Node::entries);
+    let of = |resource: &Entry| match &resource.node.get("Type")?.value {
+        Value::String(of) => Some((format!("${{{}}}", resource.key), of.clone())),
+        _ => None,
+    };
+    resources.iter().filter_map(of).collect()
+}
+
 /// The requests that the template stands for.
 pub(super) fn elements(
     document: &Node,
-    parameters: &BTreeMap<String, String>,
+    inputs: &Inputs,
     report: &mut Report,
 ) -> Vec<Element<'static>> {
     let resources = document.get("Resources").map_or(&[][..], Node::entries);
-    let mut template = Template::new(document, parameters, report);
+    let mut template = Template::new(document, &inputs.parameters, report);
     let mut found = Vec::new();
     for resource in resources {
         template.tell_repetition(resource);
         let Some(kind) = kind(&resource.node) else {
+            template.tell_type(resource);
             continue;
         };
-        if template.is_left_out(&resource.node) {
+        let is_there = template.is_there(&resource.node);
+        if is_there == Some(false) {
             continue;
         }
         template.report.subject = format!("resource `{}`", resource.key);
         if let Some(node) = template.request(resource, kind) {
-            let allowed = allowed(&resource.node, template.report);
-            found.push(Element::written(node, allowed, template.report));
+            let hint = "; `--parameter NAME=VALUE` gives a parameter of a template";
+            found.push(Element {
+                allowed: allowed(&resource.node, template.report),
+                is_conditional: is_there.is_none(),
+                ..Element::written(node, inputs.stand_ins(), hint, template.report)
+            });
         }
         template.report.subject.clear();
     }
@@ -92,7 +108,10 @@ fn kind(resource: &Node) -> Option<usize> {
 }
 
 struct Template<'a> {
-    resources: &'a [Entry],
+    resources: HashMap<&'a str, &'a Entry>,
+    /// What the template declares beside its resources, and whether there may be more than it declares.
+    declared: BTreeSet<String>,
+    makes_more: bool,
     conditions: Option<&'a Node>,
     mappings: Option<&'a Node>,
     parameters: BTreeMap<String, Node>,
@@ -107,8 +126,14 @@ struct Template<'a> {
 
 impl<'a> Template<'a> {
     fn new(document: &'a Node, given: &BTreeMap<String, String>, report: &'a mut Report) -> Self {
+        let resources = document.get("Resources").map_or(&[][..], Node::entries);
         let mut template = Self {
-            resources: document.get("Resources").map_or(&[][..], Node::entries),
+            resources: resources
+                .iter()
+                .map(|entry| (entry.key.as_str(), entry))
+                .collect(),
+            declared: declared(document),
+            makes_more: document.get("Transform").is_some() || resources.iter().any(repeats),
             conditions: document.get("Conditions"),
             mappings: document.get("Mappings"),
             parameters: BTreeMap::new(),
@@ -130,6 +155,7 @@ impl<'a> Template<'a> {
         }
         for (name, value) in given {
             let declared = document.get("Parameters").and_then(|all| all.get(name));
+            template.check_allowed(name, value, declared);
             let node = Node {
                 position: declared.map_or_else(Position::default, |declared| declared.position),
                 value: Value::String(value.clone()),
@@ -140,20 +166,52 @@ impl<'a> Template<'a> {
         template
     }
 
-    /// Whether its condition does not hold. What is not known is taken to be there.
-    fn is_left_out(&mut self, resource: &Node) -> bool {
+    fn check_allowed(&mut self, name: &str, value: &str, declared: Option<&Node>) {
+        let Some(Node {
+            position,
+            value: Value::List(allowed),
+        }) = declared.and_then(|declared| declared.get("AllowedValues"))
+        else {
+            return;
+        };
+        let allowed: Vec<String> = allowed.iter().filter_map(functions::text_of).collect();
+        if !allowed.iter().any(|allowed| allowed == value) {
+            let allowed = allowed.join("`, `");
+            let text = format!("parameter `{name}` is `{value}`, but only `{allowed}` are allowed");
+            self.report.add(*position, text);
+        }
+    }
+
+    /// Whether its condition holds, where that is known.
+    fn is_there(&mut self, resource: &Node) -> Option<bool> {
         match resource.get("Condition") {
             Some(Node {
                 position,
                 value: Value::String(name),
-            }) => self.condition(name, *position, 0) == Some(false),
-            _ => false,
+            }) => self.condition(name, *position, 0),
+            _ => Some(true),
+        }
+    }
+
+    /// A type that is nearly that of an alarm would be left out without a word.
+    fn tell_type(&mut self, resource: &Entry) {
+        let Some(Node {
+            position,
+            value: Value::String(of),
+        }) = resource.node.get("Type")
+        else {
+            return;
+        };
+        let is_near = |known: &str| strsim::damerau_levenshtein(of, known) <= TYPE_DISTANCE_MAX;
+        if let Some(known) = TYPES.iter().find(|known| is_near(known)) {
+            let text = format!("there is no type `{of}`; did you mean `{known}`?");
+            self.report.add(*position, text);
         }
     }
 
     /// What a loop makes is not looked at, which has to be said.
     fn tell_repetition(&mut self, resource: &Entry) {
-        if resource.key.starts_with("Fn::ForEach") {
+        if repeats(resource) {
             let text = format!(
                 "`{}` is not expanded here: what it makes is not read; `aws cloudformation get-template --template-stage Processed` has it expanded",
                 resource.key
@@ -222,6 +280,11 @@ impl<'a> Template<'a> {
     }
 }
 
+/// Whether it is a loop that makes resources.
+fn repeats(resource: &Entry) -> bool {
+    resource.key.starts_with("Fn::ForEach")
+}
+
 fn is_elsewhere(parameter: &Node) -> bool {
     matches!(parameter.get("Type").map(|of| &of.value), Some(Value::String(of)) if of.starts_with("AWS::SSM::"))
 }
@@ -264,7 +327,10 @@ fn allowed(resource: &Node, report: &mut Report) -> Vec<Allowed> {
             position: node.position,
         }),
         Value::Table(_) => Some(Allowed {
-            rule: report.string("rule", node.get("rule")?)?,
+            rule: {
+                report.unknown_keys("what is allowed", node, &["rule", "until"]);
+                report.string("rule", node.get("rule")?)?
+            },
             until: match node.get("until") {
                 Some(until) => Some(report.string("until", until)?),
                 None => None,

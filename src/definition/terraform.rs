@@ -7,8 +7,9 @@ mod unknown;
 use crate::finding::{Position, Report};
 use crate::tree::{Entry, Node, Value};
 
-use super::Element;
-use unknown::Unknown;
+use super::values::StandIns;
+use super::{Element, Inputs};
+use unknown::{Configuration, Plan, Unknown};
 
 const METRIC_ALARM: &str = "aws_cloudwatch_metric_alarm";
 const COMPOSITE_ALARM: &str = "aws_cloudwatch_composite_alarm";
@@ -38,29 +39,50 @@ pub(super) fn is_terraform(document: &Node) -> bool {
 }
 
 /// The requests that the plan or the state stands for.
-pub(super) fn elements(document: &Node, report: &mut Report) -> Vec<Element<'static>> {
+pub(super) fn elements(
+    document: &Node,
+    inputs: &Inputs,
+    report: &mut Report,
+) -> Option<Vec<Element<'static>>> {
     let values = document
         .get("planned_values")
         .or_else(|| document.get("values"));
-    let mut found = Vec::new();
+    let mut found = Found {
+        elements: Vec::new(),
+        stand_ins: inputs.stand_ins(),
+    };
     match values.and_then(|values| values.get("root_module")) {
         Some(root) => {
             let configuration = document.get("configuration");
+            let plan = Plan::new(document);
             let unknown = Unknown {
-                plan: document,
-                configuration: configuration.and_then(|all| all.get("root_module")),
+                plan: &plan,
+                configuration: Configuration::new(
+                    configuration.and_then(|all| all.get("root_module")),
+                ),
                 module: String::new(),
             };
             module(root, &unknown, 0, report, &mut found);
         }
         // A state without resources has no values at all.
-        None if values.is_none() && document.get("terraform_version").is_some() => {}
-        None => report.add(
-            document.position,
-            "no `root_module` is in it: is it what `terraform show -json` prints?",
-        ),
+        None if values.is_none()
+            && document.get("format_version").is_some()
+            && document.get("resources").is_none() => {}
+        None => {
+            report.add(
+                document.position,
+                "this is a state or a plan as it is kept; what `terraform show -json` prints of it is read here",
+            );
+            return None;
+        }
     }
-    found
+    Some(found.elements)
+}
+
+/// What was found so far.
+struct Found {
+    elements: Vec<Element<'static>>,
+    stand_ins: StandIns,
 }
 
 fn module(
@@ -68,10 +90,11 @@ fn module(
     unknown: &Unknown<'_>,
     depth: usize,
     report: &mut Report,
-    found: &mut Vec<Element<'static>>,
+    found: &mut Found,
 ) {
     for resource in items(node.get("resources")) {
-        found.extend(element(resource, unknown, report));
+        let element = element(resource, unknown, found.stand_ins, report);
+        found.elements.extend(element);
     }
     for child in items(node.get("child_modules"))
         .iter()
@@ -82,12 +105,9 @@ fn module(
         let inner = address.get(unknown.module.len()..).unwrap_or_default();
         let inner = inner.trim_start_matches("module.");
         let call = inner.split('[').next().unwrap_or_default();
-        let calls = unknown.configuration.and_then(|of| of.get("module_calls"));
         let inside = Unknown {
             plan: unknown.plan,
-            configuration: calls
-                .and_then(|calls| calls.get(call))
-                .and_then(|call| call.get("module")),
+            configuration: Configuration::new(unknown.configuration.called(call)),
             module: format!("{address}."),
         };
         module(child, &inside, depth + 1, report, found);
@@ -111,6 +131,7 @@ fn text<'n>(node: &'n Node, member: &str) -> Option<&'n str> {
 fn element(
     resource: &Node,
     unknown: &Unknown<'_>,
+    stand_ins: StandIns,
     report: &mut Report,
 ) -> Option<Element<'static>> {
     if text(resource, "mode") == Some("data") {
@@ -128,7 +149,7 @@ fn element(
         });
     }
     node.position = resource.position;
-    let element = Element::written(node, Vec::new(), report);
+    let element = Element::written(node, stand_ins, "", report);
     report.subject.clear();
     Some(element)
 }

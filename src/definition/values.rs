@@ -48,61 +48,121 @@ const TRUTH_VALUES: [&str; 3] = [
     "ReturnData",
 ];
 
-/// Gives every member the type that it has in the request. What a placeholder cannot stand for is reported, and `false`
-/// returned.
-pub(super) fn typed(node: &mut Node, report: &mut Report) -> bool {
-    match &mut node.value {
-        Value::List(items) => {
-            let typed: Vec<bool> = items.iter_mut().map(|item| typed(item, report)).collect();
-            typed.into_iter().all(|typed| typed)
-        }
-        Value::Table(entries) => {
-            let mut all = true;
-            for entry in entries {
-                all &=
-                    typed(&mut entry.node, report) && member(&entry.key, &mut entry.node, report);
+/// What may stand in for values that are not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StandIns {
+    /// Nothing: what is not wholly known is not read.
+    None,
+    /// Any value that CloudWatch takes, so that all the rest can be looked at.
+    Any,
+}
+
+/// Gives every member the type that it has in the request, and tells what is not known.
+pub(super) struct Typing<'a> {
+    pub(super) stand_ins: StandIns,
+    /// How somebody may tell what is not known.
+    pub(super) hint: &'static str,
+    pub(super) report: &'a mut Report,
+    /// The members that another value stands in for.
+    pub(super) unknown: Vec<String>,
+    /// Whether every member that has to be is known, or something stands in for it.
+    pub(super) is_whole: bool,
+}
+
+impl Typing<'_> {
+    pub(super) fn typed(&mut self, node: &mut Node) {
+        match &mut node.value {
+            Value::List(items) => items.iter_mut().for_each(|item| self.typed(item)),
+            Value::Table(entries) => {
+                for entry in entries.iter_mut() {
+                    self.typed(&mut entry.node);
+                    self.member(&entry.key, &mut entry.node);
+                }
+                entries.retain(|entry| entry.node.value != Value::Null);
             }
-            all
+            _ => {}
         }
-        _ => true,
+    }
+
+    fn member(&mut self, name: &str, node: &mut Node) {
+        let (is_number, is_truth_value) = (NUMBERS.contains(&name), TRUTH_VALUES.contains(&name));
+        let text = match &node.value {
+            Value::String(text) => text,
+            Value::Number(_) | Value::Bool(_)
+                if !is_number && !is_truth_value && !DATES.contains(&name) =>
+            {
+                node.value = as_text(&node.value);
+                return;
+            }
+            _ => return,
+        };
+        if LISTS.contains(&name) && text.contains("${") {
+            node.value = Value::List(vec![node.clone()]);
+            return;
+        }
+        let is_of_a_kind = is_number || is_truth_value || NAMES.contains(&name);
+        if is_of_a_kind && text.contains("${")
+            || EXPRESSIONS.contains(&name) && is_placeholder(text)
+        {
+            return self.stand_in(name, node);
+        }
+        let value = match text.trim() {
+            "true" if is_truth_value => Some(Value::Bool(true)),
+            "false" if is_truth_value => Some(Value::Bool(false)),
+            text if is_number => text.parse().ok().map(Value::Number),
+            _ => None,
+        };
+        if let Some(value) = value {
+            node.value = value;
+        }
+    }
+
+    /// Puts another value where one is not known, or tells that without it nothing can be said.
+    fn stand_in(&mut self, name: &str, node: &mut Node) {
+        let value = match self.stand_ins {
+            StandIns::None => None,
+            StandIns::Any => stand_in(name),
+        };
+        let Value::String(text) = &node.value else {
+            return;
+        };
+        let hint = self.hint;
+        let consequence = match value {
+            Some(_) => ": what depends on it is not checked",
+            None => ", so that it cannot be read",
+        };
+        let told = format!("`{name}` is `{text}`, which is not known here{consequence}{hint}");
+        match value {
+            Some(value) => {
+                self.report.add_unknown(node.position, told);
+                self.unknown.push(name.to_owned());
+                node.value = value;
+            }
+            None => {
+                self.report.add_unresolved(node.position, told);
+                self.is_whole = false;
+            }
+        }
     }
 }
 
-fn member(name: &str, node: &mut Node, report: &mut Report) -> bool {
-    let (is_number, is_truth_value) = (NUMBERS.contains(&name), TRUTH_VALUES.contains(&name));
-    let text = match &node.value {
-        Value::String(text) => text,
-        Value::Number(_) | Value::Bool(_)
-            if !is_number && !is_truth_value && !DATES.contains(&name) =>
-        {
-            node.value = as_text(&node.value);
-            return true;
+/// A value that CloudWatch takes; none for an optional member, which is better left out.
+fn stand_in(name: &str) -> Option<Value> {
+    let text = |text: &str| Some(Value::String(text.to_owned()));
+    match name {
+        "ComparisonOperator" => text("GreaterThanThreshold"),
+        "Statistic" | "Stat" => text("Maximum"),
+        "ExtendedStatistic" => text("p90"),
+        "Period" => Some(Value::Number(300.0)),
+        "EvaluationPeriods" | "QueryResultsToEvaluate" | "QueryResultsToAlarm" => {
+            Some(Value::Number(1.0))
         }
-        _ => return true,
-    };
-    if LISTS.contains(&name) && text.contains("${") {
-        node.value = Value::List(vec![node.clone()]);
-        return true;
+        "Threshold" => Some(Value::Number(1.0)),
+        "EvaluationInterval" => Some(Value::Number(60.0)),
+        _ if EXPRESSIONS.contains(&name) => None,
+        // Taken out again.
+        _ => Some(Value::Null),
     }
-    if (is_number || is_truth_value || NAMES.contains(&name)) && text.contains("${")
-        || EXPRESSIONS.contains(&name) && is_placeholder(text)
-    {
-        let text = format!(
-            "`{name}` is `{text}`, which is not known here, so that it cannot be read; `--parameter NAME=VALUE` gives a parameter of a template"
-        );
-        report.add_unresolved(node.position, text);
-        return false;
-    }
-    let value = match text.trim() {
-        "true" if is_truth_value => Some(Value::Bool(true)),
-        "false" if is_truth_value => Some(Value::Bool(false)),
-        text if is_number => text.parse().ok().map(Value::Number),
-        _ => None,
-    };
-    if let Some(value) = value {
-        node.value = value;
-    }
-    true
 }
 
 /// A name such as `500` that was not put in quotes.

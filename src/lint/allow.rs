@@ -71,14 +71,26 @@ impl Allowances {
             let Some(id) = words.next() else {
                 continue;
             };
-            let until = match (words.next(), words.next()) {
-                (Some("until"), Some(day)) => Some(day.to_owned()),
-                _ => None,
-            };
             let column = before.chars().count() as u64 + 1;
             let position = Position {
                 line: number,
                 column,
+            };
+            let until = match (words.next(), words.next(), words.next()) {
+                (None, ..) => None,
+                (Some("until"), Some(day), None) => Some(day.to_owned()),
+                _ => {
+                    let message = format!(
+                        "`{}` says neither a rule alone nor one `until 2027-01-31`",
+                        said.trim()
+                    );
+                    self.findings.push(Finding {
+                        file: file.to_owned(),
+                        position,
+                        message,
+                    });
+                    continue;
+                }
             };
             let place = Place::Comment(file.to_owned(), last_comment(&lines, number));
             self.add(file, place, id, until, position, today);
@@ -254,10 +266,5 @@ fn known(id: &str) -> Result<(), String> {
 
 /// `2027-01-31`
 fn is_day(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let is_digit = |i: &usize| bytes[*i].is_ascii_digit();
-    bytes.len() == 10
-        && bytes[4] == b'-'
-        && bytes[7] == b'-'
-        && [0, 1, 2, 3, 5, 6, 8, 9].iter().all(is_digit)
+    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
 }

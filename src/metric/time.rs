@@ -154,6 +154,8 @@ impl Sub for Timestamp {
 pub struct Period(u32);
 
 impl Period {
+    pub const MINUTE: Self = Self(60);
+
     /// `None` for a length that PutMetricAlarm refuses.
     pub fn new(seconds: u32) -> Option<Self> {
         let allowed =

@@ -54,12 +54,32 @@ pub fn yaml(text: &str, report: &mut Report) -> Option<Node> {
                 at,
                 match message.lines().next().unwrap_or_default() {
                     beyond if beyond.starts_with("budget breached") => TOO_MUCH,
-                    message => message,
+                    message => ours(message),
                 },
             );
             None
         }
     }
+}
+
+/// What the parser says, without its advice to programmers and without the place, which is told beside it.
+fn ours(message: &str) -> &str {
+    const KNOWN: [(&str, &str); 2] = [
+        (
+            "multiple YAML documents",
+            "there is more than one document in the file; each wants a file of its own",
+        ),
+        (
+            "recursive references",
+            "an alias stands for something that it is in itself",
+        ),
+    ];
+    if let Some((_, said)) = KNOWN.iter().find(|(theirs, _)| message.contains(theirs)) {
+        return said;
+    }
+    let ends = [", set ", "; use ", ", use ", " at line "];
+    let end = ends.iter().filter_map(|end| message.find(end)).min();
+    &message[..end.unwrap_or(message.len())]
 }
 
 /// Where each line of a text starts.

@@ -99,9 +99,11 @@ fn to_be_reached(alarm: &Alarm) -> BTreeMap<String, bool> {
         if alarm.treatment() == TreatMissingData::Missing {
             states.push(StateValue::InsufficientData);
         }
-        branches.extend(
-            [NONE_MISSING, SOME_MISSING, ALL_MISSING].map(|branch| (branch.to_owned(), false)),
-        );
+        branches.extend([NONE_MISSING, ALL_MISSING].map(|branch| (branch.to_owned(), false)));
+        // Of one datapoint there is no part.
+        if alarm.evaluation_periods > 1 {
+            branches.insert(SOME_MISSING.to_owned(), false);
+        }
     }
     for from in &states {
         branches.insert(from.name().to_owned(), false);

@@ -2,19 +2,19 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::alarm::{
-    Alarm, ChildRef, Comparison, ComparisonOperator, MetricAlarm, Rule, TreatMissingData,
-    alarm_name,
-};
+use crate::alarm::{Alarm, Comparison, ComparisonOperator, MetricAlarm, Rule, TreatMissingData};
 
-use super::run::{play, until};
+use super::run::{below, play, until, with_stubs};
 use super::{Subject, Test};
 
 /// How far a threshold is moved, as a share of it.
 const THRESHOLD_STEP: f64 = 0.1;
 
+/// A whole threshold below is moved by one.
+const WHOLE_BELOW: f64 = 10.0;
+
 /// A change that no test notices.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unnoticed {
     pub alarm: String,
     pub change: String,
@@ -47,7 +47,14 @@ pub fn unnoticed(subject: Subject<'_>, tests: &[Test]) -> Vec<Unnoticed> {
                 alarms: &alarms,
                 ..subject
             };
-            let passes = |test: &Test| play(test, subject, &mut |_| {}).is_empty();
+            let passes = |test: &Test| {
+                let alarms = with_stubs(test, subject.alarms);
+                let subject = Subject {
+                    alarms: &alarms,
+                    ..subject
+                };
+                play(test, subject, &mut |_| {}).is_empty()
+            };
             if tests.iter().all(passes) {
                 found.push(Unnoticed {
                     alarm: alarm.name.clone(),
@@ -78,15 +85,7 @@ struct Below<'a>(HashMap<&'a str, Vec<&'a str>>);
 
 impl<'a> Below<'a> {
     fn new(alarms: &'a [Alarm]) -> Self {
-        let parents = alarms.iter().filter_map(|alarm| match &alarm.rule {
-            Rule::Composite(composite) => {
-                let children = composite.rule.children().into_iter().map(ChildRef::name);
-                let suppressor = composite.suppressor.as_ref();
-                let suppressor = suppressor.map(|suppressor| alarm_name(&suppressor.alarm));
-                Some((&*alarm.name, children.chain(suppressor).collect()))
-            }
-            _ => None,
-        });
+        let parents = alarms.iter().map(|alarm| (&*alarm.name, below(alarm)));
         Self(parents.collect())
     }
 
@@ -145,10 +144,13 @@ fn thresholds(rule: &MetricAlarm) -> Changed {
         return Vec::new();
     };
     let step = match threshold.abs() * THRESHOLD_STEP {
-        0.0 => 1.0,
+        // What is counted has no tenths.
+        _ if threshold.fract() == 0.0 && threshold.abs() < WHOLE_BELOW => 1.0,
         step => step,
     };
-    let moved = [threshold + step, threshold - step];
+    // 0.3 and a tenth of it is 0.33.
+    let round = |value: f64| (value * 1e9).round() / 1e9;
+    let moved = [threshold + step, threshold - step].map(round);
     let changed = |moved: f64| {
         (
             format!("Threshold {threshold} -> {moved}"),

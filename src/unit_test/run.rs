@@ -1,14 +1,19 @@
 //! Running one test.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use crate::alarm::{
-    ActionRun, Alarm, Events, MuteRule, Occasion, Options, Rule, Status, Transition,
+    ActionRun, Actions, Alarm, ChildRef, Comparison, ComparisonOperator, EvaluationWindow, Events,
+    MetricAlarm, MetricStat, MuteRule, Occasion, Options, Rule, Source, Status, Transition,
+    TreatMissingData, alarm_name,
 };
 use crate::finding::{Position, did_you_mean};
-use crate::metric::{Datapoint, Reading, Sample, Timestamp};
+use crate::metric::{
+    BasicStatistic, Datapoint, Metric, Period, Reading, Sample, Statistic, Timestamp,
+};
 use crate::pipeline::{Pipeline, Snapshot};
 use crate::store::DropReason;
 
@@ -38,12 +43,87 @@ pub enum Seen<'a> {
 
 /// Runs a test; everything that is not as expected is told. `seen` is shown every alarm after each step.
 pub fn run(test: &Test, subject: Subject<'_>, seen: &mut dyn FnMut(Seen<'_>)) -> Vec<Failure> {
+    let known = subject.alarms.len();
+    let alarms = with_stubs(test, subject.alarms);
+    let subject = Subject {
+        alarms: &alarms,
+        ..subject
+    };
     let mut unknown = unknown_alarms(test, subject);
     unknown.extend(unread_series(test, subject));
     if !unknown.is_empty() {
         return unknown;
     }
-    play(test, subject, seen)
+    let known = &subject.alarms[..known];
+    play(test, subject, &mut |it| {
+        let alarm = match it {
+            Seen::Status(status) => &status.alarm,
+            Seen::Transition(transition) => &transition.alarm,
+        };
+        if known.iter().any(|known| known.name == alarm.name) {
+            seen(it);
+        }
+    })
+}
+
+/// The alarms, and one for each child that is in no file and that the test sets the state of: it keeps what is set.
+pub(super) fn with_stubs<'a>(test: &Test, alarms: &'a [Alarm]) -> Cow<'a, [Alarm]> {
+    let known: BTreeSet<&str> = alarms.iter().map(|alarm| alarm.name.as_str()).collect();
+    let children: BTreeSet<&str> = alarms.iter().flat_map(below).collect();
+    let set = test.set_states.iter().map(|set| &set.alarm);
+    let named: BTreeSet<&String> = set.chain(test.initial_state.keys()).collect();
+    let is_stub =
+        |name: &&&String| children.contains(name.as_str()) && !known.contains(name.as_str());
+    let stubs: Vec<Alarm> = named
+        .iter()
+        .filter(is_stub)
+        .map(|name| stub(name))
+        .collect();
+    match stubs.is_empty() {
+        true => Cow::Borrowed(alarms),
+        false => Cow::Owned([alarms, &stubs].concat()),
+    }
+}
+
+/// The alarms that an alarm's rule and its suppressor name.
+pub(super) fn below(alarm: &Alarm) -> Vec<&str> {
+    let Rule::Composite(composite) = &alarm.rule else {
+        return Vec::new();
+    };
+    let children = composite.rule.children().into_iter().map(ChildRef::name);
+    let suppressor = composite.suppressor.as_ref();
+    let suppressor = suppressor.map(|suppressor| alarm_name(&suppressor.alarm));
+    children.chain(suppressor).collect()
+}
+
+/// An alarm whose state is found elsewhere: it never has data, and keeps its state.
+fn stub(name: &str) -> Alarm {
+    let metric = Metric::new("stub", name, Vec::new());
+    Alarm {
+        name: name.to_owned(),
+        arn: None,
+        description: None,
+        actions: Actions::default(),
+        rule: Rule::Metric(MetricAlarm {
+            source: Source::Stat(MetricStat {
+                metric: Arc::new(metric),
+                statistic: Statistic::Basic(BasicStatistic::Sum),
+                unit: None,
+            }),
+            period: Period::MINUTE,
+            evaluation_periods: 1,
+            datapoints_to_alarm: None,
+            comparison: Comparison::Threshold {
+                operator: ComparisonOperator::GreaterThanThreshold,
+                threshold: 0.0,
+            },
+            treat_missing_data: Some(TreatMissingData::Ignore),
+            low_sample_percentile: None,
+            evaluation_window: EvaluationWindow::Sliding,
+            warm_up: None,
+        }),
+        not_here: None,
+    }
 }
 
 /// The same, of a test that fits what is tested.
@@ -60,11 +140,16 @@ pub(super) fn play(
         (&test.expect_transitions, &bench.transitions),
         (&test.expect_actions, &bench.actions),
     ] {
-        bench.failures.extend(
-            expected
-                .iter()
-                .filter_map(|expected| differs(expected, happened)),
-        );
+        for expected in expected {
+            let Some(mut failure) = differs(expected, happened) else {
+                continue;
+            };
+            let status = bench.pipeline.status(&expected.alarm);
+            if let Some(strip) = status.and_then(|status| strip(&status, test.start)) {
+                let _ = write!(failure.message, "\n{strip}");
+            }
+            bench.failures.push(failure);
+        }
     }
     bench.failures
 }
@@ -224,11 +309,17 @@ impl<'a> Bench<'a> {
             let events =
                 self.pipeline
                     .set_state(&set.alarm, set.state, "set by the test", None, now);
-            self.note(events.unwrap_or_default());
+            let events = events.unwrap_or_default();
+            // What is set is no doing of the alarm's; what others make of it is theirs.
+            let others = events.transitions.iter();
+            for transition in others.filter(|other| other.alarm.name != set.alarm) {
+                seen(Seen::Transition(transition));
+            }
+            self.note(events);
         }
         for expect in test.expect.iter().filter(|expect| expect.at == at) {
             let failure = match self.pipeline.status(&expect.alarm) {
-                Some(status) => check(expect, &status),
+                Some(status) => check(expect, &status, self.test.start),
                 None => Some(Failure {
                     position: expect.position,
                     message: format!(
@@ -326,8 +417,11 @@ pub(super) fn until(test: &Test, subject: Subject<'_>) -> i64 {
         _ => 60,
     };
     let period = subject.alarms.iter().map(period).max().unwrap_or(60);
-    let expected = test.expect.iter().map(|expect| expect.at).max();
-    let end = expected.max(Some(last.unwrap_or(0) + period));
+    let expected = test.expect.iter().map(|expect| expect.at);
+    let set = test.set_states.iter().map(|set| set.at + period);
+    let restarted = test.restarts.iter().map(|at| at + period);
+    let end = expected.chain(set).chain(restarted).max();
+    let end = end.max(Some(last.unwrap_or(0) + period));
     test.until.or(end).unwrap_or(0)
 }
 
@@ -388,7 +482,7 @@ fn matched(expected: &[String], got: &[String]) -> Vec<(usize, usize)> {
     pairs
 }
 
-fn check(expect: &Expectation, status: &Status) -> Option<Failure> {
+fn check(expect: &Expectation, status: &Status, start: Timestamp) -> Option<Failure> {
     let mut wrong = Vec::new();
     if let Some(state) = expect.state.filter(|state| *state != status.state) {
         wrong.push(format!("is in {}, not in {state}", status.state));
@@ -433,7 +527,7 @@ fn check(expect: &Expectation, status: &Status) -> Option<Failure> {
     if expect.state.is_some_and(|state| state != status.state) {
         let _ = write!(message, "\nreason: {}", status.reason);
     }
-    if let Some(strip) = strip(status) {
+    if let Some(strip) = strip(status, start) {
         let _ = write!(message, "\n{strip}");
     }
     Some(Failure {
@@ -443,7 +537,7 @@ fn check(expect: &Expectation, status: &Status) -> Option<Failure> {
 }
 
 /// The datapoints of the evaluation range, oldest first: `_` for a missing one, `!` after one that is breaching.
-fn strip(status: &Status) -> Option<String> {
+fn strip(status: &Status, start: Timestamp) -> Option<String> {
     let Rule::Metric(alarm) = &status.alarm.rule else {
         return None;
     };
@@ -461,7 +555,7 @@ fn strip(status: &Status) -> Option<String> {
     let points: Vec<String> = evaluation.points.iter().rev().map(point).collect();
     Some(format!(
         "datapoints up to {}: {}",
-        evaluation.end,
+        time(evaluation.end - start),
         points.join(" ")
     ))
 }

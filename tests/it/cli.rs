@@ -46,7 +46,7 @@ fn every_mistake_in_every_file_is_told_and_nothing_is_started() {
             ("b.json", "{\"AlarmName\":\n"),
         ],
         expect![[r#"
-            error: b.json:1:1: unclosed bracket '{' at line 1, column 1
+            error: b.json:1:1: unclosed bracket '{'
             error: c.toml:1:31: `alarms`: `none.json` cannot be read: No such file or directory (os error 2)
             error: c.toml:1:44: `alarms`: no file matches `x*.json`
             error: a.json:1:70: alarm `a`: `Statistic` is `Mean`, but must be `Average`, `Sum`, `Minimum`, `Maximum` or `SampleCount`

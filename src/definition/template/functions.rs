@@ -1,6 +1,6 @@
 //! What a template's functions come to.
 
-use crate::finding::Position;
+use crate::finding::{Position, did_you_mean};
 use crate::tree::{Entry, Node, Value};
 
 use super::{DEPTH_MAX, TEXT_MAX, Template};
@@ -14,7 +14,7 @@ const OF_THE_STACK: [&str; 5] = [
     "Fn::GetStackOutput",
 ];
 
-impl Template<'_> {
+impl<'a> Template<'a> {
     /// The value with every function computed; `None` for `AWS::NoValue`.
     pub(super) fn computed(&mut self, node: &Node, depth: usize) -> Option<Node> {
         if depth > DEPTH_MAX {
@@ -87,7 +87,7 @@ impl Template<'_> {
         let node = self.computed(node, depth)?;
         let computed = match key.as_str() {
             "Fn::GetAtt" => attribute_of(&node)
-                .map(|(name, attribute)| text(self.attribute(&name, &attribute, depth))),
+                .map(|(name, attribute)| text(self.attribute(&name, &attribute, at, depth))),
             "Fn::Join" => joined(&node).map(|joined| text(self.bounded(joined, at))),
             "Fn::Select" => selected(&node),
             "Fn::Split" => split(&node),
@@ -144,20 +144,33 @@ impl Template<'_> {
         }
         Some(Node {
             position: at,
-            value: Value::String(self.named(name, depth)),
+            value: Value::String(self.named(name, at, depth)),
         })
     }
 
     /// What `Ref` gives as a text.
-    fn named(&mut self, name: &str, depth: usize) -> String {
-        let found = self.resources.iter().find(|entry| entry.key == name);
+    fn named(&mut self, name: &str, at: Position, depth: usize) -> String {
+        let found = self.resource(name, at);
         found
             .and_then(|entry| self.alarm_name(entry, depth))
             .unwrap_or_else(|| format!("${{{name}}}"))
     }
 
-    fn attribute(&mut self, name: &str, attribute: &str, depth: usize) -> String {
-        let found = self.resources.iter().find(|entry| entry.key == name);
+    /// The resource of that name. One that is neither there nor a parameter is a mistake, unless something makes more of them.
+    fn resource(&mut self, name: &str, at: Position) -> Option<&'a Entry> {
+        let found = self.resources.get(name).copied();
+        if found.is_none() && !self.makes_more && !self.declared.contains(name) {
+            let known = self.resources.keys().copied();
+            let known = known.chain(self.declared.iter().map(String::as_str));
+            let hint = did_you_mean(name, known);
+            let text = format!("the template has no resource or parameter `{name}`{hint}");
+            self.report.add(at, text);
+        }
+        found
+    }
+
+    fn attribute(&mut self, name: &str, attribute: &str, at: Position, depth: usize) -> String {
+        let found = self.resource(name, at);
         match found.and_then(|entry| self.alarm_name(entry, depth)) {
             Some(alarm) if attribute == "Arn" => {
                 let [region, account, partition] =
@@ -222,7 +235,7 @@ impl Template<'_> {
                 rest = after;
                 continue;
             };
-            done.push_str(&self.variable(name, own.as_ref(), depth));
+            done.push_str(&self.variable(name, own.as_ref(), node.position, depth));
             rest = after;
         }
         done.push_str(rest);
@@ -230,7 +243,7 @@ impl Template<'_> {
     }
 
     /// `${Name}`, `${Name.Attribute}` or, for a text that is to stay as it is, `${!Name}`.
-    fn variable(&mut self, name: &str, own: Option<&Node>, depth: usize) -> String {
+    fn variable(&mut self, name: &str, own: Option<&Node>, at: Position, depth: usize) -> String {
         if let Some(literal) = name.strip_prefix('!') {
             return format!("${{{literal}}}");
         }
@@ -240,8 +253,8 @@ impl Template<'_> {
             return text;
         }
         match name.split_once('.') {
-            Some((name, attribute)) => self.attribute(name, attribute, depth),
-            None => self.named(name, depth),
+            Some((name, attribute)) => self.attribute(name, attribute, at, depth),
+            None => self.named(name, at, depth),
         }
     }
 

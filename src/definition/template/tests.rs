@@ -127,7 +127,7 @@ fn parameters_that_are_given_go_before_defaults() {
 #[test]
 fn json_is_as_good_as_yaml() {
     let parsed = read(
-        r#"{"Resources": {"A": {"Type": "AWS::CloudWatch::Alarm", "Properties": {
+        r#"{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}, "A": {"Type": "AWS::CloudWatch::Alarm", "Properties": {
             "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": "60", "EvaluationPeriods": 1,
             "Threshold": 0, "ComparisonOperator": "GreaterThanThreshold",
             "Dimensions": [{"Name": "d", "Value": {"Fn::GetAtt": ["Queue", "QueueName"]}}]}}}}"#,
@@ -281,7 +281,7 @@ fn conditions_that_multiply_are_found_once() {
 #[test]
 fn parts_of_what_is_not_known_are_not_known() {
     let parsed = read(
-        "Resources:\n  A:\n    Type: AWS::CloudWatch::Alarm\n    Properties: {Namespace: n, MetricName: m, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: LessThanThreshold,\n      Dimensions: [{Name: d, Value: !Select [5, !Split [':', !Ref Arn]]}, {Name: e, Value: !ImportValue x}]}\n",
+        "Parameters: {Arn: {Type: String}}\nResources:\n  A:\n    Type: AWS::CloudWatch::Alarm\n    Properties: {Namespace: n, MetricName: m, Statistic: Sum, Period: 60, EvaluationPeriods: 1, Threshold: 1, ComparisonOperator: LessThanThreshold,\n      Dimensions: [{Name: d, Value: !Select [5, !Split [':', !Ref Arn]]}, {Name: e, Value: !ImportValue x}]}\n",
         &[],
     );
     assert_eq!(messages(&parsed), [""; 0]);

@@ -3,6 +3,8 @@
 //! A plan has no value for them, just a note that there will be one. The configuration, which the plan carries too, says what
 //! they are made of, so that `aws_sns_topic.pages.arn` stands as the placeholder `${aws_sns_topic.pages.arn}`.
 
+use std::collections::HashMap;
+
 use crate::finding::Position;
 use crate::tree::{Entry, Node, Value};
 
@@ -10,23 +12,59 @@ use super::{DEPTH_MAX, items, text};
 
 /// The part of a plan that says what is unknown of one resource, and where its values come from.
 pub(super) struct Unknown<'a> {
-    pub(super) plan: &'a Node,
-    /// The configuration of the resource's module.
-    pub(super) configuration: Option<&'a Node>,
+    pub(super) plan: &'a Plan<'a>,
+    /// That of the resource's module.
+    pub(super) configuration: Configuration<'a>,
     /// The address of the module, with a dot after it; empty for the root.
     pub(super) module: String,
+}
+
+/// What is unknown of each resource, by its address.
+pub(super) struct Plan<'a>(HashMap<&'a str, &'a Node>);
+
+impl<'a> Plan<'a> {
+    pub(super) fn new(document: &'a Node) -> Self {
+        let changes = items(document.get("resource_changes")).iter();
+        let unknown = |change: &'a Node| {
+            let unknown = change.get("change")?.get("after_unknown")?;
+            Some((text(change, "address")?, unknown))
+        };
+        Self(changes.filter_map(unknown).collect())
+    }
+}
+
+/// The configuration of a module.
+pub(super) struct Configuration<'a> {
+    module: Option<&'a Node>,
+    /// What each resource's values are made of, by its type and its name.
+    expressions: HashMap<(&'a str, &'a str), &'a Node>,
+}
+
+impl<'a> Configuration<'a> {
+    pub(super) fn new(module: Option<&'a Node>) -> Self {
+        let resources = items(module.and_then(|module| module.get("resources"))).iter();
+        let managed = resources.filter(|resource| text(resource, "mode") != Some("data"));
+        let expressions = managed.filter_map(|resource| {
+            let of = (text(resource, "type")?, text(resource, "name")?);
+            Some((of, resource.get("expressions")?))
+        });
+        Self {
+            module,
+            expressions: expressions.collect(),
+        }
+    }
+
+    /// That of a module that this one calls.
+    pub(super) fn called(&self, call: &str) -> Option<&'a Node> {
+        self.module?.get("module_calls")?.get(call)?.get("module")
+    }
 }
 
 impl Unknown<'_> {
     /// The values of a resource with placeholders for what is unknown.
     pub(super) fn filled(&self, resource: &Node, values: &Node) -> Node {
         let address = text(resource, "address").unwrap_or_default();
-        let mut changes = items(self.plan.get("resource_changes")).iter();
-        let unknown = changes
-            .find(|change| text(change, "address") == Some(address))
-            .and_then(|change| change.get("change"))
-            .and_then(|change| change.get("after_unknown"));
-        let Some(unknown) = unknown else {
+        let Some(unknown) = self.plan.0.get(address) else {
             return values.clone();
         };
         let expressions = self.expressions(resource);
@@ -59,14 +97,8 @@ impl Unknown<'_> {
     }
 
     fn expressions(&self, resource: &Node) -> Option<&Node> {
-        let (kind, name) = (text(resource, "type")?, text(resource, "name")?);
-        let mut all = items(self.configuration?.get("resources")).iter();
-        all.find(|found| {
-            text(found, "type") == Some(kind)
-                && text(found, "name") == Some(name)
-                && text(found, "mode") != Some("data")
-        })?
-        .get("expressions")
+        let of = (text(resource, "type")?, text(resource, "name")?);
+        self.configuration.expressions.get(&of).copied()
     }
 
     /// The one thing that an expression names, if it is one and the same for each instance.

@@ -38,14 +38,18 @@ TreatMissingData: notBreaching
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
+    // That of DynamoDB's metrics is so without having been asked for.
+    let is_asked = case
+        .metric_alarm()
+        .is_some_and(|alarm| alarm.treat_missing_data.is_some());
     match case.sparse_treated_as(TreatMissingData::Ignore) {
-        Some(metric) => hit(
+        Some(metric) if is_asked => hit(
             "TreatMissingData",
             format!(
                 "after ALARM the alarm stays there until `{}` has datapoints again",
                 metric.name
             ),
         ),
-        None => Vec::new(),
+        _ => Vec::new(),
     }
 }

@@ -43,7 +43,7 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
             hit(
                 "EvaluationPeriods",
                 format!(
-                    "all {} datapoints have to breach; `DatapointsToAlarm` says otherwise",
+                    "all {} datapoints have to breach, for `DatapointsToAlarm` is not set",
                     alarm.evaluation_periods
                 ),
             )

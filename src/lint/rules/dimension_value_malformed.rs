@@ -37,7 +37,43 @@ TreatMissingData: notBreaching
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    case.reads().iter().filter_map(value).collect()
+    let reads = case.reads();
+    let hits = reads
+        .iter()
+        .filter_map(|read| value(read).or_else(|| reference(case, read)));
+    hits.collect()
+}
+
+/// What `Ref` gives of a resource is not always what its metrics are known by.
+fn reference(case: &Case<'_>, read: &Read<'_>) -> Option<Hit> {
+    const ATTRIBUTES: [(&str, &str, &str, &str); 5] = [
+        (
+            "AWS::ElasticLoadBalancingV2::LoadBalancer",
+            "LoadBalancer",
+            "its ARN",
+            "LoadBalancerFullName",
+        ),
+        (
+            "AWS::ElasticLoadBalancingV2::TargetGroup",
+            "TargetGroup",
+            "its ARN",
+            "TargetGroupFullName",
+        ),
+        ("AWS::SQS::Queue", "QueueName", "its URL", "QueueName"),
+        ("AWS::SNS::Topic", "TopicName", "its ARN", "TopicName"),
+        ("AWS::ECS::Service", "ServiceName", "its ARN", "Name"),
+    ];
+    read.stat.metric.dimensions().iter().find_map(|dimension| {
+        let of = case.all.types.get(&dimension.value)?;
+        let (_, name, what, attribute) = ATTRIBUTES
+            .iter()
+            .find(|(known, name, ..)| known == of && *name == dimension.name)?;
+        let resource = dimension.value.trim_start_matches("${").trim_end_matches('}');
+        Some(read.hit(
+            "Dimensions",
+            format!("the dimension `{name}` is `!Ref {resource}`, which is {what}; `!GetAtt {resource}.{attribute}` is what AWS writes"),
+        ))
+    })
 }
 
 fn value(read: &Read<'_>) -> Option<Hit> {

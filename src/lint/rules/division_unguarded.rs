@@ -36,7 +36,7 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
     };
     let unguarded = |query: &&MetricDataQuery| match &query.content {
         QueryContent::Expression(text) => {
-            text.contains('/') && !text.contains("FILL") && !text.contains("IF")
+            divides_by_a_series(text) && !text.contains("FILL") && !has_call(text, "IF")
         }
         QueryContent::Stat(_) => false,
     };
@@ -49,5 +49,34 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
             ),
         ),
         None => Vec::new(),
+    }
+}
+
+/// Whether something else than a number stands behind a `/`.
+fn divides_by_a_series(text: &str) -> bool {
+    let divisors = text.split('/').skip(1);
+    divisors
+        .map(str::trim_start)
+        .any(|divisor| !divisor.starts_with(|c: char| c.is_ascii_digit() || c == '.'))
+}
+
+/// Whether the function is called, and not another one whose name ends so.
+fn has_call(text: &str, function: &str) -> bool {
+    let mut calls = text.match_indices(function);
+    calls.any(|(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = text[at + function.len()..].trim_start();
+        !before.is_some_and(char::is_alphanumeric) && after.starts_with('(')
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_number_is_no_series_and_diff_is_no_if() {
+        assert!(super::divides_by_a_series("m1 / m2"));
+        assert!(!super::divides_by_a_series("100 - (m1/1024/1024)"));
+        assert!(super::has_call("IF (m, 1, 2)", "IF"));
+        assert!(!super::has_call("DIFF(m1)/m2", "IF"));
     }
 }

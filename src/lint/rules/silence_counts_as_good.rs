@@ -39,7 +39,12 @@ WarmUpConfiguration: {WarmUpPeriodDurationInMinutes: 10}
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
     match case.metric_alarm() {
-        Some(alarm) if is_below(alarm) && alarm.treatment() == TreatMissingData::NotBreaching => {
+        // Of a metric that comes only when something happens, silence is good.
+        Some(alarm)
+            if is_below(alarm)
+                && alarm.treatment() == TreatMissingData::NotBreaching
+                && case.sparse().is_none() =>
+        {
             hit(
                 "TreatMissingData",
                 "a low value raises the alarm, and no value at all counts as good",

@@ -3,6 +3,7 @@
 use crate::alarm::TreatMissingData;
 
 use super::super::{Case, Check, Hit, Rule, Severity, catalogue::Kind, hit};
+use super::on_instance;
 
 pub(super) const RULE: Rule = Rule {
     id: "silence-unnoticed",
@@ -46,6 +47,11 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
     if entry.kind == Kind::Sparse || is_told || alarm.treatment() == TreatMissingData::Breaching {
         return Vec::new();
     }
+    let dimensions = stat.metric.dimensions();
+    let is_told_elsewhere = !dimensions.is_empty() && case.all.silence_told.contains(dimensions);
+    if is_told_elsewhere || acts_alone(case) || SILENT.contains(&entry.namespace) {
+        return Vec::new();
+    }
     let becomes = match alarm.treatment() {
         TreatMissingData::NotBreaching => "goes to OK",
         TreatMissingData::Ignore => "stays as it is",
@@ -58,4 +64,15 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
             stat.metric.name
         ),
     )
+}
+
+/// Bills and gateways: nobody has to hear that they have nothing to say.
+const SILENT: [&str; 2] = ["AWS/Billing", "AWS/NATGateway"];
+
+/// Whether the alarm tells nobody, but stops, recovers or scales something; silence is no reason for that.
+fn acts_alone(case: &Case<'_>) -> bool {
+    let mut actions = case.actions().peekable();
+    let scales = |action: &str| action.contains(":autoscaling:");
+    actions.peek().is_some()
+        && actions.all(|(_, action)| on_instance(action).is_some() || scales(action))
 }

@@ -39,7 +39,7 @@ TreatMissingData: notBreaching
 };
 
 fn check(case: &Case<'_>) -> Vec<Hit> {
-    let Some((_, stat, entry)) = case.known() else {
+    let Some((alarm, stat, entry)) = case.known() else {
         return Vec::new();
     };
     let name = stat.metric.name.as_str();
@@ -47,16 +47,22 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
     let is_documented = IN_OTHER_WORDS
         .iter()
         .any(|(namespace, of)| entry.namespace == *namespace && name.contains(of));
+    let threshold = alarm.threshold().unwrap_or(f64::INFINITY);
+    // Where any is too many, the sum says the same; and a share is asked for by a threshold that only a share can have.
+    let (is_any, is_share) = (threshold == 0.0, threshold > 0.0 && threshold <= 1.0);
     let unfit = match stat.statistic {
         Statistic::Basic(BasicStatistic::Average)
-            if entry.kind == Kind::Sparse && entry.unit == "Count" && is_one_of(&EVENTS) =>
+            if entry.kind == Kind::Sparse
+                && entry.unit == "Count"
+                && !is_share
+                && is_one_of(&EVENTS) =>
         {
             format!("the Average of `{name}` does not grow with the number of events; Sum does")
         }
         Statistic::Basic(BasicStatistic::Sum) if entry.unit == "Percent" => {
             format!("the Sum of `{name}` adds up percentages")
         }
-        Statistic::Basic(BasicStatistic::Sum) if is_one_of(&LEVELS) => format!(
+        Statistic::Basic(BasicStatistic::Sum) if is_one_of(&LEVELS) && !is_any => format!(
             "the Sum of `{name}` adds up how much there was at each sample; Maximum or Average is how much there is"
         ),
         Statistic::Basic(BasicStatistic::SampleCount) => {
