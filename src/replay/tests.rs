@@ -166,3 +166,119 @@ fn rows_out_of_order_are_late_samples() {
     assert_eq!((replay.disordered, replay.dropped), (2, 0));
     assert_eq!(replay.summaries()["a"].alarms, 1);
 }
+
+/// Alarms with one metric, drawn over these values, a minute apart.
+fn drawn(values: &[f64]) -> Vec<Chart> {
+    let start = Timestamp::from_seconds(1_767_571_200);
+    let mut replay = Replay::new(alarms(), vec![], start, None);
+    replay.draw(start);
+    for (i, value) in (0..).zip(values) {
+        replay.row(Row {
+            at: start + 60 * i,
+            metric: metric(),
+            unit: Unit::NONE,
+            resolution: Resolution::Standard,
+            content: Content::Value(*value),
+        });
+    }
+    let minutes = i64::try_from(values.len()).unwrap();
+    replay.end(start + 60 * minutes);
+    replay.charts()
+}
+
+#[test]
+fn a_picture_shows_samples_datapoints_threshold_and_states() {
+    let picture = svg(&drawn(&[10.0, 20.0, 60.0, 70.0, 70.0, 20.0, 20.0]));
+    expect_test::expect_file!["chart.svg"].assert_eq(&picture);
+}
+
+/// However long the history, a picture has so many columns and no more; none of the peaks is lost.
+#[test]
+fn a_long_history_makes_no_larger_picture() {
+    let mut values = vec![10.0; 100_000];
+    for peak in values.iter_mut().skip(50_000).take(3) {
+        *peak = 99.0;
+    }
+    let long = svg(&drawn(&values));
+    let short = svg(&drawn(&values[..2_000]));
+    assert!(
+        long.len() < 3 * short.len(),
+        "{} {}",
+        long.len(),
+        short.len()
+    );
+    assert!(long.contains("ALARM from 2026-02-"), "{long}");
+}
+
+#[test]
+fn a_grid_shows_how_often() {
+    let grid = Heat {
+        title: "a & b".to_owned(),
+        rows: (
+            "threshold".to_owned(),
+            vec!["40".to_owned(), "50".to_owned()],
+        ),
+        columns: ("period".to_owned(), vec!["60".to_owned(), "300".to_owned()]),
+        alarms: vec![Some(100), Some(10), Some(0), None],
+    };
+    expect_test::expect_file!["grid.svg"].assert_eq(&heat_svg(&[grid]));
+}
+
+#[test]
+fn settings_are_swept_in_every_combination() {
+    let axes = [
+        "threshold=0.1..0.3:0.1",
+        "evaluation_periods=1..2",
+        "datapoints_to_alarm=2",
+    ]
+    .map(|text| axis(text).unwrap());
+    let swept = variants(&alarms()[0], &axes).unwrap();
+    let told: Vec<String> = swept
+        .iter()
+        .map(|variant| match &variant.alarm {
+            Ok(alarm) => format!("{:?} {}", variant.places, alarm.name),
+            Err(refusal) => format!("{:?} {refusal}", variant.places),
+        })
+        .collect();
+    expect_test::expect![[r#"
+        [0, 0, 0] datapoints_to_alarm is above evaluation_periods
+        [0, 1, 0] a threshold=0.1 evaluation_periods=2 datapoints_to_alarm=2
+        [1, 0, 0] datapoints_to_alarm is above evaluation_periods
+        [1, 1, 0] a threshold=0.2 evaluation_periods=2 datapoints_to_alarm=2
+        [2, 0, 0] datapoints_to_alarm is above evaluation_periods
+        [2, 1, 0] a threshold=0.3 evaluation_periods=2 datapoints_to_alarm=2"#]]
+    .assert_eq(&told.join("\n"));
+    for wrong in [
+        "threshold",
+        "colour=1",
+        "threshold=a",
+        "threshold=1..1e9:0.1",
+        "threshold=2..1",
+        "threshold=1..2:0",
+        "period=61",
+        "evaluation_periods=0",
+        "treat_missing_data=good",
+        "threshold=",
+    ] {
+        assert!(axis(wrong).is_err(), "{wrong}");
+    }
+    let many = axis("threshold=1..9999").unwrap();
+    assert!(variants(&alarms()[0], &[many.clone(), many]).is_err());
+}
+
+#[test]
+fn incidents_are_told_early_late_or_not_at_all() {
+    let at = |minute: i64| Timestamp::from_seconds(minute * 60);
+    let known = incidents(&b"start,end\n6000,7200\n60000,60600\n120000,120600\n"[..]).unwrap();
+    let mut caught = Caught::new(known.into());
+    caught.alarm(at(98), at(99));
+    caught.alarm(at(110), at(130));
+    caught.alarm(at(500), at(501));
+    caught.alarm(at(1_005), at(1_006));
+    assert_eq!(
+        (caught.all(), caught.caught(), caught.false_alarms),
+        (3, 2, 1)
+    );
+    // The first was told two minutes before it began, the second five minutes after.
+    assert_eq!(caught.early(), Some(120));
+}

@@ -3,6 +3,7 @@
 //! `tests/run` installs what is needed and runs these one after the other, so that the CPU load of one is not seen by
 //! another. What is not installed is skipped and named, unless `CWBRIDGE_REQUIRE_PEERS` is 1.
 
+mod alarms;
 mod load;
 mod localstack;
 mod metadata;
@@ -107,6 +108,13 @@ fn the_whole_way_to_cloudwatch_and_to_prometheus() {
         "both metrics are made of the same looks"
     );
     assert_eq!(program.count("alarm changed state"), 3, "{}", program.log());
+}
+
+#[test]
+fn alarms_are_pushed_pulled_and_compared() {
+    if let Some(cloudwatch) = LocalStack::start() {
+        alarms::push_pull_and_diff(&cloudwatch);
+    }
 }
 
 /// OK, ALARM under a real load, and OK again.

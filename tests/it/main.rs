@@ -23,6 +23,7 @@ mod golden;
 mod judging;
 mod laws;
 mod proxy;
+mod push;
 mod reference;
 mod systemd;
 mod terraform;

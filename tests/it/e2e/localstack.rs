@@ -69,6 +69,20 @@ impl LocalStack {
             .envs(CREDENTIALS)
     }
 
+    /// What the `aws` command line prints.
+    pub(super) fn aws(&self, arguments: &[&str]) -> serde_json::Value {
+        let mut aws = Command::new(self.venv.join("bin/aws"));
+        let aws = self
+            .environment(&mut aws)
+            .env("AWS_DEFAULT_REGION", "us-east-1")
+            .args(arguments)
+            .args(["--output", "json"]);
+        let output = aws.output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {told}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
     /// One statistic of `CWBridge CPUUtilization` over the time given, all of it one period; `None` without data.
     pub(super) fn statistics(
         &self,

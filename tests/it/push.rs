@@ -1,0 +1,274 @@
+//! `cwbridge alarms` and an endpoint that writes down what it is asked for.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::Output;
+use std::sync::{Arc, Mutex};
+
+use crate::world::{Folder, cwbridge};
+
+const FILE: &str = r#"
+- AlarmName: above
+  AlarmRule: ALARM(middle)
+  ActionsSuppressor: quiet
+  ActionsSuppressorWaitPeriod: 60
+  ActionsSuppressorExtensionPeriod: 120
+  AlarmActions: ["arn:aws:sns:us-east-1:111122223333:pages"]
+- AlarmName: middle
+  AlarmRule: ALARM(zero) OR ALARM(logs)
+- AlarmName: zero
+  Namespace: App
+  MetricName: Load
+  Dimensions: [{Name: Host, Value: "${hostname}"}, {Name: Id, Value: "${aws:InstanceId}"}]
+  Statistic: Maximum
+  Period: 86400
+  EvaluationPeriods: 1
+  Threshold: 1.5
+  ComparisonOperator: GreaterThanThreshold
+  EvaluationWindow: {WallClockWindow: {Timezone: Europe/Berlin}}
+  WarmUpConfiguration: {WarmUpPeriodDurationInMinutes: 7}
+  Tags: [{Key: team, Value: web}]
+- AlarmName: quiet
+  Namespace: App
+  MetricName: Quiet
+  Statistic: Maximum
+  Period: 60
+  EvaluationPeriods: 1
+  Threshold: 0
+  ComparisonOperator: GreaterThanThreshold
+- AlarmName: logs
+  QueryResultsToEvaluate: 3
+  QueryResultsToAlarm: 2
+  ComparisonOperator: GreaterThanThreshold
+  Threshold: 10
+  ActionLogLineCount: 5
+  ActionLogLineRoleArn: "arn:aws:iam::111122223333:role/lines"
+  ScheduledQueryConfiguration:
+    QueryString: "filter @message like /error/"
+    LogGroupIdentifiers: [app]
+    AggregationExpression: "sum(bytes)"
+    ScheduleConfiguration: {ScheduleExpression: rate(5 minutes), StartTimeOffset: 360, EndTimeOffset: 60}
+- AlarmName: promql
+  EvaluationInterval: 60
+  EvaluationCriteria: {PromQLCriteria: {Query: "up == 0 or absent(up)", PendingPeriod: 120}}
+- Name: nights
+  Rule: {Schedule: {Expression: cron(0 22 * * *), Duration: PT8H, Timezone: Europe/Berlin}}
+  MuteTargets: {AlarmNames: [zero]}
+  ExpireDate: "2999-01-01T00:00:00Z"
+"#;
+
+/// The operations that were asked for, with the bodies as far as they are text.
+type Asked = Arc<Mutex<Vec<(String, String)>>>;
+
+/// Answers everything with nothing, but the operation named so with an error.
+fn endpoint(refused: Option<&'static str>) -> (String, Asked) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Asked::default();
+    let record = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let (connection, record) = (connection.unwrap(), Arc::clone(&record));
+            std::thread::spawn(move || while answer(&connection, refused, &record).is_some() {});
+        }
+    });
+    (url, asked)
+}
+
+fn answer(connection: &TcpStream, refused: Option<&str>, record: &Asked) -> Option<()> {
+    let mut reader = BufReader::new(connection);
+    let (mut operation, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let line = line.trim();
+        if let Some((path, _)) = line
+            .strip_prefix("POST ")
+            .and_then(|rest| rest.split_once(' '))
+        {
+            path.rsplit('/').next()?.clone_into(&mut operation);
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok()?;
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let text = String::from_utf8_lossy(&body).into_owned();
+    let is_refused = refused.is_some_and(|part| text.contains(part));
+    record.lock().unwrap().push((operation, text));
+    // `{}` and `{"__type": "LimitExceededFault", "message": "too many"}` in CBOR.
+    let error = b"\xa2\x66__type\x72LimitExceededFault\x67message\x68too many";
+    let (status, body) = match is_refused {
+        true => ("400 Bad Request", &error[..]),
+        false => ("200 OK", &b"\xa0"[..]),
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-type: application/cbor\r\nx-amzn-requestid: a\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let mut writer = connection;
+    writer.write_all(head.as_bytes()).ok()?;
+    writer.write_all(body).ok()
+}
+
+fn alarms(folder: &Folder, url: &str, arguments: &[&str]) -> Output {
+    cwbridge()
+        .args(["alarms"])
+        .args(arguments)
+        .args(["--region", "us-east-1", "--endpoint-url", url])
+        .envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ])
+        .current_dir(folder.path())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[test]
+fn what_is_named_is_pushed_before_what_names_it() {
+    let folder = Folder::new("push");
+    folder.write("alarms.yaml", FILE);
+    let (url, asked) = endpoint(None);
+    let push = [
+        "push",
+        "alarms.yaml",
+        "--instance-id",
+        "i-0123456789abcdef0",
+        "--yes",
+    ];
+    let output = alarms(&folder, &url, &push);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    expect_test::expect![[r#"
+        + alarm quiet
+        + alarm logs
+        + alarm zero
+        + alarm middle
+        + alarm above
+        + alarm promql
+        + mute rule nights
+        7 to create, 0 to change, 0 to delete, 0 as they are
+        created alarm quiet
+        created alarm logs
+        created alarm zero
+        created alarm middle
+        created alarm above
+        created alarm promql
+        created mute rule nights
+    "#]]
+    .assert_eq(&text(&output.stdout));
+    let asked = asked.lock().unwrap();
+    let puts = asked
+        .iter()
+        .filter(|(operation, _)| operation.starts_with("Put"));
+    let named: Vec<&str> = puts
+        .clone()
+        .map(|(operation, _)| operation.as_str())
+        .collect();
+    expect_test::expect!["PutMetricAlarm PutLogAlarm PutMetricAlarm PutCompositeAlarm PutCompositeAlarm PutMetricAlarm PutAlarmMuteRule"].assert_eq(&named.join(" "));
+    let bodies: String = puts.map(|(_, body)| body.as_str()).collect();
+    for part in [
+        "i-0123456789abcdef0",
+        "Europe/Berlin",
+        "WarmUpPeriodDurationInMinutes",
+        "ActionsSuppressorExtensionPeriod",
+        "ActionLogLineRoleArn",
+        "EndTimeOffset",
+        "PendingPeriod",
+        "cron(0 22 * * *)",
+        "ExpireDate",
+        "team",
+    ] {
+        assert!(bodies.contains(part), "{part} is missing");
+    }
+    assert!(!bodies.contains("${"), "{bodies}");
+}
+
+#[test]
+fn a_push_that_fails_half_way_says_what_was_done() {
+    let folder = Folder::new("push-fails");
+    folder.write("alarms.yaml", FILE);
+    let (url, _) = endpoint(Some("ActionsSuppressorWaitPeriod"));
+    let push = [
+        "push",
+        "alarms.yaml",
+        "--instance-id",
+        "i-0123456789abcdef0",
+        "--yes",
+    ];
+    let output = alarms(&folder, &url, &push);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("alarm `above`: LimitExceededFault"),
+        "{stderr}"
+    );
+    assert!(
+        stderr.contains("not done: above, promql, nights; pushing again goes on from there"),
+        "{stderr}"
+    );
+    assert!(text(&output.stdout).contains("created alarm middle"));
+}
+
+#[test]
+fn nothing_is_changed_without_consent_or_with_a_mistake() {
+    let folder = Folder::new("push-refused");
+    folder.write("alarms.yaml", FILE);
+    folder.write("wrong.yaml", &FILE.replace("Period: 60\n", "Period: 61\n"));
+    folder.write(
+        "never.yaml",
+        &FILE.replace(
+            "Namespace: App\n  MetricName: Quiet",
+            "Namespace: AWS/EC2\n  MetricName: CPUUtilization\n  Unit: Seconds",
+        ),
+    );
+    let (url, asked) = endpoint(None);
+    let told = |arguments: &[&str]| {
+        let output = alarms(&folder, &url, arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        text(&output.stderr)
+    };
+    let with_id = ["--instance-id", "i-0123456789abcdef0"];
+    let told_of = [
+        told(&["push", "alarms.yaml", with_id[0], with_id[1]]),
+        told(&["push", "wrong.yaml", "--yes", with_id[0], with_id[1]]),
+        told(&["push", "never.yaml", "--yes", with_id[0], with_id[1]]),
+        told(&[
+            "push",
+            "alarms.yaml",
+            "--yes",
+            "--prune",
+            with_id[0],
+            with_id[1],
+        ]),
+    ];
+    expect_test::expect![[r#"
+        error: nothing was changed: `--yes` does it without asking
+
+        error: wrong.yaml:26:11: alarm `quiet`: Period must be 10, 20, 30 or a multiple of 60
+
+        error: never.yaml:25:9: alarm `quiet`: `CPUUtilization` is published in `Percent`, and the alarm asks for `Seconds`: it never sees a datapoint, so that it stays in INSUFFICIENT_DATA for ever; leave `Unit` out [unit-never-published]
+
+        error: the following required arguments were not provided:
+          --name-prefix <PREFIX>
+
+        Usage: cwbridge alarms push --name-prefix <PREFIX> --yes --prune --instance-id <ID> --region <REGION> --endpoint-url <URL> <FILE>...
+
+        For more information, try '--help'.
+    "#]].assert_eq(&told_of.join("\n"));
+    let asked = asked.lock().unwrap();
+    let changes = asked.iter().filter(|(operation, _)| {
+        !["DescribeAlarms", "ListAlarmMuteRules"].contains(&operation.as_str())
+    });
+    assert_eq!(changes.count(), 0);
+}
