@@ -95,3 +95,16 @@ pub fn partial(answer: &str) -> Option<String> {
     let answer = serde_json::from_str::<Answer>(answer).ok()?;
     (!answer.warnings.is_empty()).then(|| answer.warnings.join("; "))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_says_whether_it_is_whole() {
+        let whole = r#"{"status": "success", "data": {"resultType": "matrix", "result": []}}"#;
+        assert_eq!(partial(whole), None);
+        let warned = whole.replacen('{', r#"{"warnings": ["store a: timeout", "b"], "#, 1);
+        assert_eq!(partial(&warned).as_deref(), Some("store a: timeout; b"));
+    }
+}

@@ -117,6 +117,42 @@ fn alarms_are_pushed_pulled_and_compared() {
     }
 }
 
+/// A server takes no question for so many minutes at once; and what it answers is what a file would say.
+#[test]
+fn a_history_comes_from_a_prometheus_server() {
+    const START: i64 = 1_767_571_200;
+    const MINUTES: i64 = 11_520;
+    let Some(program) = Prometheus::program() else {
+        return;
+    };
+    let folder = Folder::new("replay-prometheus");
+    folder.write("alarm.yaml", "{AlarmName: a, Namespace: n, MetricName: m, Statistic: Average, Period: 60, EvaluationPeriods: 3, Threshold: 80, ComparisonOperator: GreaterThanThreshold}");
+    let row = |i: i64| {
+        let at = START + 60 * i;
+        format!("{at},{}\n", at % 3_600 / 36)
+    };
+    let rows: String = (0..=MINUTES).map(row).collect();
+    folder.write("history.csv", &format!("timestamp,value\n{rows}"));
+    let server = Prometheus::idle(&program, &folder);
+    let (start, end) = (START.to_string(), (START + 60 * MINUTES).to_string());
+    let replay = |source: &[&str]| {
+        let mut command = cwbridge();
+        let command = command.args(["replay", "alarm.yaml", "--start", &start, "--end", &end]);
+        let output = command
+            .args(source)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let query = "floor((time() % 3600) / 36)";
+    let asked = replay(&["--prometheus", &server.url(), "--query", query]);
+    assert_eq!(asked, replay(&["--csv", "history.csv"]));
+    assert!(asked.contains("192 times in ALARM"), "{asked}");
+}
+
 /// OK, ALARM under a real load, and OK again.
 fn drive_the_alarm(port: u16) {
     wait_for_state(port, "OK");

@@ -5,6 +5,9 @@ use crate::tree::{Entry, Node, Value};
 
 use super::{DEPTH_MAX, TEXT_MAX, Template};
 
+/// Each hint looks at every name there is.
+const HINTS_MAX: usize = 20;
+
 /// Functions whose result is only known where the stack is made.
 const OF_THE_STACK: [&str; 5] = [
     "Fn::ImportValue",
@@ -162,7 +165,11 @@ impl<'a> Template<'a> {
         if found.is_none() && !self.makes_more && !self.declared.contains(name) {
             let known = self.resources.keys().copied();
             let known = known.chain(self.declared.iter().map(String::as_str));
-            let hint = did_you_mean(name, known);
+            // Where everything is missing, no name is nearly another.
+            let hint = match self.report.findings.len() {
+                ..HINTS_MAX => did_you_mean(name, known),
+                _ => String::new(),
+            };
             let text = format!("the template has no resource or parameter `{name}`{hint}");
             self.report.add(at, text);
         }

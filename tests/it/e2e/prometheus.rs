@@ -31,6 +31,27 @@ impl Prometheus {
 
     /// Scrapes `target` once a second.
     pub(super) fn start(program: &Path, folder: &Folder, target: u16) -> Self {
+        let prometheus = Self::launch(program, folder, target);
+        wait(Duration::from_secs(30), "Prometheus to scrape", || {
+            prometheus.query("up == 1")
+        });
+        prometheus
+    }
+
+    /// Answers, and has nothing to scrape.
+    pub(super) fn idle(program: &Path, folder: &Folder) -> Self {
+        let prometheus = Self::launch(program, folder, free_port());
+        wait(Duration::from_secs(30), "Prometheus to answer", || {
+            prometheus.query("vector(1)")
+        });
+        prometheus
+    }
+
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    fn launch(program: &Path, folder: &Folder, target: u16) -> Self {
         let text = format!(
             "scrape_configs: [{{job_name: cwbridge, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]"
         );
@@ -45,14 +66,10 @@ impl Prometheus {
             ),
             flag("web.listen-address", &format!("127.0.0.1:{port}")),
         ]));
-        let prometheus = Self {
+        Self {
             _process: process,
             port,
-        };
-        wait(Duration::from_secs(30), "Prometheus to scrape", || {
-            prometheus.query("up == 1")
-        });
-        prometheus
+        }
     }
 
     /// The value of the first series that answers.
