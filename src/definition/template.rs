@@ -202,7 +202,11 @@ impl<'a> Template<'a> {
         else {
             return;
         };
-        let is_near = |known: &str| strsim::damerau_levenshtein(of, known) <= TYPE_DISTANCE_MAX;
+        // Of most types the length alone tells that they are others.
+        let is_near = |known: &str| {
+            known.len().abs_diff(of.len()) <= TYPE_DISTANCE_MAX
+                && strsim::damerau_levenshtein(of, known) <= TYPE_DISTANCE_MAX
+        };
         if let Some(known) = TYPES.iter().find(|known| is_near(known)) {
             let text = format!("there is no type `{of}`; did you mean `{known}`?");
             self.report.add(*position, text);

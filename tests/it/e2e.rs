@@ -147,7 +147,7 @@ fn a_history_comes_from_a_prometheus_server() {
         assert!(output.status.success(), "{told}");
         String::from_utf8(output.stdout).unwrap()
     };
-    let query = "floor((time() % 3600) / 36)";
+    let query = "floor(vector(time() % 3600) / 36)";
     let asked = replay(&["--prometheus", &server.url(), "--query", query]);
     assert_eq!(asked, replay(&["--csv", "history.csv"]));
     assert!(asked.contains("192 times in ALARM"), "{asked}");

@@ -45,10 +45,10 @@ fn name(read: &Read<'_>) -> Option<Hit> {
     let metric = &read.stat.metric;
     // Where nearly the same name is known; what is only missing in the catalogue is not judged.
     let known: Vec<&str> = catalogue::names(&metric.namespace).collect();
-    let hint = did_you_mean(&metric.name, known.iter().copied());
     if known.contains(&metric.name.as_str()) || !is_typing_error(&metric.name, &known) {
         return None;
     }
+    let hint = did_you_mean(&metric.name, known);
     Some(read.hit(
         "MetricName",
         format!(
