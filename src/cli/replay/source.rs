@@ -216,10 +216,11 @@ impl<W: Write> Player<'_, W> {
         let metrics: usize =
             series.iter().map(|of| of.statistics().len()).sum::<usize>() * windows.len();
         let dollars = crate::cost::get_metric_data(metrics);
-        let told = format!(
-            "CloudWatch is asked for {} metrics in {requests} requests: about ${dollars:.2}",
-            series.len()
-        );
+        let price = match dollars {
+            ..0.01 => "less than a cent".to_owned(),
+            dollars => format!("about ${dollars:.2}"),
+        };
+        let told = format!("CloudWatch is asked {requests} times, which costs {price}");
         let _ = writeln!(io::stderr(), "{told}");
         self.consent(dollars)?;
         let runtime = runtime().map_err(|error| vec![error])?;
