@@ -4,7 +4,7 @@ mod list;
 mod plan;
 
 use std::collections::BTreeMap;
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::host;
 use crate::lint::{Known, Severity, lint};
 
 use super::load::{self, Read, read};
-use super::{Environment, Exit, complain, region_of, runtime};
+use super::{Environment, Exit, complain, consents, region_of, runtime};
 use plan::{Local, Plan, Scope};
 
 #[derive(Debug, clap::Subcommand)]
@@ -172,23 +172,13 @@ fn push(args: PushArgs, environment: Environment, out: &mut impl Write) -> Resul
     if plan.is_empty() {
         return Ok(Exit::Done);
     }
-    if !args.yes && !consent() {
+    if !args.yes && !consents("do it?") {
         return Err(vec![
             "nothing was changed: `--yes` does it without asking".to_owned(),
         ]);
     }
     runtime.block_on(plan.carry_out(&client, out))?;
     Ok(Exit::Done)
-}
-
-/// Asks whoever sits at the terminal.
-fn consent() -> bool {
-    if !io::stdin().is_terminal() {
-        return false;
-    }
-    let _ = write!(io::stderr(), "do it? [y/N] ");
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).is_ok() && answer.trim().eq_ignore_ascii_case("y")
 }
 
 fn diff(args: DiffArgs, environment: Environment, out: &mut impl Write) -> Result<Exit, Trouble> {

@@ -4,7 +4,7 @@ use aws_sdk_cloudwatch::operation::get_alarm_mute_rule::GetAlarmMuteRuleOutput;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
     ActionConfiguration, CompositeAlarm, Dimension, EvaluationCriteria, EvaluationWindow, LogAlarm,
-    Metric, MetricAlarm, MetricDataQuery, MetricStat, ScheduledQueryConfiguration,
+    Metric, MetricAlarm, MetricDataQuery, MetricStat, ScheduledQueryConfiguration, StateValue,
     WarmUpConfiguration,
 };
 use serde_json::{Map, Value, json};
@@ -25,13 +25,33 @@ fn object(members: Value) -> Value {
     Value::Object(set.collect::<Map<String, Value>>())
 }
 
-fn since(at: Option<&DateTime>) -> i64 {
-    at.and_then(|at| at.to_millis().ok()).unwrap_or_default()
-}
-
 fn date(at: Option<&DateTime>) -> Option<String> {
     let at = jiff::Timestamp::from_millisecond(at?.to_millis().ok()?);
     at.ok().map(|at| at.to_string())
+}
+
+/// What CloudWatch says of an alarm of any kind, beside the request that would make it.
+struct Said<'a> {
+    name: Option<&'a str>,
+    arn: Option<&'a str>,
+    state: Option<&'a StateValue>,
+    since: Option<&'a DateTime>,
+    reason: Option<&'a str>,
+}
+
+impl Said<'_> {
+    fn of(&self, request: Value) -> (String, Described) {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let since = self.since.and_then(|at| at.to_millis().ok());
+        let described = Described {
+            request,
+            arn: text(self.arn),
+            state: text(self.state.map(StateValue::as_str)),
+            state_since: since.unwrap_or_default(),
+            reason: text(self.reason),
+        };
+        (text(self.name), described)
+    }
 }
 
 pub(super) fn metric_alarm(alarm: &MetricAlarm) -> (String, Described) {
@@ -63,22 +83,15 @@ pub(super) fn metric_alarm(alarm: &MetricAlarm) -> (String, Described) {
         "EvaluationInterval": alarm.evaluation_interval(),
         "ActionConfiguration": alarm.action_configuration().map(action_configuration),
     }));
-    let described = Described {
-        request,
-        arn: alarm.alarm_arn().unwrap_or_default().to_owned(),
-        state: alarm
-            .state_value()
-            .map(aws_sdk_cloudwatch::types::StateValue::as_str)
-            .unwrap_or_default()
-            .to_owned(),
-        state_since: since(
-            alarm
-                .state_transitioned_timestamp()
-                .or(alarm.state_updated_timestamp()),
-        ),
-        reason: alarm.state_reason().unwrap_or_default().to_owned(),
+    let since = alarm.state_transitioned_timestamp();
+    let said = Said {
+        name: alarm.alarm_name(),
+        arn: alarm.alarm_arn(),
+        state: alarm.state_value(),
+        since: since.or(alarm.state_updated_timestamp()),
+        reason: alarm.state_reason(),
     };
-    (alarm.alarm_name().unwrap_or_default().to_owned(), described)
+    said.of(request)
 }
 
 pub(super) fn composite_alarm(alarm: &CompositeAlarm) -> (String, Described) {
@@ -96,22 +109,15 @@ pub(super) fn composite_alarm(alarm: &CompositeAlarm) -> (String, Described) {
         "ActionsSuppressorExtensionPeriod": suppressor.and(alarm.actions_suppressor_extension_period()),
         "ActionConfiguration": alarm.action_configuration().map(action_configuration),
     }));
-    let described = Described {
-        request,
-        arn: alarm.alarm_arn().unwrap_or_default().to_owned(),
-        state: alarm
-            .state_value()
-            .map(aws_sdk_cloudwatch::types::StateValue::as_str)
-            .unwrap_or_default()
-            .to_owned(),
-        state_since: since(
-            alarm
-                .state_transitioned_timestamp()
-                .or(alarm.state_updated_timestamp()),
-        ),
-        reason: alarm.state_reason().unwrap_or_default().to_owned(),
+    let since = alarm.state_transitioned_timestamp();
+    let said = Said {
+        name: alarm.alarm_name(),
+        arn: alarm.alarm_arn(),
+        state: alarm.state_value(),
+        since: since.or(alarm.state_updated_timestamp()),
+        reason: alarm.state_reason(),
     };
-    (alarm.alarm_name().unwrap_or_default().to_owned(), described)
+    said.of(request)
 }
 
 pub(super) fn log_alarm(alarm: &LogAlarm) -> (String, Described) {
@@ -133,22 +139,15 @@ pub(super) fn log_alarm(alarm: &LogAlarm) -> (String, Described) {
         "WarmUpConfiguration": alarm.warm_up_configuration().map(warm_up),
         "ActionConfiguration": alarm.action_configuration().map(action_configuration),
     }));
-    let described = Described {
-        request,
-        arn: alarm.alarm_arn().unwrap_or_default().to_owned(),
-        state: alarm
-            .state_value()
-            .map(aws_sdk_cloudwatch::types::StateValue::as_str)
-            .unwrap_or_default()
-            .to_owned(),
-        state_since: since(
-            alarm
-                .state_transitioned_timestamp()
-                .or(alarm.state_updated_timestamp()),
-        ),
-        reason: alarm.state_reason().unwrap_or_default().to_owned(),
+    let since = alarm.state_transitioned_timestamp();
+    let said = Said {
+        name: alarm.alarm_name(),
+        arn: alarm.alarm_arn(),
+        state: alarm.state_value(),
+        since: since.or(alarm.state_updated_timestamp()),
+        reason: alarm.state_reason(),
     };
-    (alarm.alarm_name().unwrap_or_default().to_owned(), described)
+    said.of(request)
 }
 
 pub(super) fn mute_rule(rule: &GetAlarmMuteRuleOutput) -> Value {

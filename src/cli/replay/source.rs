@@ -1,7 +1,7 @@
 //! Where a history comes from.
 
 use std::fs::File;
-use std::io::{self, BufReader, IsTerminal as _, Write};
+use std::io::{self, BufReader, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
@@ -20,7 +20,7 @@ use crate::metric::{
 use crate::replay::{Csv, Row, Table, Wrong, json_rows};
 use crate::web;
 
-use super::super::{region_of, runtime};
+use super::super::{consents, region_of, runtime};
 use super::{History, MISTAKES_MAX, Player, Trouble, read};
 
 /// Batches of rows that are read ahead, at most.
@@ -256,26 +256,14 @@ impl<W: Write> Player<'_, W> {
         Ok(())
     }
 
-    /// Asks whoever sits at the terminal.
+    /// Asks whether that much may be spent.
     fn consent(&self, dollars: f64) -> Result<(), Trouble> {
-        if dollars <= DOLLARS_MAX || self.args.server.yes {
+        if dollars <= DOLLARS_MAX || self.args.server.yes || consents("go on?") {
             return Ok(());
         }
-        let refused = || {
-            vec![format!(
-                "${dollars:.2} is more than ${DOLLARS_MAX}; `--yes` allows it"
-            )]
-        };
-        if !io::stdin().is_terminal() {
-            return Err(refused());
-        }
-        let _ = write!(io::stderr(), "go on? [y/N] ");
-        let mut answer = String::new();
-        let read = io::stdin().read_line(&mut answer);
-        match read.is_ok() && answer.trim().eq_ignore_ascii_case("y") {
-            true => Ok(()),
-            false => Err(refused()),
-        }
+        Err(vec![format!(
+            "${dollars:.2} is more than ${DOLLARS_MAX}; `--yes` allows it"
+        )])
     }
 }
 
