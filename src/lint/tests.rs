@@ -198,3 +198,26 @@ fn colons_in_placeholders_part_nothing() {
         "{broken:?}"
     );
 }
+
+/// Of a value that is not known nothing is said, and of all the rest everything.
+#[test]
+fn what_stands_in_for_a_value_is_not_judged() {
+    let inputs = crate::definition::Inputs {
+        stands_in: true,
+        ..Default::default()
+    };
+    let broken = |treatment: &str| -> Vec<&'static str> {
+        let text = format!(
+            "Parameters: {{Treatment: {{Type: String}}}}\nResources:\n  A:\n    Type: AWS::CloudWatch::Alarm\n    Properties: {{Namespace: AWS/RDS, MetricName: CPUUtilization, Dimensions: [{{Name: DBInstanceIdentifier, Value: db}}], Statistic: Maximum, Period: 60, EvaluationPeriods: 2, Threshold: 80, ComparisonOperator: GreaterThanThreshold, TreatMissingData: {treatment}, Unit: Seconds, AlarmActions: ['arn:aws:sns:us-east-1:111122223333:t']}}\n"
+        );
+        let parsed = crate::definition::parse_with("t.yaml", &text, &inputs);
+        assert_eq!(parsed.alarms.len(), 1, "{:?}", parsed.findings);
+        let lints = lint(&parsed, KNOWN).into_iter();
+        lints.map(|lint| lint.rule).collect()
+    };
+    assert_eq!(
+        broken("missing"),
+        ["silence-unnoticed", "unit-never-published"]
+    );
+    assert_eq!(broken("!Ref Treatment"), ["unit-never-published"]);
+}

@@ -270,3 +270,24 @@ fn changes_of_children_are_noticed_by_tests_of_their_composites() {
         other: Threshold 50 -> 45"#]]
     .assert_eq(&left.join("\n"));
 }
+
+/// Of one datapoint none can be missing while another is there.
+#[test]
+fn an_alarm_on_one_datapoint_can_be_covered_wholly() {
+    let one = CPU.replace("\"EvaluationPeriods\": 2", "\"EvaluationPeriods\": 1");
+    let (alarms, mute_rules) = alarms(&one);
+    let subject = Subject {
+        alarms: &alarms,
+        mute_rules: &mute_rules,
+    };
+    let file = tests(&format!(
+        "alarms: []\ntests:\n  - name: a\n{SERIES}    expect:\n      - {{at: 9m, alarm: cpu-high, state: OK}}\n"
+    ));
+    let mut coverage = Coverage::default();
+    run(&file.tests[0], subject, &mut |seen| coverage.see(seen));
+    let missed = &coverage.alarms()[0].missed;
+    assert!(
+        !missed.contains(&"some datapoints missing".to_owned()),
+        "{missed:?}"
+    );
+}
