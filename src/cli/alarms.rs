@@ -115,6 +115,23 @@ impl Service {
         Ok(Alarms::connect(&region, endpoint.map(String::as_str)).await)
     }
 
+    /// Leaves out what the files have beside the names that are looked at, and says so: of that nothing is known.
+    fn restrict(&self, local: &mut Local) {
+        let Some(prefix) = &self.name_prefix else {
+            return;
+        };
+        let count = |local: &Local| local.alarms.len() + local.mute_rules.len();
+        let all = count(local);
+        local.alarms.retain(|name, _| name.starts_with(prefix));
+        local.mute_rules.retain(|name, _| name.starts_with(prefix));
+        match all - count(local) {
+            0 => {}
+            left_out => complain(&[format!(
+                "{left_out} of {all} in the files are left out: their names do not begin with `{prefix}`"
+            )]),
+        }
+    }
+
     async fn account(&self, client: &Alarms) -> Result<Account, Trouble> {
         let prefix = self.name_prefix.as_deref();
         let alarms = client.alarms(prefix).await.map_err(|error| vec![error])?;
@@ -159,7 +176,8 @@ fn told_of(text: &str) {
 fn push(args: PushArgs, environment: Environment, out: &mut impl Write) -> Result<Exit, Trouble> {
     let runtime = runtime().map_err(|problem| vec![problem])?;
     let (client, plan) = runtime.block_on(async {
-        let local = local(&args.wanted, &environment).await?;
+        let mut local = local(&args.wanted, &environment).await?;
+        args.service.restrict(&mut local);
         let client = args.service.connect(&environment).await?;
         let account = args.service.account(&client).await?;
         let scope = match args.prune {
@@ -184,7 +202,8 @@ fn push(args: PushArgs, environment: Environment, out: &mut impl Write) -> Resul
 fn diff(args: DiffArgs, environment: Environment, out: &mut impl Write) -> Result<Exit, Trouble> {
     let runtime = runtime().map_err(|problem| vec![problem])?;
     let plan = runtime.block_on(async {
-        let local = local(&args.wanted, &environment).await?;
+        let mut local = local(&args.wanted, &environment).await?;
+        args.service.restrict(&mut local);
         let client = args.service.connect(&environment).await?;
         let account = args.service.account(&client).await?;
         let scope = match args.service.name_prefix {

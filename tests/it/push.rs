@@ -272,3 +272,31 @@ fn nothing_is_changed_without_consent_or_with_a_mistake() {
     });
     assert_eq!(changes.count(), 0);
 }
+
+/// Of what lies beside the prefix nothing was asked, so that nothing can be said or done about it.
+#[test]
+fn a_prefix_holds_for_the_files_too() {
+    let folder = Folder::new("push-prefix");
+    folder.write("alarms.yaml", FILE);
+    let (url, asked) = endpoint(None);
+    let push = [
+        "push",
+        "alarms.yaml",
+        "--instance-id",
+        "i-0123456789abcdef0",
+        "--yes",
+        "--prune",
+        "--name-prefix",
+        "qu",
+    ];
+    let output = alarms(&folder, &url, &push);
+    assert_eq!(output.status.code(), Some(0));
+    let told = text(&output.stdout);
+    assert!(told.starts_with("+ alarm quiet\n1 to create"), "{told}");
+    assert!(text(&output.stderr).contains("6 of 7 in the files are left out"));
+    let asked = asked.lock().unwrap();
+    let changes = asked
+        .iter()
+        .filter(|(operation, _)| operation.starts_with("Put"));
+    assert_eq!(changes.count(), 1);
+}
