@@ -1,6 +1,7 @@
 //! Amazon Web Services: the only place that names their crates. It takes and gives the core's types.
 
 mod alarms;
+mod failure;
 mod history;
 mod identity;
 mod metrics;
@@ -15,10 +16,11 @@ use aws_sdk_cloudwatch::error::{ProvideErrorMetadata, SdkError};
 
 use crate::finding::error_chain;
 
-pub use alarms::{Account, Alarms, Described};
+pub use alarms::{Account, Alarms, Asked, Described, NAMES_MAX, Page};
+pub use failure::Failure;
 pub use history::{History, Window, windows};
 pub use identity::{Instance, configured_region, instance};
-pub use metrics::{Failure, Metrics};
+pub use metrics::Metrics;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);

@@ -9,10 +9,13 @@ use aws_sdk_cloudwatch::Client;
 use aws_sdk_cloudwatch::types::AlarmType;
 use serde_json::Value;
 
+use super::failure::{Failure, failure};
 use super::{ATTEMPTS_MAX, READ_ATTEMPTS_MAX, said, sdk_config};
 
 /// The most alarms that one request describes, or deletes (SPEC section 18).
 const PAGE_ALARMS_MAX: i32 = 100;
+/// The most names that one request may ask for.
+pub const NAMES_MAX: usize = 100;
 
 /// What there is in an account.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +36,26 @@ pub struct Described {
     /// In milliseconds since 1970.
     pub state_since: i64,
     pub reason: String,
+    /// What it was found from, as JSON.
+    pub reason_data: Option<String>,
+    /// Why CloudWatch could not judge it as it should, by the name that it has for that.
+    pub evaluation_state: Option<String>,
+}
+
+/// Which alarms are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// Those whose names begin so, or all.
+    Prefix(Option<String>),
+    /// At most [`NAMES_MAX`].
+    Names(Vec<String>),
+}
+
+/// Alarms by their names, and what the next page is asked for with, if there is one.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    pub alarms: Vec<(String, Described)>,
+    pub token: Option<String>,
 }
 
 /// CloudWatch as the keeper of alarms.
@@ -59,29 +82,41 @@ impl Alarms {
         &self,
         prefix: Option<&str>,
     ) -> Result<BTreeMap<String, Described>, String> {
-        let mut all = BTreeMap::new();
-        let mut token = None;
+        let (mut all, mut token) = (BTreeMap::new(), None);
+        let asked = Asked::Prefix(prefix.map(str::to_owned));
         loop {
-            let page = self
-                .client
-                .describe_alarms()
-                .set_alarm_name_prefix(prefix.map(str::to_owned))
-                .alarm_types(AlarmType::MetricAlarm)
-                .alarm_types(AlarmType::CompositeAlarm)
-                .alarm_types(AlarmType::LogAlarm)
-                .max_records(PAGE_ALARMS_MAX)
-                .set_next_token(token)
-                .send()
-                .await
-                .map_err(|error| format!("DescribeAlarms: {}", said(&error)))?;
-            all.extend(page.metric_alarms().iter().map(read::metric_alarm));
-            all.extend(page.composite_alarms().iter().map(read::composite_alarm));
-            all.extend(page.log_alarms().iter().map(read::log_alarm));
-            token = page.next_token().map(str::to_owned);
+            let page = self.page(&asked, token).await;
+            let page = page.map_err(|failure| format!("DescribeAlarms: {}", failure.message()))?;
+            all.extend(page.alarms);
+            token = page.token;
             if token.is_none() {
                 return Ok(all);
             }
         }
+    }
+
+    /// Alarms of every type, one page of them. `token`: what the page before ended with.
+    pub async fn page(&self, asked: &Asked, token: Option<String>) -> Result<Page, Failure> {
+        let request = self
+            .client
+            .describe_alarms()
+            .alarm_types(AlarmType::MetricAlarm)
+            .alarm_types(AlarmType::CompositeAlarm)
+            .alarm_types(AlarmType::LogAlarm)
+            .max_records(PAGE_ALARMS_MAX)
+            .set_next_token(token);
+        let request = match asked {
+            Asked::Prefix(prefix) => request.set_alarm_name_prefix(prefix.clone()),
+            Asked::Names(names) => request.set_alarm_names(Some(names.clone())),
+        };
+        let page = request.send().await.map_err(|error| failure(&error))?;
+        let metric = page.metric_alarms().iter().map(read::metric_alarm);
+        let composite = page.composite_alarms().iter().map(read::composite_alarm);
+        let log = page.log_alarms().iter().map(read::log_alarm);
+        Ok(Page {
+            alarms: metric.chain(composite).chain(log).collect(),
+            token: page.next_token().map(str::to_owned),
+        })
     }
 
     /// Every mute rule. Where the service does not know them there are none.

@@ -3,7 +3,7 @@
 use aws_sdk_cloudwatch::operation::get_alarm_mute_rule::GetAlarmMuteRuleOutput;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
-    ActionConfiguration, CompositeAlarm, Dimension, EvaluationCriteria, EvaluationWindow, LogAlarm,
+    ActionConfiguration, CompositeAlarm, Dimension, EvaluationCriteria, EvaluationState, EvaluationWindow, LogAlarm,
     Metric, MetricAlarm, MetricDataQuery, MetricStat, ScheduledQueryConfiguration, StateValue,
     WarmUpConfiguration,
 };
@@ -37,6 +37,8 @@ struct Said<'a> {
     state: Option<&'a StateValue>,
     since: Option<&'a DateTime>,
     reason: Option<&'a str>,
+    reason_data: Option<&'a str>,
+    evaluation_state: Option<&'a EvaluationState>,
 }
 
 impl Said<'_> {
@@ -49,6 +51,8 @@ impl Said<'_> {
             state: text(self.state.map(StateValue::as_str)),
             state_since: since.unwrap_or_default(),
             reason: text(self.reason),
+            reason_data: self.reason_data.map(str::to_owned),
+            evaluation_state: self.evaluation_state.map(|state| state.as_str().to_owned()),
         };
         (text(self.name), described)
     }
@@ -90,6 +94,8 @@ pub(super) fn metric_alarm(alarm: &MetricAlarm) -> (String, Described) {
         state: alarm.state_value(),
         since: since.or(alarm.state_updated_timestamp()),
         reason: alarm.state_reason(),
+        reason_data: alarm.state_reason_data(),
+        evaluation_state: alarm.evaluation_state(),
     };
     said.of(request)
 }
@@ -116,6 +122,8 @@ pub(super) fn composite_alarm(alarm: &CompositeAlarm) -> (String, Described) {
         state: alarm.state_value(),
         since: since.or(alarm.state_updated_timestamp()),
         reason: alarm.state_reason(),
+        reason_data: alarm.state_reason_data(),
+        evaluation_state: None,
     };
     said.of(request)
 }
@@ -146,6 +154,8 @@ pub(super) fn log_alarm(alarm: &LogAlarm) -> (String, Described) {
         state: alarm.state_value(),
         since: since.or(alarm.state_updated_timestamp()),
         reason: alarm.state_reason(),
+        reason_data: alarm.state_reason_data(),
+        evaluation_state: alarm.evaluation_state(),
     };
     said.of(request)
 }
