@@ -1,10 +1,12 @@
 //! The tasks, the channels between them, and the way down.
 //!
 //! `collect` looks at the host once a second; `drive` advances the pipeline and shows what came of it; the keeper writes it
-//! to the journal; `publish` finds out who this host is and sends what the keeper has; `serve` answers HTTP. A task ends
+//! to the journal; `publish` finds out who this host is and sends what the keeper has; `mirror` asks for CloudWatch's own
+//! alarms; `serve` answers HTTP. A task ends
 //! after its last item: when `collect` is told to stop, its channel closes, and so on down the line.
 
 mod drive;
+mod mirroring;
 #[cfg(test)]
 mod model;
 mod prepare;
@@ -123,6 +125,7 @@ where
     let (here, here_in) = watch::channel(None);
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
+    let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));
 
     let mut tasks = JoinSet::new();
     tasks.spawn(named("collect", collect(host, parts_in, looks, stopped)));
@@ -133,49 +136,59 @@ where
         stats: Arc::clone(&stats),
         facts: Arc::clone(&facts),
     };
-    tasks.spawn(named(
-        "drive",
-        drive.run(looks_in, prepared_in, reloaded_in),
-    ));
-    tasks.spawn(named(
-        "publish",
-        prepare::publish(
-            plan.clone(),
-            Arc::clone(&facts),
-            prepare::Known { prepared, here },
-            prepare::Source {
-                keeper,
-                ended: ended_in,
-            },
-            Arc::clone(&stats),
-        ),
-    ));
+    let drive = drive.run(looks_in, prepared_in, reloaded_in, wires.views.clone());
+    tasks.spawn(named("drive", drive));
+    let known = prepare::Known {
+        prepared,
+        here,
+        mirror: wires.clone(),
+    };
+    let source = prepare::Source {
+        keeper,
+        ended: ended_in,
+    };
+    let (facts_too, stats_too) = (Arc::clone(&facts), Arc::clone(&stats));
+    let publish = prepare::publish(plan.clone(), facts_too, known, source, stats_too);
+    tasks.spawn(named("publish", publish));
     let reloader = reload::Reloader {
         plan,
         reread,
         facts,
         here: here_in,
+        mirror: wires,
         prepared: reloaded,
         parts,
         stats: Arc::clone(&stats),
     };
-    let reloader = tokio::spawn(reloader.run(reloads_in));
-    let router = http::router(shown_in, reloads.clone());
+    // What nothing is lost of when it ends in the middle.
+    let mut helpers = JoinSet::new();
+    helpers.spawn(mirror);
+    helpers.spawn(reloader.run(reloads_in));
+    helpers.spawn(reload::on_hangups(hangups, reloads.clone()));
+    let router = http::router(shown_in, reloads);
     let server = tokio::spawn(http::serve(listener, router));
-    let hangups = tokio::spawn(reload::on_hangups(hangups, reloads));
 
-    let outcome = tokio::select! {
-        () = shutdown => Ok(()),
-        Some(ended) = tasks.join_next() => Err(early_end(ended)),
-        ended = kept.ended() => Err(ended.map_or_else(Into::into, |()| anyhow!("the journal's thread ended by itself"))),
-    };
+    let outcome = until(shutdown, &mut tasks, &mut kept).await;
     systemd::stopping();
     drop(stop);
-    reloader.abort();
-    hangups.abort();
+    drop(helpers);
     finish(tasks, kept, &stats).await;
     server.abort();
     outcome
+}
+
+/// Waits until the program is to end, or has to.
+async fn until(
+    shutdown: impl Future<Output = ()>,
+    tasks: &mut JoinSet<&'static str>,
+    kept: &mut Kept,
+) -> anyhow::Result<()> {
+    let by_itself = || anyhow!("the journal's thread ended by itself");
+    tokio::select! {
+        () = shutdown => Ok(()),
+        Some(ended) = tasks.join_next() => Err(early_end(ended)),
+        ended = kept.ended() => Err(ended.map_or_else(Into::into, |()| by_itself())),
+    }
 }
 
 async fn named(name: &'static str, task: impl Future<Output = ()>) -> &'static str {

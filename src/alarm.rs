@@ -48,7 +48,7 @@ pub use mute::{Cron, MuteDuration, MuteRule, MuteStatus, Schedule, ScheduleError
 pub use number::JavaDouble;
 pub use options::Options;
 pub use range::Point;
-pub use reason::INITIAL as INITIAL_REASON;
+pub use reason::{INITIAL as INITIAL_REASON, is_computed};
 pub use reason_data::{DatapointsData, QueryResultsData, ReasonData, TriggeringAlarm};
 pub use schedule::evaluation_range;
 pub use status::{Evaluation, EvaluationState, Status, Transition};

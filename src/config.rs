@@ -20,6 +20,28 @@ pub struct Config {
     pub publish: Publish,
     pub collectors: Collectors,
     pub journal: Journal,
+    /// `None`: CloudWatch's own alarms are not asked for.
+    pub mirror: Option<Mirror>,
+}
+
+/// Which of CloudWatch's alarms are judged here and compared, and how often CloudWatch is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mirror {
+    pub select: Select,
+    /// Only alarms whose names begin so.
+    pub name_prefix: Option<String>,
+    /// How often the states of the alarms that are known are asked for.
+    pub interval: Duration,
+    /// How often the account is looked through for alarms.
+    pub search_interval: Duration,
+}
+
+/// Which alarms are mirrored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Select {
+    /// Those on metrics of this host or of its instance, and the composite alarms that follow them.
+    Host,
+    All,
 }
 
 /// Where what outlives the process is kept, and how much of it.

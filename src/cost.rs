@@ -6,6 +6,7 @@
 mod alarms;
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::metric::{Metric, Resolution};
 
@@ -35,6 +36,35 @@ pub struct Estimate {
     pub metrics: usize,
     pub requests: f64,
     pub dollars: f64,
+}
+
+/// What it costs to ask for alarms: so many requests at each interval, for those that are known and for all.
+#[expect(clippy::cast_precision_loss, reason = "requests are few")]
+pub fn describe_alarms(
+    (known, interval): (usize, Duration),
+    (all, search_interval): (usize, Duration),
+) -> Asking {
+    let monthly =
+        |requests: usize, every: Duration| requests as f64 * MONTH_SECONDS / every.as_secs_f64();
+    let requests = monthly(known, interval) + monthly(all, search_interval);
+    Asking {
+        requests,
+        dollars: requests * REQUEST_DOLLARS,
+    }
+}
+
+/// An estimate of requests.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Asking {
+    pub requests: f64,
+    pub dollars: f64,
+}
+
+impl fmt::Display for Asking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { requests, dollars } = self;
+        write!(f, "about ${dollars:.2} a month ({requests:.0} requests)")
+    }
 }
 
 /// One request at each publishing instant carries everything.
@@ -86,6 +116,13 @@ mod tests {
             .map(|resolution| (Metric::new("n", "m", vec![]), *resolution))
             .collect();
         assert_eq!(estimate(&published).to_string(), expected);
+    }
+
+    #[test]
+    fn asking_for_alarms_is_billed_by_the_request() {
+        let (minutes, hour) = (Duration::from_mins(5), Duration::from_hours(1));
+        let cost = describe_alarms((1, minutes), (50, hour)).to_string();
+        assert_eq!(cost, "about $0.45 a month (45260 requests)");
     }
 
     #[test]

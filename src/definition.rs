@@ -29,7 +29,7 @@ pub use history::{HistoryJson, history_item};
 pub use json::{Inputs, parse, parse_in, parse_with};
 pub use metric_data::metric_data;
 pub use placeholder::{Placeholders, substitute};
-pub use reason_data::reason_data;
+pub use reason_data::{evaluated_datapoints, reason_data};
 pub use request::{canonical, differences};
 pub use snapshot::{alarm_snapshot, read_alarm_snapshot};
 pub use state::{StateRequest, set_alarm_state};

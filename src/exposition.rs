@@ -3,6 +3,7 @@
 mod families;
 mod text;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
@@ -13,6 +14,7 @@ use prometheus_client::registry::Registry;
 
 use crate::alarm::Status;
 use crate::host::{Facts, Look};
+use crate::mirror::Comparison;
 use crate::stats::{Stats, process};
 
 pub use families::{Families, Family, Kind, Row};
@@ -24,6 +26,8 @@ pub struct Snapshot {
     pub facts: Arc<Facts>,
     /// `None` until it is known which metrics this host has.
     pub statuses: Option<Arc<[Arc<Status>]>>,
+    /// What CloudWatch says of its alarms, by their names.
+    pub cloudwatch: Arc<BTreeMap<String, Comparison>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -234,6 +238,7 @@ mod tests {
             look,
             facts,
             statuses: Some(statuses()),
+            cloudwatch: Arc::new(comparisons()),
         };
         let families = Families::of(&snapshot, &Stats::default(), process());
         let mut written = String::new();
@@ -255,6 +260,23 @@ mod tests {
             written.push('\n');
         }
         expect_file!["../tests/data/metric-names.txt"].assert_eq(&written);
+    }
+
+    /// CloudWatch has the judged one in another state, and was behind before.
+    fn comparisons() -> BTreeMap<String, Comparison> {
+        let disagreement = crate::mirror::Disagreement {
+            why: crate::mirror::Why::DifferentData,
+            detail: None,
+        };
+        let comparison = Comparison {
+            state: crate::alarm::StateValue::Ok,
+            since: Timestamp::from_seconds(0),
+            reason: String::new(),
+            asked_at: Timestamp::from_seconds(600),
+            agreement: Some(crate::mirror::Agreement::Disagrees(disagreement)),
+            lead: Some(61_500),
+        };
+        BTreeMap::from([("cpu-high".to_owned(), comparison)])
     }
 
     /// One alarm that went to ALARM, and one that is not mirrored.

@@ -8,6 +8,7 @@ mod connection;
 mod negotiation;
 mod page;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{FromRef, Path, State};
@@ -19,11 +20,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alarm::Status;
 use crate::exposition::{Exposition, Format};
+use crate::mirror::Comparison;
 
 pub use connection::{CONNECTIONS_MAX, Peer, serve};
 
 /// What the server shows: `None` until the first reading.
 pub type Shown = watch::Receiver<Option<Arc<Exposition>>>;
+
+/// What CloudWatch says of its alarms, by their names.
+type Compared = Arc<BTreeMap<String, Comparison>>;
 
 const NOT_LOOKED: &str = "the host has not been looked at yet";
 const NOT_KNOWN: &str = "it is not known yet which metrics this host has";
@@ -80,9 +85,11 @@ fn current(shown: &Shown) -> Option<Arc<Exposition>> {
     shown.borrow().clone()
 }
 
-/// The alarms, once it is known which of them can be judged.
-fn statuses(shown: &Shown) -> Option<Arc<[Arc<Status>]>> {
-    current(shown)?.snapshot.statuses.clone()
+/// The alarms, once it is known which of them can be judged, and what CloudWatch says of them.
+fn statuses(shown: &Shown) -> Option<(Arc<[Arc<Status>]>, Compared)> {
+    let exposition = current(shown)?;
+    let snapshot = &exposition.snapshot;
+    Some((snapshot.statuses.clone()?, Arc::clone(&snapshot.cloudwatch)))
 }
 
 async fn metrics(State(shown): State<Shown>, headers: HeaderMap) -> Response {
@@ -160,17 +167,17 @@ async fn reload(
 
 async fn alarms(State(shown): State<Shown>) -> Response {
     match statuses(&shown) {
-        Some(statuses) => json(StatusCode::OK, api::alarms(&statuses)),
+        Some((statuses, cloudwatch)) => json(StatusCode::OK, api::alarms(&statuses, &cloudwatch)),
         None => not_yet(NOT_KNOWN),
     }
 }
 
 async fn alarm(State(shown): State<Shown>, Path(name): Path<String>) -> Response {
-    let Some(statuses) = statuses(&shown) else {
+    let Some((statuses, cloudwatch)) = statuses(&shown) else {
         return not_yet(NOT_KNOWN);
     };
     match statuses.iter().find(|status| status.alarm.name == name) {
-        Some(status) => json(StatusCode::OK, api::alarm(status)),
+        Some(status) => json(StatusCode::OK, api::alarm(status, cloudwatch.get(&name))),
         None => json(
             StatusCode::NOT_FOUND,
             api::error(&format!(

@@ -52,7 +52,7 @@
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
 //! (which metrics this host has), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
-//! [`publish`],
+//! [`publish`], [`mirror`] (CloudWatch's own alarms, compared),
 //! [`agent`] (the tasks and the channels between them), [`cli`].
 //!
 //! # Who may name whom
@@ -81,12 +81,13 @@
 //! | shell | `sources` | `metric`, `alarm`, `definition`, `config`, `host` |
 //! | shell | `journal` | `metric` |
 //! | shell | `keeper` | `metric`, `journal`, `clock`, `stats` |
-//! | shell | `exposition` | `alarm`, `host`, `stats` |
-//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition` |
 //! | shell | `web` | `metric`, `finding` |
 //! | shell | `aws` | `metric`, `finding` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
-//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish` |
+//! | shell | `mirror` | `metric`, `alarm`, `definition`, `config`, `cost`, `stats`, `clock`, `sources`, `aws` |
+//! | shell | `exposition` | `alarm`, `host`, `stats`, `mirror` |
+//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror` |
+//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror` |
 //! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `cost`, `clock`, `host`, `sources`, `journal`, `web`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
@@ -109,7 +110,7 @@
 //! | `aws_config`, `aws_sdk_cloudwatch` | `aws` |
 //! | `clap`, `glob`, `indicatif`, `tracing_subscriber` | `cli` |
 //! | `sd_notify` | `agent` |
-//! | `tokio` | `http`, `web`, `aws`, `keeper`, `publish`, `agent`, `cli` |
+//! | `tokio` | `http`, `web`, `aws`, `keeper`, `publish`, `mirror`, `agent`, `cli` |
 //!
 //! # Invariants
 //!
@@ -163,6 +164,7 @@ pub mod host;
 pub mod http;
 pub mod journal;
 pub mod keeper;
+pub mod mirror;
 pub mod publish;
 pub mod sources;
 pub mod stats;

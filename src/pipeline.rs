@@ -125,6 +125,11 @@ impl Pipeline {
         });
     }
 
+    /// Goes on with alarms from how they stand elsewhere, where they were judged before: after they were set.
+    pub fn take_over(&mut self, alarms: &[AlarmSnapshot], at: Timestamp) {
+        self.evaluator.restore(alarms, at);
+    }
+
     /// Replaces the rules that mute alarms; see [`Evaluator::set_mute_rules`].
     pub fn set_mute_rules(&mut self, mute_rules: Vec<MuteRule>, at: Timestamp) {
         self.evaluator.set_mute_rules(mute_rules, at);

@@ -43,17 +43,22 @@ pub struct Schedule {
 impl Schedule {
     /// The same host has the same phase after every start, of every build.
     pub fn of(host: &str, interval: Duration) -> Self {
-        // FNV-1a, which spreads names that differ in their last letters.
-        let hash = host.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        let spread = PHASE_MAX.min(interval * 9 / 10).saturating_sub(PHASE_MIN);
-        let millis = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX).max(1);
+        let within = PHASE_MAX.min(interval * 9 / 10).saturating_sub(PHASE_MIN);
         Self {
             interval,
-            phase: PHASE_MIN + Duration::from_millis(hash % millis),
+            phase: PHASE_MIN + spread(host, within),
         }
     }
+}
+
+/// A time below `within` at which this host does what others do at other times.
+pub fn spread(host: &str, within: Duration) -> Duration {
+    // FNV-1a, which spreads names that differ in their last letters.
+    let hash = host.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    let millis = u64::try_from(within.as_millis()).unwrap_or(u64::MAX).max(1);
+    Duration::from_millis(hash % millis)
 }
 
 /// Sends what the keeper has through `put`.

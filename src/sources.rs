@@ -142,6 +142,11 @@ impl Sources {
         }
     }
 
+    /// Whether this host knows the metric.
+    pub fn has(&self, metric: &Metric) -> bool {
+        self.sources.iter().any(|source| source.has(metric))
+    }
+
     /// What was configured and cannot be done on this host.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
@@ -216,7 +221,7 @@ impl Sources {
             metric, statistic, ..
         }: &MetricStat,
     ) -> Option<String> {
-        if !self.sources.iter().any(|source| source.has(metric)) {
+        if !self.has(metric) {
             return Some(self.no_metric(metric));
         }
         let is_average = *statistic == Statistic::Basic(BasicStatistic::Average);

@@ -45,6 +45,10 @@ pub struct Stats {
     pub outbox_oldest: AtomicI64,
     pub dropped: Counters,
     pub requests: Counters,
+    /// Requests for CloudWatch's alarms.
+    pub mirror_requests: Counters,
+    /// When they were answered last, in seconds since the epoch; 0 before the first answer.
+    pub mirrored_at: AtomicI64,
     pub journal: Journal,
     /// Whether the configuration in force is the one that was read last.
     pub reload_successful: AtomicBool,
@@ -61,6 +65,8 @@ impl Default for Stats {
             outbox_oldest: AtomicI64::new(0),
             dropped: Counters::of(&DROP_REASONS),
             requests: Counters::of(&OUTCOMES),
+            mirror_requests: Counters::of(&OUTCOMES),
+            mirrored_at: AtomicI64::new(0),
             journal: Journal::default(),
             reload_successful: AtomicBool::new(true),
             reloaded_at: AtomicI64::new(0),

@@ -1,16 +1,20 @@
 //! Looks in, everything else out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{info, warn};
 
-use crate::alarm::{Alarm, Events, MuteRule, Options, StateValue, Status, Transition};
+use crate::alarm::{
+    Alarm, AlarmSnapshot, Events, MuteRule, Options, StateValue, Status, Transition,
+};
 use crate::exposition::{Exposition, Snapshot};
 use crate::host::{Facts, Look};
 use crate::keeper::{Handle, Step};
 use crate::metric::{Datapoint, Reading, Timestamp};
+use crate::mirror::{Agreement, Comparison, Comparisons, Views};
 use crate::pipeline::{Outcome, Pipeline};
 use crate::sources::Sources;
 use crate::stats::Stats;
@@ -30,7 +34,12 @@ const PAUSE_MIN: i64 = 60;
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub(super) sources: Sources,
+    /// Those of the files, and then those that are only in CloudWatch.
     pub(super) alarms: Vec<Alarm>,
+    /// How many are of the files.
+    pub(super) configured: usize,
+    /// From where alarms of CloudWatch go on that are new here.
+    pub(super) states: Vec<AlarmSnapshot>,
     pub(super) mute_rules: Vec<MuteRule>,
     pub(super) options: Options,
 }
@@ -53,6 +62,7 @@ impl Drive {
         mut looks: mpsc::Receiver<Look>,
         mut prepared: oneshot::Receiver<Prepared>,
         mut reloaded: mpsc::Receiver<Prepared>,
+        mut views: watch::Receiver<Option<Arc<Views>>>,
     ) {
         let mut waiting = VecDeque::new();
         let begun = {
@@ -82,6 +92,8 @@ impl Drive {
             watchdog: Watchdog::new(),
             held_back: Step::default(),
             sources: begun.sources,
+            views: None,
+            comparisons: Comparisons::default(),
             drive: self,
         };
         if begun.restored {
@@ -102,6 +114,7 @@ impl Drive {
                     None => break,
                 },
                 Some(prepared) = reloaded.recv() => judge.replace(prepared),
+                Ok(()) = views.changed() => judge.look_at(views.borrow_and_update().clone()),
             }
         }
         judge.end().await;
@@ -109,18 +122,24 @@ impl Drive {
 
     /// Shows a look before its metrics have their names.
     fn wait(&self, look: Look, waiting: &mut VecDeque<Look>) {
-        self.show(look.clone(), None);
+        self.show(look.clone(), None, Arc::default());
         if waiting.len() == WAITING_MAX {
             waiting.pop_front();
         }
         waiting.push_back(look);
     }
 
-    fn show(&self, look: Look, statuses: Option<Arc<[Arc<Status>]>>) {
+    fn show(
+        &self,
+        look: Look,
+        statuses: Option<Arc<[Arc<Status>]>>,
+        cloudwatch: Arc<BTreeMap<String, Comparison>>,
+    ) {
         let snapshot = Snapshot {
             look,
             facts: Arc::clone(&self.facts),
             statuses,
+            cloudwatch,
         };
         self.shown.send_replace(Some(Arc::new(Exposition::new(
             snapshot,
@@ -136,6 +155,9 @@ struct Judge {
     sources: Sources,
     statuses: Arc<[Arc<Status>]>,
     newest: Option<Timestamp>,
+    /// What CloudWatch said of its alarms when it was asked last, and how that compares.
+    views: Option<Arc<Views>>,
+    comparisons: Comparisons,
     watchdog: Watchdog,
     /// What the keeper had no room for, to be given with the next step.
     held_back: Step,
@@ -147,7 +169,9 @@ impl Judge {
         self.tell_pause(look.at);
         let outcome = self.pipeline.advance(&self.sources.reading(&look));
         self.carry_out(outcome, look.at);
-        self.drive.show(look, Some(Arc::clone(&self.statuses)));
+        let cloudwatch = Arc::clone(&self.comparisons.by_name);
+        self.drive
+            .show(look, Some(Arc::clone(&self.statuses)), cloudwatch);
     }
 
     /// Judges the time in which the program was not there, up to `now`.
@@ -186,6 +210,7 @@ impl Judge {
             let statuses: Arc<[Arc<Status>]> = self.pipeline.statuses().into();
             tell_mirroring(&self.statuses, &statuses);
             self.statuses = statuses;
+            self.compare();
         }
         if is_new || !datapoints.is_empty() {
             self.keep(datapoints, &events, is_new);
@@ -196,15 +221,42 @@ impl Judge {
     fn replace(&mut self, prepared: Prepared) {
         let now = self.newest.unwrap_or_default();
         self.sources = prepared.sources;
+        let statuses = Arc::clone(&self.statuses);
+        let known: BTreeSet<&str> = statuses.iter().map(|status| &*status.alarm.name).collect();
         let transitions = self.pipeline.set_alarms(prepared.alarms, now);
+        let mut new = prepared.states;
+        new.retain(|state| !known.contains(&*state.name));
+        self.pipeline.take_over(&new, now);
         self.pipeline.set_mute_rules(prepared.mute_rules, now);
         self.statuses = self.pipeline.statuses().into();
+        self.compare();
         transitions.iter().for_each(log);
         let events = Events {
             transitions,
             ..Events::default()
         };
         self.keep(Vec::new(), &events, true);
+    }
+
+    /// Takes up what CloudWatch says.
+    fn look_at(&mut self, views: Option<Arc<Views>>) {
+        self.views = views;
+        self.compare();
+    }
+
+    fn compare(&mut self) {
+        let Some(views) = &self.views else {
+            self.comparisons = Comparisons::default();
+            return;
+        };
+        let waiting_since = match self.drive.stats.outbox_oldest.load(Relaxed) {
+            0 => None,
+            oldest => Some(Timestamp::from_seconds(oldest)),
+        };
+        let before = Arc::clone(&self.comparisons.by_name);
+        self.comparisons
+            .update(&self.statuses, views, waiting_since);
+        tell_disagreements(&before, &self.comparisons.by_name);
     }
 
     fn tell_pause(&mut self, at: Timestamp) {
@@ -290,6 +342,26 @@ fn tell_mirroring(before: &[Arc<Status>], now: &[Arc<Status>]) {
         match (&before.not_mirrored, &now.not_mirrored) {
             (None, Some(reason)) => warn!(alarm, reason, "alarm is no longer mirrored"),
             (Some(_), None) => info!(alarm, "alarm is mirrored"),
+            _ => {}
+        }
+    }
+}
+
+/// What began to disagree or ended it.
+fn tell_disagreements(before: &BTreeMap<String, Comparison>, now: &BTreeMap<String, Comparison>) {
+    for (alarm, comparison) in now {
+        let known = before.get(alarm).and_then(|known| known.agreement.as_ref());
+        let cloudwatch = comparison.state;
+        match (&comparison.agreement, known) {
+            (Some(Agreement::Disagrees(now)), Some(Agreement::Disagrees(before)))
+                if now.why == before.why => {}
+            (Some(Agreement::Disagrees(disagreement)), _) => {
+                let why = disagreement.to_string();
+                info!(alarm, %cloudwatch, why, "CloudWatch has the alarm in another state");
+            }
+            (Some(Agreement::Agrees), Some(Agreement::Disagrees(_))) => {
+                info!(alarm, %cloudwatch, "CloudWatch has the alarm in the same state again");
+            }
             _ => {}
         }
     }

@@ -14,12 +14,14 @@ use crate::definition::{BUILT_IN, Placeholders, parse, substitute};
 use crate::host::{Facts, Host};
 use crate::keeper::Handle;
 use crate::metric::Datapoint;
+use crate::mirror::Found;
 use crate::pipeline::Pipeline;
 use crate::publish::{Publisher, Schedule};
 use crate::sources::Sources;
 use crate::stats::Stats;
 
 use super::drive::Prepared;
+use super::mirroring::{Wires, mirrored};
 use super::{LOOK_INTERVAL, LOOK_OFFSET, Plan};
 
 /// Alarms that are named one by one when the program starts.
@@ -34,7 +36,8 @@ pub(super) async fn publish(
     stats: Arc<Stats>,
 ) {
     let here = Arc::new(Here::find(&plan, &facts).await);
-    let prepared = here.prepare(&plan);
+    let found = Arc::clone(&known.mirror.found.borrow());
+    let prepared = here.prepare(&plan, &found);
     let published = prepared.sources.published(facts.cores);
     let interval = u64::try_from(publish_interval(&published)).unwrap_or(u64::MAX);
     let schedule = Schedule::of(&here.key(), Duration::from_secs(interval));
@@ -47,6 +50,10 @@ pub(super) async fn publish(
         cost = %estimate(&published),
         "will publish to CloudWatch"
     );
+    known
+        .mirror
+        .wanted
+        .send_replace(here.wanted(&plan, &prepared));
     // Only `drive` takes it, and that ends only when everything does.
     let _ = known.prepared.send(prepared);
     known.here.send_replace(Some(Arc::clone(&here)));
@@ -83,6 +90,7 @@ pub(super) struct Source {
 pub(super) struct Known {
     pub(super) prepared: oneshot::Sender<Prepared>,
     pub(super) here: watch::Sender<Option<Arc<Here>>>,
+    pub(super) mirror: Wires,
 }
 
 /// This host as AWS knows it.
@@ -120,15 +128,22 @@ impl Here {
         }
     }
 
-    /// What a plan comes to on this host; said in the log.
-    pub(super) fn prepare(&self, plan: &Plan) -> Prepared {
+    /// What a plan comes to on this host, with what is mirrored; said in the log.
+    pub(super) fn prepare(&self, plan: &Plan, found: &Found) -> Prepared {
         let sources = plan.sources(&self.placeholders);
-        let alarms = alarms(plan.alarms.clone(), &sources, &self.placeholders);
+        let mut alarms = alarms(plan.alarms.clone(), &sources, &self.placeholders);
+        let configured = alarms.len();
+        if plan.config.mirror.is_some() {
+            let mirrored = mirrored(&alarms, found);
+            alarms.append(&mut sources.mirror(mirrored));
+        }
         announce(&sources, &alarms);
         announce_mute_rules(&plan.mute_rules, &alarms);
         Prepared {
             sources,
             alarms,
+            configured,
+            states: found.states.clone(),
             mute_rules: plan.mute_rules.clone(),
             options: Options {
                 region: self.region.clone(),
@@ -137,7 +152,7 @@ impl Here {
         }
     }
 
-    fn region(&self) -> Result<&str, Failure> {
+    pub(super) fn region(&self) -> Result<&str, Failure> {
         self.region.as_deref().ok_or_else(|| {
             let why = self.no_instance.as_deref().unwrap_or("it knows no region");
             let setting = "set `region` under `[publish]`, or `AWS_REGION`, and start again";
@@ -148,7 +163,7 @@ impl Here {
     }
 
     /// What tells this host from others.
-    fn key(&self) -> String {
+    pub(super) fn key(&self) -> String {
         self.placeholders
             .instance_id
             .clone()
@@ -239,7 +254,7 @@ fn announce_unknown_suppressors(statuses: &[Arc<Status>]) {
 pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
     let facts = plan.facts();
     let here = Here::find(&plan, &facts).await;
-    let mut sources = here.prepare(&plan).sources;
+    let mut sources = here.prepare(&plan, &Found::default()).sources;
     let mut host = Host::new(plan.parts())?;
     let mut pipeline = Pipeline::default();
     let mut datapoints = Vec::new();

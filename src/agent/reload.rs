@@ -13,6 +13,7 @@ use crate::http::ReloadRequest;
 use crate::stats::Stats;
 
 use super::drive::Prepared;
+use super::mirroring::Wires;
 use super::prepare::Here;
 use super::{Collector, Plan, systemd};
 
@@ -24,6 +25,7 @@ pub(super) struct Reloader<R> {
     pub(super) facts: Arc<Facts>,
     /// Who this host is, once that is known.
     pub(super) here: watch::Receiver<Option<Arc<Here>>>,
+    pub(super) mirror: Wires,
     pub(super) prepared: mpsc::Sender<Prepared>,
     pub(super) parts: watch::Sender<Parts>,
     pub(super) stats: Arc<Stats>,
@@ -33,15 +35,34 @@ impl<R> Reloader<R>
 where
     R: Fn() -> Result<Plan, Vec<String>> + Clone + Send + 'static,
 {
-    /// Answers one request after the other, until nobody can make any.
+    /// Answers one request after the other, until nobody can make any; whenever other alarms are mirrored, they are prepared.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
-        while let Some(ReloadRequest { by, answer }) = requests.recv().await {
-            systemd::reloading();
-            let outcome = self.reload().await;
-            self.note(by, &outcome);
-            systemd::ready();
-            // Whoever asked may have left.
-            let _ = answer.send(outcome);
+        loop {
+            tokio::select! {
+                request = requests.recv() => match request {
+                    Some(request) => self.answer(request).await,
+                    None => return,
+                },
+                Ok(()) = self.mirror.found.changed() => self.mirrors_others().await,
+            }
+        }
+    }
+
+    async fn answer(&mut self, ReloadRequest { by, answer }: ReloadRequest) {
+        systemd::reloading();
+        let outcome = self.reload().await;
+        self.note(by, &outcome);
+        systemd::ready();
+        // Whoever asked may have left.
+        let _ = answer.send(outcome);
+    }
+
+    /// Judges what is mirrored now beside what is configured.
+    async fn mirrors_others(&mut self) {
+        let found = Arc::clone(&self.mirror.found.borrow_and_update());
+        if let Ok(here) = self.here().await {
+            // Nobody takes it when the program is about to end.
+            let _ = self.prepared.send(here.prepare(&self.plan, &found)).await;
         }
     }
 
@@ -81,8 +102,12 @@ where
         if !problems.is_empty() {
             return Err(problems);
         }
-        let prepared = here.prepare(&plan);
+        let found = Arc::clone(&self.mirror.found.borrow());
+        let prepared = here.prepare(&plan, &found);
         self.parts.send_replace(plan.parts());
+        self.mirror
+            .wanted
+            .send_replace(here.wanted(&plan, &prepared));
         let ended = |_| vec!["the program is about to end".to_owned()];
         self.prepared.send(prepared).await.map_err(ended)?;
         self.plan = plan;

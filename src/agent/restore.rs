@@ -224,6 +224,8 @@ mod tests {
         Prepared {
             sources: Sources::new(&publish, &here, true),
             alarms: alarms(),
+            configured: 1,
+            states: vec![],
             mute_rules: vec![],
             options: crate::alarm::Options::default(),
         }

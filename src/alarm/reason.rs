@@ -17,6 +17,25 @@ const CONTRIBUTORS_COUNTED_MAX: usize = 100;
 /// What CloudWatch writes on a new alarm (SPEC section 5.7).
 pub const INITIAL: &str = "Unchecked: Initial alarm creation";
 
+/// Whether a reason is one of those that CloudWatch writes itself (SPEC section 6.3), and not what somebody gave who set the
+/// state by hand.
+pub fn is_computed(reason: &str) -> bool {
+    let starts = [
+        "Threshold Crossed:",
+        "Thresholds Crossed:",
+        "Insufficient Data:",
+        "Unchecked:",
+    ];
+    let parts = [
+        " evaluated to ALARM",
+        " its alarm rule evaluates to ",
+        " transitioned to ",
+        VANISHED,
+    ];
+    starts.iter().any(|start| reason.starts_with(start))
+        || parts.iter().any(|part| reason.contains(part))
+}
+
 /// What it writes of a contributor that a query no longer returns.
 pub(super) const VANISHED: &str = "No data was returned for this contributor";
 

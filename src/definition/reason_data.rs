@@ -1,6 +1,7 @@
 //! `StateReasonData` as DescribeAlarms shows it (SPEC section 6.4).
 
-use serde::{Serialize, Serializer};
+use jiff::Timestamp as Instant;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 use crate::alarm::{
@@ -42,6 +43,36 @@ struct Datapoint {
     sample_count: Option<Number>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<Number>,
+}
+
+/// The datapoints that reason data lists as evaluated, those with a value; none where the text is of another shape.
+pub fn evaluated_datapoints(reason_data: &str) -> Vec<(Timestamp, f64)> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Data {
+        #[serde(default)]
+        evaluated_datapoints: Vec<Evaluated>,
+    }
+    #[derive(Deserialize)]
+    struct Evaluated {
+        timestamp: String,
+        value: Option<f64>,
+    }
+    let Ok(Data {
+        evaluated_datapoints,
+    }) = serde_json::from_str(reason_data)
+    else {
+        return Vec::new();
+    };
+    let datapoint = |Evaluated { timestamp, value }| {
+        let at = Instant::strptime("%Y-%m-%dT%H:%M:%S%.f%z", &timestamp).ok()?;
+        let at = Timestamp::from_milliseconds(at.as_millisecond());
+        Some((at, value?))
+    };
+    evaluated_datapoints
+        .into_iter()
+        .filter_map(datapoint)
+        .collect()
 }
 
 /// A number written as in state reasons.

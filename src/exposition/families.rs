@@ -3,6 +3,7 @@
 //! Host metrics bear `node_exporter`'s names and help, so that dashboards and rules for it work unchanged.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,6 +13,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::alarm::{Rule, StateValue, Status};
 use crate::host::{Cpu, Facts, Load, MODES, Memory};
+use crate::mirror::{Agreement, Comparison, Disagreement};
 use crate::stats::{Counters, Process, Stats};
 
 use super::Snapshot;
@@ -55,7 +57,9 @@ impl Families {
         }
         families.os(&snapshot.facts);
         families.alarms(snapshot.statuses.as_deref().unwrap_or_default());
+        families.cloudwatch(&snapshot.cloudwatch);
         families.own(stats);
+        families.mirror(stats);
         if let Some(process) = process {
             families.process(process);
         }
@@ -236,23 +240,69 @@ impl Families {
         );
     }
 
+    /// What CloudWatch has, for the alarms that it has.
+    fn cloudwatch(&mut self, comparisons: &BTreeMap<String, Comparison>) {
+        let alarm = |name: &String| ("alarm", name.clone());
+        let mut states = Vec::new();
+        let (mut disagrees, mut reasons, mut leads) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, comparison) in comparisons {
+            states.extend(StateValue::ALL.map(|state| {
+                let labels = [alarm(name), ("state", state.name().to_owned())];
+                row(labels, f64::from(u8::from(state == comparison.state)))
+            }));
+            let disagreement = match &comparison.agreement {
+                Some(Agreement::Disagrees(disagreement)) => Some(disagreement),
+                Some(Agreement::Agrees | Agreement::NotAskedSince) => None,
+                None => continue,
+            };
+            let value = f64::from(u8::from(disagreement.is_some()));
+            disagrees.push(row([alarm(name)], value));
+            reasons.extend(disagreement.map(|Disagreement { why, .. }| {
+                row([alarm(name), ("reason", why.label().to_owned())], 1.0)
+            }));
+            leads.extend(
+                comparison
+                    .lead_seconds()
+                    .map(|seconds| row([alarm(name)], seconds)),
+            );
+        }
+        let families = [
+            (
+                "cwbridge_alarm_cloudwatch_state",
+                "Whether the alarm was in the state in CloudWatch when that was asked last.",
+                states,
+            ),
+            (
+                "cwbridge_alarm_disagrees",
+                "Whether CloudWatch had the alarm in another state than this host.",
+                disagrees,
+            ),
+            (
+                "cwbridge_alarm_disagreement",
+                "The likely reason of a disagreement, as a constant '1'.",
+                reasons,
+            ),
+            (
+                "cwbridge_alarm_lead_seconds",
+                "How long before CloudWatch the alarm's state was found on this host, the last time that both entered the same one.",
+                leads,
+            ),
+        ];
+        for (name, help, rows) in families {
+            self.push(Kind::Gauge, name, help, rows);
+        }
+    }
+
     fn own(&mut self, stats: &Stats) {
         self.gauge(
             "cwbridge_outbox_datapoints",
             "Datapoints that wait to be published to CloudWatch.",
             signed(stats.outbox.load(Relaxed)),
         );
-        let oldest = stats.outbox_oldest.load(Relaxed);
-        let rows = if oldest == 0 {
-            Vec::new()
-        } else {
-            vec![row([], signed(oldest))]
-        };
-        self.push(
-            Kind::Gauge,
+        self.instant(
             "cwbridge_outbox_oldest_timestamp_seconds",
             "Start of the oldest datapoint that waits, in unixtime.",
-            rows,
+            stats.outbox_oldest.load(Relaxed),
         );
         self.counter(
             "cwbridge_datapoints_published",
@@ -303,6 +353,26 @@ impl Families {
             "A metric with a constant '1' value labeled by the program's version.",
             vec![row(version, 1.0)],
         );
+    }
+
+    fn mirror(&mut self, stats: &Stats) {
+        self.labeled(
+            "cwbridge_mirror_requests",
+            "Requests for CloudWatch's own alarms.",
+            "outcome",
+            &stats.mirror_requests,
+        );
+        self.instant(
+            "cwbridge_mirror_last_success_timestamp_seconds",
+            "When CloudWatch last answered about its alarms, in unixtime.",
+            stats.mirrored_at.load(Relaxed),
+        );
+    }
+
+    /// Seconds since the epoch, where there is such an instant.
+    fn instant(&mut self, name: &'static str, help: &'static str, seconds: i64) {
+        let rows = (seconds != 0).then(|| row([], signed(seconds)));
+        self.push(Kind::Gauge, name, help, rows.into_iter().collect());
     }
 
     fn labeled(

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::alarm::{Certainty, Contributor, Evaluation, EvaluationState, Status, SuppressedBy};
 use crate::definition::{HistoryJson, history_item, reason_data};
+use crate::mirror::{Agreement, Comparison};
 
 use definition::Definition;
 
@@ -77,6 +78,23 @@ struct Alarm<'a> {
     alarm_actions: &'a [String],
     ok_actions: &'a [String],
     insufficient_data_actions: &'a [String],
+    /// `null` where CloudWatch is not asked, or has no such alarm.
+    cloudwatch: Option<CloudWatch<'a>>,
+}
+
+/// What CloudWatch says of an alarm.
+#[derive(Serialize)]
+struct CloudWatch<'a> {
+    state: &'static str,
+    state_reason: &'a str,
+    state_transitioned_at: String,
+    asked_at: String,
+    /// `null` where the state changed here since CloudWatch was asked, and for an alarm that is not mirrored.
+    agrees: Option<bool>,
+    disagreement: Option<&'static str>,
+    disagreement_reason: Option<String>,
+    /// How long before CloudWatch the state was found here, the last time that both entered the same one.
+    lead_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -106,16 +124,26 @@ struct ContributorState<'a> {
     reason: &'a str,
 }
 
-pub(super) fn alarms(statuses: &[std::sync::Arc<Status>]) -> String {
+pub(super) fn alarms(
+    statuses: &[std::sync::Arc<Status>],
+    cloudwatch: &BTreeMap<String, Comparison>,
+) -> String {
+    let alarms = statuses.iter().map(|status| Alarm {
+        cloudwatch: cloudwatch.get(&status.alarm.name).map(compared),
+        ..describe(status)
+    });
     to_json(&Alarms {
-        alarms: statuses.iter().map(|status| describe(status)).collect(),
+        alarms: alarms.collect(),
     })
 }
 
-pub(super) fn alarm(status: &Status) -> String {
+pub(super) fn alarm(status: &Status, cloudwatch: Option<&Comparison>) -> String {
     let history = status.history.iter().rev();
     to_json(&WithHistory {
-        alarm: describe(status),
+        alarm: Alarm {
+            cloudwatch: cloudwatch.map(compared),
+            ..describe(status)
+        },
         history: history
             .map(|item| history_item(&status.alarm, item))
             .collect(),
@@ -182,6 +210,28 @@ fn describe(status: &Status) -> Alarm<'_> {
         alarm_actions: &actions.alarm,
         ok_actions: &actions.ok,
         insufficient_data_actions: &actions.insufficient_data,
+        cloudwatch: None,
+    }
+}
+
+fn compared(comparison: &Comparison) -> CloudWatch<'_> {
+    let disagreement = match &comparison.agreement {
+        Some(Agreement::Disagrees(disagreement)) => Some(disagreement),
+        _ => None,
+    };
+    CloudWatch {
+        state: comparison.state.name(),
+        state_reason: &comparison.reason,
+        state_transitioned_at: comparison.since.to_string(),
+        asked_at: comparison.asked_at.to_string(),
+        agrees: match comparison.agreement {
+            Some(Agreement::Agrees) => Some(true),
+            Some(Agreement::Disagrees(_)) => Some(false),
+            Some(Agreement::NotAskedSince) | None => None,
+        },
+        disagreement: disagreement.map(|disagreement| disagreement.why.label()),
+        disagreement_reason: disagreement.map(ToString::to_string),
+        lead_seconds: comparison.lead_seconds(),
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::alarm::{JavaDouble, Status};
 use crate::exposition::Snapshot;
+use crate::mirror::{Agreement, Comparison};
 
 const HEAD: &str = r#"<!DOCTYPE html>
 <html lang="en">
@@ -68,16 +69,29 @@ fn host(page: &mut String, snapshot: &Snapshot) {
         .iter()
         .flat_map(|statuses| statuses.iter())
     {
-        alarm(page, status);
+        alarm(page, status, snapshot.cloudwatch.get(&status.alarm.name));
     }
-    page.push_str("</table>\n<p><small>Judged on this host, ahead of CloudWatch and without asking it.</small></p>\n");
+    page.push_str(
+        "</table>\n<p><small>Judged on this host, ahead of CloudWatch and without asking it.",
+    );
+    if let Some(comparison) = snapshot.cloudwatch.values().next() {
+        write(
+            page,
+            format_args!(
+                " Its own state, for comparison, is that of {}.",
+                comparison.asked_at
+            ),
+        );
+    }
+    page.push_str("</small></p>\n");
 }
 
 fn percent(value: Option<f64>) -> String {
     value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.1} %"))
 }
 
-fn alarm(page: &mut String, status: &Status) {
+fn alarm(page: &mut String, status: &Status, cloudwatch: Option<&Comparison>) {
+    let cloudwatch = cloudwatch.map_or_else(String::new, compared);
     let name = escape(&status.alarm.name);
     let link = link(&status.alarm.name);
     write(
@@ -88,7 +102,9 @@ fn alarm(page: &mut String, status: &Status) {
         let reason = escape(reason);
         write(
             page,
-            format_args!("<td class=\"none\">not mirrored</td><td>{reason}</td></tr>\n"),
+            format_args!(
+                "<td class=\"none\">not mirrored{cloudwatch}</td><td>{reason}</td></tr>\n"
+            ),
         );
         return;
     }
@@ -99,7 +115,7 @@ fn alarm(page: &mut String, status: &Status) {
     write(
         page,
         format_args!(
-            "<td class=\"{state}\">{state}{since}</td><td>{}",
+            "<td class=\"{state}\">{state}{since}{cloudwatch}</td><td>{}",
             escape(&status.reason)
         ),
     );
@@ -120,6 +136,20 @@ fn alarm(page: &mut String, status: &Status) {
         );
     }
     page.push_str("</td></tr>\n");
+}
+
+fn compared(comparison: &Comparison) -> String {
+    let (state, since) = (comparison.state.name(), comparison.since);
+    let view = match &comparison.agreement {
+        Some(Agreement::Agrees) => "CloudWatch agrees".to_owned(),
+        Some(Agreement::NotAskedSince) => "CloudWatch was not asked since".to_owned(),
+        Some(Agreement::Disagrees(disagreement)) => format!(
+            "CloudWatch: <span class=\"{state}\">{state}</span> since {since}: {}",
+            escape(&disagreement.to_string())
+        ),
+        None => format!("CloudWatch: <span class=\"{state}\">{state}</span> since {since}"),
+    };
+    format!("<br><small>{view}</small>")
 }
 
 fn write(page: &mut String, arguments: std::fmt::Arguments<'_>) {

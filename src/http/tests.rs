@@ -1,10 +1,11 @@
 //! What each path answers.
 
 use super::*;
-use crate::alarm::{Actions, Alarm, MetricStat, Rule};
+use crate::alarm::{Actions, Alarm, MetricStat, Rule, StateValue};
 use crate::exposition::Snapshot;
 use crate::host::{Facts, Look};
 use crate::metric::{Content, Metric, Reading, Resolution, Sample, Timestamp, Unit};
+use crate::mirror::{Agreement, Disagreement, Why};
 use crate::pipeline::Pipeline;
 use crate::stats::Stats;
 use axum::body::{Body, to_bytes};
@@ -57,10 +58,23 @@ fn exposition() -> Arc<Exposition> {
         memory: None,
         load: None,
     };
+    let disagreement = Disagreement {
+        why: Why::DataNotArrived,
+        detail: None,
+    };
+    let comparison = Comparison {
+        state: StateValue::Ok,
+        since: Timestamp::from_seconds(0),
+        reason: "Threshold Crossed: <none>".to_owned(),
+        asked_at: Timestamp::from_seconds(170),
+        agreement: Some(Agreement::Disagrees(disagreement)),
+        lead: None,
+    };
     let snapshot = Snapshot {
         look,
         facts: Arc::new(Facts::default()),
         statuses: Some(pipeline.statuses().into()),
+        cloudwatch: Arc::new([("a <hot> one".to_owned(), comparison)].into()),
     };
     Arc::new(Exposition::new(snapshot, Arc::new(Stats::default())))
 }
@@ -175,6 +189,7 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
     assert_eq!(datapoints.len(), 7, "the whole evaluation range");
     datapoints.truncate(1);
     let history = alarm.as_object_mut().unwrap().remove("history").unwrap();
+    alarm.as_object_mut().unwrap().remove("cloudwatch");
     let summaries: Vec<_> = history
         .as_array()
         .unwrap()
@@ -239,6 +254,27 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
 }
 
 #[tokio::test]
+async fn what_cloudwatch_says_of_an_alarm_is_told_with_it() {
+    let one: serde_json::Value =
+        serde_json::from_str(&text("/api/v1/alarms/a%20%3Chot%3E%20one").await.1).unwrap();
+    let all: serde_json::Value = serde_json::from_str(&text("/api/v1/alarms").await.1).unwrap();
+    assert_eq!(all["alarms"][0]["cloudwatch"], one["cloudwatch"]);
+    assert!(all["alarms"][1]["cloudwatch"].is_null());
+    expect_test::expect![[r#"
+        {
+          "agrees": false,
+          "asked_at": "1970-01-01T00:02:50Z",
+          "disagreement": "data_not_arrived",
+          "disagreement_reason": "data not yet arrived",
+          "lead_seconds": null,
+          "state": "OK",
+          "state_reason": "Threshold Crossed: <none>",
+          "state_transitioned_at": "1970-01-01T00:00:00Z"
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&one["cloudwatch"]).unwrap());
+}
+
+#[tokio::test]
 async fn all_alarms_are_listed() {
     let (_, body) = text("/api/v1/alarms").await;
     let list: serde_json::Value = serde_json::from_str(&body).unwrap();
@@ -274,6 +310,9 @@ async fn the_page_shows_the_alarms_and_escapes_their_names() {
         "{page}"
     );
     assert!(page.contains("<td class=\"ALARM\">ALARM"), "{page}");
+    let cloudwatch =
+        "CloudWatch: <span class=\"OK\">OK</span> since 1970-01-01T00:00:00Z: data not yet arrived";
+    assert!(page.contains(cloudwatch), "{page}");
     assert!(page.contains("not mirrored</td><td>composite"), "{page}");
 }
 

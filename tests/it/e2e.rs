@@ -7,6 +7,7 @@ mod alarms;
 mod load;
 mod localstack;
 mod metadata;
+mod mirror;
 mod prometheus;
 
 use std::collections::BTreeSet;
@@ -114,6 +115,13 @@ fn the_whole_way_to_cloudwatch_and_to_prometheus() {
 fn alarms_are_pushed_pulled_and_compared() {
     if let Some(cloudwatch) = LocalStack::start() {
         alarms::push_pull_and_diff(&cloudwatch);
+    }
+}
+
+#[test]
+fn cloudwatchs_alarms_are_judged_here_and_compared() {
+    if let Some(cloudwatch) = LocalStack::start() {
+        mirror::mirror(&cloudwatch);
     }
 }
 

@@ -37,6 +37,9 @@ fn the_example_shows_every_key() {
         "high_resolution",
         "interval",
         "only",
+        "select",
+        "name_prefix",
+        "search_interval",
     ];
     for key in keys {
         assert!(

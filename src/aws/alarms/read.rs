@@ -3,9 +3,9 @@
 use aws_sdk_cloudwatch::operation::get_alarm_mute_rule::GetAlarmMuteRuleOutput;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{
-    ActionConfiguration, CompositeAlarm, Dimension, EvaluationCriteria, EvaluationState, EvaluationWindow, LogAlarm,
-    Metric, MetricAlarm, MetricDataQuery, MetricStat, ScheduledQueryConfiguration, StateValue,
-    WarmUpConfiguration,
+    ActionConfiguration, CompositeAlarm, Dimension, EvaluationCriteria, EvaluationState,
+    EvaluationWindow, LogAlarm, Metric, MetricAlarm, MetricDataQuery, MetricStat,
+    ScheduledQueryConfiguration, StateValue, WarmUpConfiguration,
 };
 use serde_json::{Map, Value, json};
 

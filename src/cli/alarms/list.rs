@@ -1,5 +1,6 @@
 //! `cwbridge alarms list`
 
+use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -53,6 +54,19 @@ struct Alarm {
 #[derive(Deserialize)]
 struct CloudWatch {
     state: String,
+    #[serde(default)]
+    disagreement_reason: Option<String>,
+}
+
+/// ``OK: data not yet arrived`` where it disagrees
+impl fmt::Display for CloudWatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.state)?;
+        match &self.disagreement_reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
 }
 
 pub(super) fn run(
@@ -130,7 +144,7 @@ fn table(alarms: &[Alarm], out: &mut impl Write) -> io::Result<()> {
             alarm
                 .cloudwatch
                 .as_ref()
-                .map_or("-".to_owned(), |it| it.state.clone()),
+                .map_or("-".to_owned(), ToString::to_string),
         ]
     }));
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max();

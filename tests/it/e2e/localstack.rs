@@ -69,15 +69,19 @@ impl LocalStack {
             .envs(CREDENTIALS)
     }
 
-    /// What the `aws` command line prints.
-    pub(super) fn aws(&self, arguments: &[&str]) -> serde_json::Value {
+    /// The `aws` command line.
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut aws = Command::new(self.venv.join("bin/aws"));
-        let aws = self
-            .environment(&mut aws)
+        self.environment(&mut aws)
             .env("AWS_DEFAULT_REGION", "us-east-1")
             .args(arguments)
             .args(["--output", "json"]);
-        let output = aws.output().unwrap();
+        aws
+    }
+
+    /// What it prints.
+    pub(super) fn aws(&self, arguments: &[&str]) -> serde_json::Value {
+        let output = self.command(arguments).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {told}");
         serde_json::from_slice(&output.stdout).unwrap()

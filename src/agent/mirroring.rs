@@ -1,0 +1,111 @@
+//! CloudWatch's own alarms between the tasks: what is asked for, what is judged, what is compared.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::alarm::Alarm;
+use crate::aws::{Alarms, Asked};
+use crate::mirror::{self, Found, Mirror, Outputs, Views, Wanted};
+use crate::publish::spread;
+use crate::stats::Stats;
+
+use super::Plan;
+use super::drive::Prepared;
+use super::prepare::Here;
+
+/// What others tell the mirror and hear of it.
+#[derive(Clone, Debug)]
+pub(super) struct Wires {
+    /// `None` until it is known which host this is, and where nothing is wanted.
+    pub(super) wanted: watch::Sender<Option<Arc<Wanted>>>,
+    pub(super) found: watch::Receiver<Arc<Found>>,
+    pub(super) views: watch::Receiver<Option<Arc<Views>>>,
+}
+
+/// The mirror, which asks whenever that is wanted. It begins with what was mirrored before the start.
+pub(super) fn mirror(
+    plan: &Plan,
+    here: watch::Receiver<Option<Arc<Here>>>,
+    stats: Arc<Stats>,
+) -> (Wires, impl Future<Output = ()> + use<>) {
+    let kept = match (&plan.config.mirror, &plan.state_dir) {
+        (Some(_), Some(dir)) => mirror::kept(dir),
+        _ => Found::default(),
+    };
+    let (wanted, wanted_in) = watch::channel(None);
+    let (found, found_in) = watch::channel(Arc::new(kept));
+    let (views, views_in) = watch::channel(None);
+    let outputs = Outputs {
+        found,
+        views,
+        dir: plan.state_dir.clone(),
+    };
+    let endpoint_url = plan.config.publish.endpoint_url.clone();
+    let wires = Wires {
+        wanted,
+        found: found_in,
+        views: views_in,
+    };
+    (wires, run(endpoint_url, here, wanted_in, outputs, stats))
+}
+
+/// A client is made when something is wanted for the first time.
+async fn run(
+    endpoint_url: Option<String>,
+    mut here: watch::Receiver<Option<Arc<Here>>>,
+    mut wanted: watch::Receiver<Option<Arc<Wanted>>>,
+    outputs: Outputs,
+    stats: Arc<Stats>,
+) {
+    let known = here.wait_for(Option::is_some).await;
+    let known = known.ok().and_then(|here| here.clone());
+    let is_wanted = wanted.wait_for(Option::is_some).await.is_ok();
+    let (Some(here), true) = (known, is_wanted) else {
+        return;
+    };
+    let alarms = match here.region() {
+        Ok(region) => Ok(Alarms::connect(region, endpoint_url.as_deref()).await),
+        Err(failure) => Err(failure),
+    };
+    let ask = move |asked: Asked, token: Option<String>| {
+        let alarms = alarms.clone();
+        async move { alarms?.page(&asked, token).await }
+    };
+    let key = here.key();
+    let phase = move |interval| spread(&key, interval);
+    Mirror::new(ask, outputs, stats).run(wanted, phase).await;
+}
+
+impl Here {
+    /// What is to be asked of CloudWatch's own alarms, if anything.
+    pub(super) fn wanted(&self, plan: &Plan, prepared: &Prepared) -> Option<Arc<Wanted>> {
+        let config = plan.config.mirror.clone()?;
+        let configured = prepared.alarms.iter().take(prepared.configured);
+        Some(Arc::new(Wanted {
+            config,
+            sources: plan.sources(&self.placeholders),
+            instance_id: self.instance_id(plan),
+            configured: configured.map(|alarm| alarm.name.clone()).collect(),
+        }))
+    }
+
+    /// As it was found out, or as it was configured where it cannot be.
+    fn instance_id(&self, plan: &Plan) -> Option<String> {
+        let mut constant = plan.config.publish.dimensions.iter();
+        let configured = constant.find(|(name, _)| name == "InstanceId");
+        let configured = configured.map(|(_, id)| id.clone());
+        self.placeholders.instance_id.clone().or(configured)
+    }
+}
+
+/// What is only in CloudWatch: of two alarms with the same name that of the files is judged.
+pub(super) fn mirrored(configured: &[Alarm], found: &Found) -> Vec<Alarm> {
+    let names: BTreeSet<&str> = configured.iter().map(|alarm| &*alarm.name).collect();
+    let mirrored = found.alarms.iter();
+    mirrored
+        .filter(|alarm| !names.contains(&*alarm.name))
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,214 @@
+use super::super::{Mirror, Select};
+use super::*;
+use expect_test::{Expect, expect};
+
+#[track_caller]
+fn check(text: &str, expected: Expect) {
+    let (_, findings) = resolve("cwbridge.toml", text);
+    expected.assert_eq(
+        &findings
+            .iter()
+            .map(|finding| format!("{finding}\n"))
+            .collect::<String>(),
+    );
+}
+
+fn sound(text: &str) -> Config {
+    let (config, findings) = resolve("cwbridge.toml", text);
+    assert_eq!(findings, []);
+    config
+}
+
+#[test]
+fn an_empty_file_is_the_defaults() {
+    let config = sound("");
+    assert_eq!(config.mirror, None);
+    assert_eq!(config.alarms, None);
+    assert_eq!(config.listen.to_string(), "127.0.0.1:10106");
+    assert_eq!(
+        (config.publish.namespace.as_str(), config.publish.region),
+        ("CWBridge", None)
+    );
+    assert_eq!(config.publish.metrics[0].names, ["CPUUtilization"]);
+    assert_eq!(config.collectors.enabled, Collector::ALL);
+}
+
+#[test]
+fn everything_can_be_set() {
+    let text = r#"
+            alarms = ["alarms.json", "more/*.json"]
+            [serve]
+            listen = "[::1]:9000"
+            [publish]
+            namespace = "Mine"
+            region = "us-gov-west-1"
+            endpoint_url = "http://127.0.0.1:4566"
+            dimensions = { Team = "a" }
+            detailed_monitoring = true
+            [[publish.metric]]
+            names = ["CPUUtilization"]
+            dimensions = [["InstanceId"], ["host", "cpu"], []]
+            high_resolution = true
+            [journal]
+            dir = "/var/lib/mine"
+            max_age = "3d"
+            max_size = "64MiB"
+            [collectors]
+            interval = "30s"
+            only = ["cpu"]
+            [mirror]
+            select = "host"
+            name_prefix = "web-"
+            interval = "1m"
+            search_interval = "30m"
+        "#;
+    let config = sound(text);
+    assert_eq!(config.alarms.unwrap().len(), 2);
+    assert_eq!(config.listen.port(), 9000);
+    assert_eq!(
+        config.publish.dimensions,
+        [("Team".to_owned(), "a".to_owned())]
+    );
+    assert!(config.publish.detailed_monitoring && config.publish.metrics[0].high_resolution);
+    assert_eq!(
+        config.publish.metrics[0].dimensions.as_ref().unwrap().len(),
+        3
+    );
+    assert_eq!(
+        config.collectors,
+        Collectors {
+            interval: Duration::from_secs(30),
+            enabled: vec![Collector::Cpu]
+        }
+    );
+    assert_eq!(
+        config.journal,
+        Journal {
+            dir: Some("/var/lib/mine".to_owned()),
+            max_age: Duration::from_hours(72),
+            max_size: 64 << 20,
+        }
+    );
+    let mirror = Mirror {
+        select: Select::Host,
+        name_prefix: Some("web-".to_owned()),
+        interval: Duration::from_mins(1),
+        search_interval: Duration::from_mins(30),
+    };
+    assert_eq!(config.mirror, Some(mirror));
+}
+
+#[test]
+fn a_prefix_alone_selects_whatever_begins_so() {
+    let select = |text| sound(text).mirror.unwrap().select;
+    assert_eq!(select("[mirror]"), Select::Host);
+    assert_eq!(select("[mirror]\nname_prefix = \"a\""), Select::All);
+}
+
+#[test]
+fn every_mistake_is_found_at_once() {
+    let text = r#"alarm = ["a.json"]
+[serve]
+listen = "localhost"
+[publish]
+namespace = "AWS/EC2"
+region = "US East"
+endpoint_url = "127.0.0.1:4566"
+dimensions = { Team = 5 }
+detailed_monitoring = "yes"
+[[publish.metric]]
+names = ["CPUUtilisation"]
+dimensions = [["InstanceID"], "host", ["host", "host"]]
+[[publish.metric]]
+[collectors]
+interval = "5m"
+only = ["cpus"]
+[journal]
+max_age = "1m"
+max_size = "2 parsecs"
+max_sise = "1GB"
+[mirror]
+select = "hosts"
+name_prefix = ""
+interval = "1s"
+search_interval = "1m"
+names = "a"
+"#;
+    check(
+        text,
+        expect![[r#"
+            cwbridge.toml:1:1: the configuration has no key `alarm`; did you mean `alarms`?
+            cwbridge.toml:3:10: `listen` is `localhost`, but must be an address and port, such as `127.0.0.1:10106`
+            cwbridge.toml:5:13: namespace `AWS/EC2` starts with `AWS/`, which CloudWatch keeps for AWS services
+            cwbridge.toml:6:10: region `US East` is malformed; a region is named like `us-east-1`
+            cwbridge.toml:7:16: `endpoint_url` is `127.0.0.1:4566`, but must begin with `http://` or `https://` and name a host
+            cwbridge.toml:8:23: `Team` is the number 5, but must be a string
+            cwbridge.toml:9:23: `detailed_monitoring` is the string "yes", but must be `true` or `false`
+            cwbridge.toml:11:10: `names` names `CPUUtilisation`, but only `CPUUtilization` can stand here; did you mean `CPUUtilization`?
+            cwbridge.toml:12:16: `dimensions` names `InstanceID`, but only `InstanceId`, `host` or `cpu` can stand here; did you mean `InstanceId`?
+            cwbridge.toml:12:31: `dimensions` is the string "host", but must be a list
+            cwbridge.toml:12:39: `dimensions` names `host` twice
+            cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
+            cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
+            cwbridge.toml:16:9: `only` names `cpus`, but only `cpu`, `memory`, `load` or `os` can stand here; did you mean `cpu`?
+            cwbridge.toml:18:11: `max_age` is `1m`, but must be from 1h to 10years
+            cwbridge.toml:19:12: `max_size` is `2 parsecs`, but must be a size of at least 10MB, such as `512MB` or `2GB`
+            cwbridge.toml:20:1: `[journal]` has no key `max_sise`; did you mean `max_size`?
+            cwbridge.toml:22:10: `select` is `hosts`, but must be `host` or `all`; did you mean `host`?
+            cwbridge.toml:23:15: `name_prefix` must have 1 to 255 characters
+            cwbridge.toml:24:12: `interval` is `1s`, but must be from 10s to 1day
+            cwbridge.toml:25:19: `search_interval` must not be shorter than `interval`
+            cwbridge.toml:26:1: `[mirror]` has no key `names`; did you mean `name_prefix`?
+        "#]],
+    );
+}
+
+#[test]
+fn a_duration_is_written_as_people_write_them() {
+    check(
+        "[collectors]\ninterval = 10",
+        expect![[r#"
+            cwbridge.toml:2:12: `interval` is the number 10, but must be a string
+        "#]],
+    );
+    check(
+        "[collectors]\ninterval = \"ten\"",
+        expect![[r#"
+            cwbridge.toml:2:12: `interval` is `ten`, but must be from 1s to 1m, such as `10s`: expected number at 0
+        "#]],
+    );
+}
+
+#[test]
+fn syntax_errors_do_not_hide_the_rest() {
+    check(
+        "[serve]\nlisten = \n[publish]\nregion = \"x\"",
+        expect![[r#"
+                cwbridge.toml:2:10: string values must be quoted, expected literal string
+                cwbridge.toml:4:10: region `x` is malformed; a region is named like `us-east-1`
+            "#]],
+    );
+}
+
+#[test]
+fn regions_are_checked_by_their_form() {
+    for region in [
+        "us-east-1",
+        "us-gov-west-1",
+        "ap-southeast-4",
+        "eusc-de-east-1",
+    ] {
+        assert_eq!(check_region(region), Ok(()));
+    }
+    for region in [
+        "",
+        "us-east-1 ",
+        "useast1",
+        "us-east-1a",
+        "us--1",
+        "US-EAST-1",
+        "us-east-",
+    ] {
+        assert!(check_region(region).is_err(), "{region}");
+    }
+}
