@@ -11,9 +11,12 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
+use crate::alarm::Status;
 use crate::aws::{Asked, Failure, Page};
 use crate::config::{Select, resolve};
-use crate::definition::Placeholders;
+use crate::definition::{Placeholders, parse};
+use crate::metric::{Content, Dimension, Metric, Reading, Resolution, Sample, Unit};
+use crate::pipeline::Pipeline;
 use crate::stats::Stats;
 
 const INSTANCE: &str = "i-0123456789abcdef0";

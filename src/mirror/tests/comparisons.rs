@@ -1,15 +1,6 @@
 //! CloudWatch's states against those found here.
 
-use std::sync::Arc;
-
-use serde_json::json;
-
-use super::super::*;
-use super::{CROSSED, INSTANCE, follows, on};
-use crate::alarm::Status;
-use crate::definition::parse;
-use crate::metric::{Content, Dimension, Metric, Reading, Resolution, Sample, Unit};
-use crate::pipeline::Pipeline;
+use super::*;
 
 /// One alarm on CPU above 50, judged from one value a minute.
 fn judged(values: &[f64]) -> (Pipeline, Alarm) {
