@@ -161,6 +161,49 @@ fn a_history_comes_from_a_prometheus_server() {
     assert!(asked.contains("192 times in ALARM"), "{asked}");
 }
 
+/// What CloudWatch has is judged as the same values in a file are, and what it costs is told before.
+#[test]
+fn a_history_comes_from_cloudwatch() {
+    let Some(cloudwatch) = LocalStack::start() else {
+        return;
+    };
+    let folder = Folder::new("replay-cloudwatch");
+    folder.write("alarm.yaml", "{AlarmName: a, Namespace: History, MetricName: m, Statistic: Average, Period: 60, EvaluationPeriods: 2, Threshold: 80, ComparisonOperator: GreaterThanThreshold}");
+    let start = (unix_time() / 60 - 60) * 60;
+    let values = [10, 20, 90, 95, 99, 99, 10, 10, 85, 81, 10];
+    let times = (0..).map(|minute| start + 60 * minute);
+    let mut rows = "timestamp,value\n".to_owned();
+    let mut data = Vec::new();
+    for (at, value) in times.zip(values) {
+        rows += &[at.to_string(), value.to_string()].join(",");
+        rows.push('\n');
+        data.push(format!("MetricName=m,Timestamp={at},Value={value}"));
+    }
+    folder.write("history.csv", &rows);
+    let put = ["cloudwatch", "put-metric-data", "--namespace", "History"];
+    let data: Vec<&str> = data.iter().map(String::as_str).collect();
+    let put = [&put[..], &["--metric-data"], &data].concat();
+    assert!(cloudwatch.command(&put).status().unwrap().success());
+    let end = (start + 60 * 11).to_string();
+    let times = ["--start", &start.to_string(), "--end", &end];
+    let replay = |source: &[&str]| {
+        let mut command = cwbridge();
+        let command = cloudwatch.environment(&mut command);
+        let command = command.args(["replay", "alarm.yaml"]).args(times);
+        let output = command.args(source).current_dir(folder.path()).output();
+        let output = output.unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{told}");
+        (String::from_utf8(output.stdout).unwrap(), told)
+    };
+    let endpoint = cloudwatch.url();
+    let (asked, told) = replay(&["--from", "cloudwatch", "--endpoint-url", &endpoint]);
+    assert_eq!(asked, replay(&["--csv", "history.csv"]).0);
+    assert!(asked.contains("2 times in ALARM"), "{asked}");
+    let cost = "CloudWatch is asked once, which costs less than a cent\n";
+    assert_eq!(told, cost);
+}
+
 /// OK, ALARM under a real load, and OK again.
 fn drive_the_alarm(port: u16) {
     wait_for_state(port, "OK");

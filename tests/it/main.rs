@@ -1,6 +1,6 @@
 //! The one integration binary.
 //!
-//! `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `conformance`: what
+//! `account`: a large one, and answers in part. `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `conformance`: what
 //! CloudWatch is known to do, case by case. `durability`: nothing is lost. `examples`: what stands in `config` and `deploy`.
 //! `golden`: commands with their output. `faults`: an endpoint that refuses, stalls, or answers nonsense. `systemd`: what the service manager is told. `tidy`: the architecture. `e2e`: the program among its real
 //! peers, LocalStack and Prometheus; slow, and run one after the other by `tests/run`.
@@ -12,6 +12,7 @@
     reason = "tests state small numbers exactly"
 )]
 
+mod account;
 mod alarms;
 mod cli;
 mod conformance;

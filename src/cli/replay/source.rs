@@ -220,7 +220,12 @@ impl<W: Write> Player<'_, W> {
             ..0.01 => "less than a cent".to_owned(),
             dollars => format!("about ${dollars:.2}"),
         };
-        let told = format!("CloudWatch is asked {requests} times, which costs {price}");
+        let times = if requests == 1 {
+            "once"
+        } else {
+            &format!("{requests} times")
+        };
+        let told = format!("CloudWatch is asked {times}, which costs {price}");
         let _ = writeln!(io::stderr(), "{told}");
         self.consent(dollars)?;
         let runtime = runtime().map_err(|error| vec![error])?;

@@ -1,0 +1,278 @@
+//! An account of five thousand alarms whose pages are refused now and then, and a Prometheus server that answers in part.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use crate::world::{Folder, Process, cwbridge, free_port, get, value, wait};
+
+const ALARMS: usize = 5_000;
+const PAGE: usize = 100;
+
+/// A status, a content type and a body.
+type Answer = (&'static str, &'static str, Vec<u8>);
+
+/// Answers each request with what `answer` makes of its path and body.
+fn serve(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let answer = Arc::new(answer);
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let (connection, answer) = (connection.unwrap(), Arc::clone(&answer));
+            std::thread::spawn(move || while one(&connection, &*answer).is_some() {});
+        }
+    });
+    url
+}
+
+fn one(connection: &TcpStream, answer: &dyn Fn(&str, &str) -> Answer) -> Option<()> {
+    let mut reader = BufReader::new(connection);
+    let (mut path, mut length) = (String::new(), 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        let line = line.trim();
+        if let Some(rest) = line.strip_prefix("POST ") {
+            rest.split(' ').next()?.clone_into(&mut path);
+        }
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok()?;
+        }
+        if line.is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let (status, kind, body) = answer(&path, &String::from_utf8_lossy(&body));
+    let mut writer = connection;
+    write!(
+        writer,
+        "HTTP/1.1 {status}\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-type: {kind}\r\nx-amzn-requestid: a\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .ok()?;
+    writer.write_all(&body).ok()
+}
+
+/// What the SDK reads of CBOR.
+enum Cbor<'a> {
+    Text(&'a str),
+    Number(f64),
+    Count(u16),
+    List(Vec<Cbor<'a>>),
+    Map(Vec<(&'static str, Cbor<'a>)>),
+}
+
+impl Cbor<'_> {
+    fn write(&self, to: &mut Vec<u8>) {
+        let head = |kind: u8, count: usize, to: &mut Vec<u8>| {
+            // The length follows in two bytes.
+            to.push((kind << 5) | 0x19);
+            to.extend(u16::try_from(count).unwrap().to_be_bytes());
+        };
+        match self {
+            Self::Text(text) => {
+                head(3, text.len(), to);
+                to.extend(text.bytes());
+            }
+            Self::Number(number) => {
+                to.push(0xfb);
+                to.extend(number.to_be_bytes());
+            }
+            Self::Count(count) => head(0, usize::from(*count), to),
+            Self::List(items) => {
+                head(4, items.len(), to);
+                for item in items {
+                    item.write(to);
+                }
+            }
+            Self::Map(members) => {
+                head(5, members.len(), to);
+                for (name, member) in members {
+                    Cbor::Text(name).write(to);
+                    member.write(to);
+                }
+            }
+        }
+    }
+}
+
+fn alarm(name: &str) -> Cbor<'_> {
+    let dimension = Cbor::Map(vec![
+        ("Name", Cbor::Text("host")),
+        (
+            "Value",
+            Cbor::Text(if name == "a-2525" {
+                "here"
+            } else {
+                "elsewhere"
+            }),
+        ),
+    ]);
+    Cbor::Map(vec![
+        ("AlarmName", Cbor::Text(name)),
+        ("StateValue", Cbor::Text("OK")),
+        (
+            "StateReason",
+            Cbor::Text("Unchecked: Initial alarm creation"),
+        ),
+        ("Namespace", Cbor::Text("CWBridge")),
+        ("MetricName", Cbor::Text("CPUUtilization")),
+        ("Dimensions", Cbor::List(vec![dimension])),
+        ("Statistic", Cbor::Text("Average")),
+        ("Period", Cbor::Count(60)),
+        ("EvaluationPeriods", Cbor::Count(2)),
+        ("Threshold", Cbor::Number(50.0)),
+        ("ComparisonOperator", Cbor::Text("GreaterThanThreshold")),
+    ])
+}
+
+/// Five thousand alarms by the hundred; every tenth request is refused, and asked again.
+fn account() -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let url = serve(move |path, body| {
+        let kind = "application/cbor";
+        if !path.ends_with("DescribeAlarms") {
+            return ("200 OK", kind, vec![0xa0]);
+        }
+        let mut answer = Vec::new();
+        if count.fetch_add(1, Ordering::Relaxed) % 10 == 3 {
+            let error = [
+                ("__type", Cbor::Text("ThrottlingException")),
+                ("message", Cbor::Text("Rate exceeded")),
+            ];
+            Cbor::Map(error.into()).write(&mut answer);
+            return ("400 Bad Request", kind, answer);
+        }
+        let by_name = body.contains("a-2525");
+        let token = body.split("page-").nth(1);
+        let page: usize = token.map_or(0, |token| token[..2].parse().unwrap());
+        let first = page * PAGE;
+        let names: Vec<String> = match by_name {
+            true => vec!["a-2525".to_owned()],
+            false => (first..first + PAGE)
+                .map(|number| format!("a-{number:04}"))
+                .collect(),
+        };
+        let alarms = names.iter().map(|name| alarm(name)).collect();
+        let next = format!("page-{:02}", page + 1);
+        let mut members = vec![("MetricAlarms", Cbor::List(alarms))];
+        if !by_name && first + PAGE < ALARMS {
+            members.push(("NextToken", Cbor::Text(&next)));
+        }
+        Cbor::Map(members).write(&mut answer);
+        ("200 OK", kind, answer)
+    });
+    (url, asked)
+}
+
+const CREDENTIALS: [(&str, &str); 3] = [
+    ("AWS_ACCESS_KEY_ID", "test"),
+    ("AWS_SECRET_ACCESS_KEY", "test"),
+    ("AWS_REGION", "us-east-1"),
+];
+
+#[test]
+fn a_large_account_that_is_throttled_is_pulled_whole() {
+    let (url, asked) = account();
+    let mut command = cwbridge();
+    let command = command.args(["alarms", "pull", "--endpoint-url", &url]);
+    let output = command.envs(CREDENTIALS).output().unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    let alarms: Vec<serde_json::Value> = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(alarms.len(), ALARMS);
+    assert!(
+        asked.load(Ordering::Relaxed) > ALARMS / PAGE,
+        "none was refused"
+    );
+}
+
+#[test]
+fn of_a_large_account_the_mirror_takes_what_is_about_this_host() {
+    let (url, asked) = account();
+    let folder = Folder::new("large-account");
+    let config =
+        "alarms = []\n[publish]\ndimensions = { host = \"here\" }\n[mirror]\ninterval = \"10s\"\n";
+    let config = folder.write("cwbridge.toml", config);
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let mut command = cwbridge();
+    command
+        .args(["run", "--listen", &listen, "--config"])
+        .arg(config);
+    command.envs(CREDENTIALS).env("AWS_ENDPOINT_URL", &url);
+    let mut program = Process::start(&mut command);
+    let found = "comparing with CloudWatch's alarms alarms=1 first=[\"a-2525\"]";
+    program.wait_for_line(found, Duration::from_mins(1));
+    let searched = asked.load(Ordering::Relaxed);
+    assert!(searched > ALARMS / PAGE, "none was refused");
+    let ok = "cwbridge_alarm_cloudwatch_state{alarm=\"a-2525\",state=\"OK\"}";
+    wait(Duration::from_mins(1), "the next look", || {
+        let metrics = get(port, "/metrics")?;
+        let accepted = value(
+            &metrics,
+            "cwbridge_mirror_requests_total{outcome=\"accepted\"}",
+        )?;
+        (accepted > 50.0 && value(&metrics, ok)? == 1.0).then_some(())
+    });
+    let later = asked.load(Ordering::Relaxed);
+    assert!(
+        (1..=5).contains(&(later - searched)),
+        "{searched} and {later}"
+    );
+    assert_eq!(program.stop("TERM").0, Some(0), "{}", program.log());
+}
+
+const ALARM: &str = "{AlarmName: a, Namespace: n, MetricName: m, Statistic: Average, Period: 60, EvaluationPeriods: 1, Threshold: 80, ComparisonOperator: GreaterThanThreshold}";
+
+/// What a replay from a server that answers so ends with.
+fn replayed(name: &str, answer: &'static str) -> (Option<i32>, String, String) {
+    let folder = Folder::new(name);
+    folder.write("alarm.yaml", ALARM);
+    let url = serve(move |_, _| ("200 OK", "application/json", answer.into()));
+    let mut command = cwbridge();
+    let times = ["--start", "1767571200", "--end", "1767571500"];
+    let command = command
+        .args(["replay", "alarm.yaml", "--query", "m"])
+        .args(times);
+    let output = command
+        .args(["--prometheus", &url])
+        .current_dir(folder.path());
+    let output = output.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap().replace(&url, "URL");
+    (
+        output.status.code(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+#[test]
+fn a_prometheus_server_that_answers_in_part_is_told() {
+    let (code, shown, told) = replayed(
+        "prometheus-partial",
+        r#"{"status":"success","warnings":["store b: deadline exceeded"],"data":{"resultType":"matrix","result":[{"metric":{},"values":[[1767571200,"10"],[1767571260,"90"]]}]}}"#,
+    );
+    assert_eq!(code, Some(2));
+    let whole = "error: URL: the answer from 2026-01-05T00:00:00Z to 2026-01-05T00:05:00Z is not whole: store b: deadline exceeded\n";
+    assert_eq!(told, whole);
+    assert_eq!(shown, "", "half a history has no summary");
+}
+
+#[test]
+fn a_prometheus_answer_that_breaks_off_is_none() {
+    let (code, _, told) = replayed(
+        "prometheus-cut",
+        r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[176757"#,
+    );
+    assert_eq!(code, Some(2));
+    assert!(told.starts_with("error: URL:1:"), "{told}");
+}
