@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use regex_lite::Regex;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -29,7 +30,7 @@ use crate::alarm::{Alarm, MuteRule};
 use crate::clock;
 use crate::config::{Collector, Config};
 use crate::definition::Placeholders;
-use crate::host::{self, Host, Look, Parts};
+use crate::host::{self, Enabled, Filters, Host, Look, Parts, Plan as Gather, Roots};
 use crate::http;
 use crate::journal::Limits;
 use crate::keeper::{self, Handle, Kept};
@@ -70,12 +71,34 @@ pub struct Plan {
 
 impl Plan {
     fn parts(&self) -> Parts {
-        let enabled = |collector| self.config.collectors.enabled.contains(&collector);
+        let collectors = &self.config.collectors;
+        let pattern = |(label, pattern): &(String, String)| {
+            // What is no pattern was refused when it was read.
+            Some((label.clone(), Regex::new(pattern).ok()?))
+        };
+        let enabled = |collector: &Collector| Enabled {
+            name: collector.name,
+            interval: collector.interval,
+            filters: Arc::new(Filters {
+                include: collector.include.iter().filter_map(pattern).collect(),
+                exclude: collector.exclude.iter().filter_map(pattern).collect(),
+            }),
+        };
         Parts {
-            cpu: enabled(Collector::Cpu),
-            memory: enabled(Collector::Memory),
-            load: enabled(Collector::Load),
-            interval: self.config.collectors.interval,
+            cpu: collectors.has("cpu"),
+            gather: Gather {
+                roots: self.roots(),
+                collectors: collectors.enabled.iter().map(enabled).collect(),
+            },
+        }
+    }
+
+    fn roots(&self) -> Roots {
+        let roots = &self.config.collectors.roots;
+        Roots {
+            procfs: (&roots.procfs).into(),
+            sysfs: (&roots.sysfs).into(),
+            rootfs: (&roots.rootfs).into(),
         }
     }
 
@@ -93,9 +116,7 @@ impl Plan {
     }
 
     fn facts(&self) -> Arc<host::Facts> {
-        Arc::new(host::facts(
-            self.config.collectors.enabled.contains(&Collector::Os),
-        ))
+        Arc::new(host::facts(&self.roots()))
     }
 }
 
@@ -114,7 +135,7 @@ where
     let stats = Arc::new(Stats::default());
     stats.reloaded_at.store(clock::now().seconds(), Relaxed);
     let facts = plan.facts();
-    let host = Host::new(plan.parts()).context("cannot look at this host")?;
+    let host = Host::new(plan.parts());
     let (keeper, mut kept) = keep(&plan, &stats)?;
     let (stop, stopped) = oneshot::channel();
     let (looks, looks_in) = mpsc::channel(LOOKS_MAX);
@@ -251,7 +272,7 @@ async fn collect(
 ) {
     loop {
         if parts.has_changed().unwrap_or(false) {
-            host.set_parts(*parts.borrow_and_update());
+            host.set_parts(parts.borrow_and_update().clone());
         }
         if looks.send(host.look(clock::now())).await.is_err() {
             return;

@@ -1,6 +1,6 @@
 //! The wall clock, and its only reader.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::metric::Timestamp;
 
@@ -13,6 +13,15 @@ pub fn since_epoch() -> Duration {
     let now = SystemTime::now();
     now.duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default()
+}
+
+/// For how long something takes, whatever the wall clock does meanwhile.
+pub fn instant() -> Instant {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads clocks"
+    )]
+    Instant::now()
 }
 
 pub fn now() -> Timestamp {

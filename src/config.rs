@@ -85,34 +85,60 @@ pub struct PublishedMetric {
     pub high_resolution: bool,
 }
 
-/// What is looked at besides the CPU, and how often.
-#[derive(Clone, Debug, PartialEq)]
+/// What is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Collectors {
-    pub interval: Duration,
     pub enabled: Vec<Collector>,
+    pub roots: Roots,
+}
+
+impl Collectors {
+    pub fn has(&self, name: &str) -> bool {
+        self.enabled.iter().any(|collector| collector.name == name)
+    }
+}
+
+/// Where the host's file systems are seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roots {
+    pub procfs: String,
+    pub sysfs: String,
+    pub rootfs: String,
 }
 
 /// One part of the host.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Collector {
-    Cpu,
-    Memory,
-    Load,
-    Os,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Collector {
+    pub name: &'static str,
+    /// The CPU is looked at every second all the same.
+    pub interval: Duration,
+    /// Regular expressions by labels: of what has the label only what matches is shown, or what does not.
+    pub include: Vec<(String, String)>,
+    pub exclude: Vec<(String, String)>,
 }
 
-impl Collector {
-    pub const ALL: [Self; 4] = [Self::Cpu, Self::Memory, Self::Load, Self::Os];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Cpu => "cpu",
-            Self::Memory => "memory",
-            Self::Load => "load",
-            Self::Os => "os",
-        }
-    }
-}
+/// The collectors by node_exporter's names, and whether they are at work unless it is said otherwise. To look at every process
+/// costs more than all the rest.
+pub const COLLECTORS: [(&str, bool); 18] = [
+    ("conntrack", true),
+    ("cpu", true),
+    ("diskstats", true),
+    ("entropy", true),
+    ("filefd", true),
+    ("filesystem", true),
+    ("loadavg", true),
+    ("meminfo", true),
+    ("netclass", true),
+    ("netdev", true),
+    ("netstat", true),
+    ("os", true),
+    ("pressure", true),
+    ("processes", false),
+    ("sockstat", true),
+    ("time", true),
+    ("uname", true),
+    ("vmstat", true),
+];
 
 /// The metrics that can be published.
 pub const PUBLISHABLE: [&str; 1] = ["CPUUtilization"];

@@ -17,7 +17,7 @@ use crate::host::{Facts, Look};
 use crate::mirror::Comparison;
 use crate::stats::{Stats, process};
 
-pub use families::{Families, Family, Kind, Row};
+pub use families::Families;
 
 /// What is known after one reading.
 #[derive(Clone, Debug)]
@@ -122,41 +122,32 @@ fn compressed(body: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::family::{Family, Kind, row};
     use crate::metric::Timestamp;
     use expect_test::{expect, expect_file};
 
     fn families() -> Arc<Families> {
-        let gauge = |labels, value| Row { labels, value };
-        Arc::new(Families(vec![
+        Arc::new(Families::from(vec![
             Family {
                 name: "node_cpu_seconds".into(),
                 help: "Seconds the CPUs spent in each mode.".into(),
                 kind: Kind::Counter,
                 rows: vec![
-                    gauge(
-                        vec![("cpu", "0".to_owned()), ("mode", "idle".to_owned())],
-                        1.5,
-                    ),
-                    gauge(
-                        vec![("cpu", "0".to_owned()), ("mode", "user".to_owned())],
-                        2e15,
-                    ),
+                    row([("cpu", "0".to_owned()), ("mode", "idle".to_owned())], 1.5),
+                    row([("cpu", "0".to_owned()), ("mode", "user".to_owned())], 2e15),
                 ],
             },
             Family {
                 name: "cwbridge_alarm_threshold".into(),
                 help: "Threshold of the alarm.".into(),
                 kind: Kind::Gauge,
-                rows: vec![gauge(
-                    vec![("alarm", "a\"b\\c\nd\u{1f525}".to_owned())],
-                    -0.25,
-                )],
+                rows: vec![row([("alarm", "a\"b\\c\nd\u{1f525}".to_owned())], -0.25)],
             },
             Family {
                 name: "cwbridge_outbox_datapoints".into(),
                 help: "Waiting.".into(),
                 kind: Kind::Gauge,
-                rows: vec![gauge(vec![], 7.0)],
+                rows: vec![row([], 7.0)],
             },
             Family {
                 name: "empty".into(),
@@ -205,6 +196,7 @@ mod tests {
         let core = crate::host::Core {
             id: 0,
             seconds: modes,
+            guests: [1.0; 2],
             utilization: None,
         };
         let cpu = crate::host::Cpu {
@@ -214,26 +206,17 @@ mod tests {
             boot_time: 1,
             context_switches: 2,
             forks: 3,
+            interrupts: 6,
             processes_running: Some(4),
             processes_blocked: Some(5),
-        };
-        let memory = crate::host::Memory {
-            total: 1,
-            free: 2,
-            available: 3,
-            swap_total: 4,
-            swap_free: 5,
         };
         let look = Look {
             at: Timestamp::from_seconds(0),
             cpu: Some(cpu),
-            memory: Some(memory),
-            load: Some(crate::host::Load([1.0; 3])),
+            collected: Arc::new([]),
+            new: vec![],
         };
-        let facts = Arc::new(Facts {
-            os: Some(crate::host::Os::default()),
-            ..Facts::default()
-        });
+        let facts = Arc::new(Facts::default());
         let snapshot = Snapshot {
             look,
             facts,
@@ -244,7 +227,7 @@ mod tests {
         let mut written = String::new();
         for Family {
             name, kind, rows, ..
-        } in &families.0
+        } in families.iter()
         {
             let labels: Vec<String> = rows[..]
                 .iter()

@@ -51,7 +51,7 @@
 //! configuration, [`cost`] tells what it will cost.
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
-//! (which metrics this host has), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
+//! (which metrics this host has), [`family`] (what Prometheus is told), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
 //! [`publish`], [`mirror`] (CloudWatch's own alarms, compared),
 //! [`agent`] (the tasks and the channels between them), [`cli`].
 //!
@@ -75,9 +75,10 @@
 //! | text | `replay` | `metric`, `alarm`, `pipeline`, `finding` |
 //! | text | `config` | `finding`, `tree` |
 //! | text | `cost` | `metric`, `alarm` |
+//! | shell | `family` | nothing |
 //! | shell | `stats` | nothing |
 //! | shell | `clock` | `metric` |
-//! | shell | `host` | `metric` |
+//! | shell | `host` | `metric`, `family`, `clock` |
 //! | shell | `sources` | `metric`, `alarm`, `definition`, `config`, `host` |
 //! | shell | `journal` | `metric` |
 //! | shell | `keeper` | `metric`, `journal`, `clock`, `stats` |
@@ -85,7 +86,7 @@
 //! | shell | `aws` | `metric`, `finding` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `mirror` | `metric`, `alarm`, `definition`, `config`, `cost`, `stats`, `clock`, `sources`, `aws` |
-//! | shell | `exposition` | `alarm`, `host`, `stats`, `mirror` |
+//! | shell | `exposition` | `alarm`, `family`, `host`, `stats`, `mirror` |
 //! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror` |
 //! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror` |
 //! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `cost`, `clock`, `host`, `sources`, `journal`, `web`, `aws`, `agent` |
@@ -101,6 +102,8 @@
 //! | `toml`, `serde_saphyr` | `tree` |
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
+//! | `rustix` | `host` |
+//! | `regex_lite` | `config`, `host`, `agent` |
 //! | `prometheus_client`, `flate2` | `exposition` |
 //! | `bytes` | `exposition`, `web` |
 //! | `axum`, `tokio_io_timeout` | `http` |
@@ -160,6 +163,7 @@ pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod exposition;
+pub mod family;
 pub mod host;
 pub mod http;
 pub mod journal;

@@ -15,7 +15,7 @@ use crate::stats::Stats;
 use super::drive::Prepared;
 use super::mirroring::Wires;
 use super::prepare::Here;
-use super::{Collector, Plan, systemd};
+use super::{Plan, systemd};
 
 /// What a reload needs, and where its outcome goes.
 pub(super) struct Reloader<R> {
@@ -123,7 +123,6 @@ where
 
     /// What the new configuration asks for and only a restart can bring.
     fn needs_restart(&self, plan: &Plan, here: &Here) -> Vec<String> {
-        let os = |plan: &Plan| plan.config.collectors.enabled.contains(&Collector::Os);
         let published = |plan: &Plan| plan.sources(&here.placeholders).published(self.facts.cores);
         let (before, now) = (published(&self.plan), published(plan));
         let resolution_changed = now.iter().any(|(metric, resolution)| {
@@ -158,7 +157,6 @@ where
                 "`[journal]`",
                 self.plan.config.journal != plan.config.journal,
             ),
-            ("the collector `os`", os(&self.plan) != os(plan)),
         ];
         let problem = |what| format!("{what} cannot change while the program runs; start it again");
         changed

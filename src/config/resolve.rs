@@ -1,5 +1,6 @@
 //! From what the TOML file says to what is meant, collecting every mistake on the way.
 
+mod collectors;
 mod mirror;
 
 use std::net::SocketAddr;
@@ -12,8 +13,7 @@ use crate::finding::{Finding, Position, Report, did_you_mean, one_of};
 use crate::tree::{self, Node};
 
 use super::{
-    AlarmFiles, Collector, Collectors, Config, Journal, KNOWN_DIMENSIONS, LISTEN, PUBLISHABLE,
-    Publish, PublishedMetric,
+    AlarmFiles, Config, Journal, KNOWN_DIMENSIONS, LISTEN, PUBLISHABLE, Publish, PublishedMetric,
 };
 
 const KEYS: [&str; 6] = [
@@ -35,16 +35,11 @@ const PUBLISH_KEYS: [&str; 6] = [
 ];
 const METRIC_KEYS: [&str; 3] = ["names", "dimensions", "high_resolution"];
 const JOURNAL_KEYS: [&str; 3] = ["dir", "max_age", "max_size"];
-const COLLECTORS_KEYS: [&str; 2] = ["interval", "only"];
 
 /// The most dimensions of a metric, and the lengths of their names and values, that CloudWatch takes.
 const DIMENSIONS_MAX: usize = 30;
 const NAME_LENGTH_MAX: usize = 255;
 const VALUE_LENGTH_MAX: usize = 1024;
-
-/// How often memory and load are looked at.
-const INTERVAL_MIN: Duration = Duration::from_secs(1);
-const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 /// How long the journal keeps what was published; CloudWatch itself takes nothing older than two weeks.
 const AGE_DEFAULT: Duration = Duration::from_hours(15 * 24);
@@ -321,25 +316,6 @@ impl Reader<'_> {
         names
     }
 
-    fn collectors(&mut self, collectors: Option<&Node>) -> Collectors {
-        let key = |key| collectors.and_then(|collectors| collectors.get(key));
-        if let Some(collectors) = collectors {
-            self.keys("`[collectors]`", collectors, &COLLECTORS_KEYS);
-        }
-        let only =
-            key("only").map(|node| self.names("only", node, &Collector::ALL.map(Collector::name)));
-        let enabled = |collector: &Collector| {
-            only.as_ref()
-                .is_none_or(|only| only.iter().any(|name| name == collector.name()))
-        };
-        Collectors {
-            interval: key("interval")
-                .and_then(|node| self.interval(node))
-                .unwrap_or(Duration::from_secs(10)),
-            enabled: Collector::ALL.into_iter().filter(enabled).collect(),
-        }
-    }
-
     fn journal(&mut self, journal: Option<&Node>) -> Journal {
         let key = |key| journal.and_then(|journal| journal.get(key));
         if let Some(journal) = journal {
@@ -369,10 +345,6 @@ impl Reader<'_> {
             self.report.add(node.position, text);
         }
         size
-    }
-
-    fn interval(&mut self, node: &Node) -> Option<Duration> {
-        self.duration("interval", node, INTERVAL_MIN..=INTERVAL_MAX, "10s")
     }
 
     fn duration(

@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use prometheus_client::collector::Collector;
@@ -12,50 +13,41 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use crate::alarm::{Rule, StateValue, Status};
-use crate::host::{Cpu, Facts, Load, MODES, Memory};
+use crate::family::{Family, Kind, Row, float, row, signed};
+use crate::host::{Collected, Cpu, MODES};
 use crate::mirror::{Agreement, Comparison, Disagreement};
 use crate::stats::{Counters, Process, Stats};
 
 use super::Snapshot;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    Counter,
-    Gauge,
-}
-
-/// Rows of one name; a family without rows is not shown.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Family {
-    /// Without `_total`.
-    pub name: Cow<'static, str>,
-    pub help: Cow<'static, str>,
-    pub kind: Kind,
-    pub rows: Vec<Row>,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub struct Row {
-    pub labels: Vec<(&'static str, String)>,
-    pub value: f64,
-}
-
+/// What the collectors saw, and what is known beside it.
 #[derive(Clone, Debug, Default)]
-pub struct Families(pub Vec<Family>);
+pub struct Families {
+    collected: Arc<[Arc<Collected>]>,
+    own: Vec<Family>,
+}
+
+#[cfg(test)]
+impl From<Vec<Family>> for Families {
+    fn from(own: Vec<Family>) -> Self {
+        Self {
+            own,
+            ..Self::default()
+        }
+    }
+}
 
 impl Families {
     pub(super) fn of(snapshot: &Snapshot, stats: &Stats, process: Option<Process>) -> Self {
-        let mut families = Self::default();
+        let collected = Arc::clone(&snapshot.look.collected);
+        let mut families = Self {
+            collected: Arc::clone(&collected),
+            own: Vec::new(),
+        };
         if let Some(cpu) = &snapshot.look.cpu {
             families.cpu(cpu);
         }
-        if let Some(load) = snapshot.look.load {
-            families.load(load);
-        }
-        if let Some(memory) = snapshot.look.memory {
-            families.memory(memory);
-        }
-        families.os(&snapshot.facts);
+        families.collectors(&collected);
         families.alarms(snapshot.statuses.as_deref().unwrap_or_default());
         families.cloudwatch(&snapshot.cloudwatch);
         families.own(stats);
@@ -66,6 +58,13 @@ impl Families {
         families
     }
 
+    /// Those that have rows.
+    pub fn iter(&self) -> impl Iterator<Item = &Family> {
+        let collected = self.collected.iter().flat_map(|of| &of.gathered.families);
+        let all = collected.chain(&self.own);
+        all.filter(|family| !family.rows.is_empty())
+    }
+
     fn push(
         &mut self,
         kind: Kind,
@@ -73,7 +72,7 @@ impl Families {
         help: impl Into<Cow<'static, str>>,
         rows: Vec<Row>,
     ) {
-        self.0.push(Family {
+        self.own.push(Family {
             name: name.into(),
             help: help.into(),
             kind,
@@ -109,6 +108,20 @@ impl Families {
             "Seconds the CPUs spent in each mode.",
             rows,
         );
+        let guests = |core: &crate::host::Core| {
+            let id = core.id.to_string();
+            let mode = move |(mode, seconds): (&str, f64)| {
+                row([("cpu", id.clone()), ("mode", mode.to_owned())], seconds)
+            };
+            ["user", "nice"].into_iter().zip(core.guests).map(mode)
+        };
+        let rows = cpu.cores.iter().flat_map(guests).collect();
+        self.push(
+            Kind::Counter,
+            "node_cpu_guest_seconds",
+            "Seconds the CPUs spent in guests (VMs) for each mode.",
+            rows,
+        );
         self.gauge(
             "node_boot_time_seconds",
             "Node boot time, in unixtime.",
@@ -120,6 +133,11 @@ impl Families {
             float(cpu.context_switches),
         );
         self.counter("node_forks", "Total number of forks.", float(cpu.forks));
+        self.counter(
+            "node_intr",
+            "Total number of interrupts serviced.",
+            float(cpu.interrupts),
+        );
         if let Some(running) = cpu.processes_running {
             self.gauge(
                 "node_procs_running",
@@ -136,52 +154,36 @@ impl Families {
         }
     }
 
-    fn load(&mut self, Load(load): Load) {
-        for (minutes, value) in ["1", "5", "15"].into_iter().zip(load) {
-            self.gauge(
-                format!("node_load{minutes}"),
-                format!("{minutes}m load average."),
-                value,
-            );
-        }
-    }
-
-    fn memory(&mut self, memory: Memory) {
-        let fields = [
-            ("MemTotal", memory.total),
-            ("MemFree", memory.free),
-            ("MemAvailable", memory.available),
-            ("SwapTotal", memory.swap_total),
-            ("SwapFree", memory.swap_free),
-        ];
-        for (field, bytes) in fields {
-            self.gauge(
-                format!("node_memory_{field}_bytes"),
-                format!("Memory information field {field}_bytes."),
-                float(bytes),
-            );
-        }
-    }
-
-    fn os(&mut self, facts: &Facts) {
-        let Some(os) = facts.os.clone() else { return };
-        let labels = [
-            ("id", os.id),
-            ("name", os.name),
-            ("pretty_name", os.pretty_name),
-            ("version_id", os.version_id),
-        ];
+    /// How the collectors do.
+    fn collectors(&mut self, collected: &[Arc<Collected>]) {
+        let collector = |of: &Collected| [("collector", of.collector.to_owned())];
+        let rows = |value: &dyn Fn(&Collected) -> f64| {
+            let row = |of: &Arc<Collected>| row(collector(of), value(of));
+            collected.iter().map(row).collect()
+        };
         self.push(
             Kind::Gauge,
-            "node_os_info",
-            "A metric with a constant '1' value labeled by the operating system's identification.",
-            vec![row(labels, 1.0)],
+            "node_scrape_collector_duration_seconds",
+            "node_exporter: Duration of a collector scrape.",
+            rows(&|of| of.took),
+        );
+        self.push(
+            Kind::Gauge,
+            "node_scrape_collector_success",
+            "node_exporter: Whether a collector succeeded.",
+            rows(&|of| f64::from(u8::from(of.error.is_none()))),
+        );
+        self.push(
+            Kind::Gauge,
+            "cwbridge_collector_rows_left_out",
+            "Rows of a collector that are not shown because there are too many.",
+            rows(&|of| float(of.left_out as u64)),
         );
     }
 
-    fn alarms(&mut self, statuses: &[std::sync::Arc<Status>]) {
+    fn alarms(&mut self, statuses: &[Arc<Status>]) {
         let rows = |value: &dyn Fn(&Status) -> Option<f64>| {
-            let alarm = |status: &std::sync::Arc<Status>| {
+            let alarm = |status: &Arc<Status>| {
                 Some(row([("alarm", status.alarm.name.clone())], value(status)?))
             };
             statuses.iter().filter_map(alarm).collect()
@@ -430,15 +432,8 @@ impl Families {
     }
 }
 
-fn row<const N: usize>(labels: [(&'static str, String); N], value: f64) -> Row {
-    Row {
-        labels: labels.into(),
-        value,
-    }
-}
-
-fn states(statuses: &[std::sync::Arc<Status>]) -> Vec<Row> {
-    let states = |status: &std::sync::Arc<Status>| {
+fn states(statuses: &[Arc<Status>]) -> Vec<Row> {
+    let states = |status: &Arc<Status>| {
         let (name, now) = (status.alarm.name.clone(), status.state);
         let state = move |state: StateValue| {
             row(
@@ -456,7 +451,7 @@ fn states(statuses: &[std::sync::Arc<Status>]) -> Vec<Row> {
 }
 
 /// Every transition that an alarm can make, from the start on: a counter that first appears with a 1 has not risen.
-fn transitions(statuses: &[std::sync::Arc<Status>]) -> Vec<Row> {
+fn transitions(statuses: &[Arc<Status>]) -> Vec<Row> {
     let mut rows = Vec::new();
     for status in statuses
         .iter()
@@ -480,16 +475,6 @@ fn transitions(statuses: &[std::sync::Arc<Status>]) -> Vec<Row> {
     rows
 }
 
-#[expect(clippy::cast_precision_loss, reason = "Prometheus' values are doubles")]
-fn float(value: u64) -> f64 {
-    value as f64
-}
-
-#[expect(clippy::cast_precision_loss, reason = "Prometheus' values are doubles")]
-fn signed(value: i64) -> f64 {
-    value as f64
-}
-
 /// OpenMetrics, as prometheus-client writes it.
 impl Collector for Families {
     fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
@@ -498,11 +483,12 @@ impl Collector for Families {
             help,
             kind,
             rows,
-        } in self.0.iter().filter(|family| !family.rows.is_empty())
+        } in self.iter()
         {
             let kind = match kind {
                 Kind::Counter => MetricType::Counter,
                 Kind::Gauge => MetricType::Gauge,
+                Kind::Untyped => MetricType::Unknown,
             };
             let mut metric = encoder.encode_descriptor(name, help, None, kind)?;
             for Row { labels, value } in rows {

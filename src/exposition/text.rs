@@ -2,14 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{Families, Family, Kind, Row};
+use super::Families;
+use crate::family::{Family, Kind, Labels, Row};
 
 const INFALLIBLE: &str = "writing to a string does not fail";
 
 /// Every value shown is finite: it was counted, or read from the kernel, or passed the store.
 pub(super) fn write(families: &Families) -> String {
     let mut text = String::new();
-    for family in families.0.iter().filter(|family| !family.rows.is_empty()) {
+    for family in families.iter() {
         write_family(&mut text, family);
     }
     text
@@ -27,6 +28,7 @@ fn write_family(
     let (suffix, kind) = match kind {
         Kind::Counter => ("_total", "counter"),
         Kind::Gauge => ("", "gauge"),
+        Kind::Untyped => ("", "untyped"),
     };
     writeln!(
         text,
@@ -41,7 +43,7 @@ fn write_family(
     }
 }
 
-fn write_labels(text: &mut String, labels: &[(&'static str, String)]) {
+fn write_labels(text: &mut String, labels: &Labels) {
     for (i, (label, value)) in labels.iter().enumerate() {
         let value = value
             .replace('\\', r"\\")

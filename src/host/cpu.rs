@@ -33,6 +33,7 @@ pub struct Cpu {
     pub boot_time: u64,
     pub context_switches: u64,
     pub forks: u64,
+    pub interrupts: u64,
     pub processes_running: Option<u32>,
     pub processes_blocked: Option<u32>,
 }
@@ -41,6 +42,8 @@ pub struct Cpu {
 pub struct Core {
     pub id: u32,
     pub seconds: Modes,
+    /// Of the seconds in `user` and `nice` those that were spent running guests.
+    pub guests: [f64; 2],
     pub utilization: Option<f64>,
 }
 
@@ -50,7 +53,8 @@ type Ticks = [u64; 8];
 #[derive(Debug)]
 pub(super) struct Stat {
     kernel: KernelStats,
-    pub(super) cores: Vec<(u32, Ticks)>,
+    pub(super) cores: Vec<(u32, Ticks, [u64; 2])>,
+    interrupts: u64,
     ticks_per_second: u64,
 }
 
@@ -64,14 +68,25 @@ impl Stat {
             .filter_map(|line| line.strip_prefix("cpu")?.split(' ').next()?.parse().ok());
         let cores = ids
             .zip(&kernel.cpu_time)
-            .map(|(id, time)| (id, ticks(time)))
+            .map(|(id, time)| {
+                let guests = [time.guest, time.guest_nice];
+                (id, ticks(time), guests.map(Option::unwrap_or_default))
+            })
             .collect();
         Ok(Self {
             cores,
+            interrupts: interrupts(text),
             ticks_per_second: procfs::ticks_per_second().max(1),
             kernel,
         })
     }
+}
+
+/// The first number of the line, which procfs leaves out: the sum of all others.
+fn interrupts(text: &str) -> u64 {
+    let line = text.lines().find_map(|line| line.strip_prefix("intr "));
+    let all = line.and_then(|line| line.split(' ').next()?.parse().ok());
+    all.unwrap_or_default()
 }
 
 fn ticks(time: &CpuTime) -> Ticks {
@@ -104,12 +119,13 @@ impl Counters {
         let (total, utilization) = step(self.total, ticks(&stat.kernel.total), tps);
         self.total = Some(total);
         let before = std::mem::take(&mut self.cores);
-        let mut core = |&(id, now): &(u32, Ticks)| {
+        let mut core = |&(id, now, guests): &(u32, Ticks, [u64; 2])| {
             let (ticks, utilization) = step(before.get(&id).copied(), now, tps);
             self.cores.insert(id, ticks);
             Core {
                 id,
                 seconds: seconds(ticks, tps),
+                guests: in_seconds(guests, tps),
                 utilization,
             }
         };
@@ -120,6 +136,7 @@ impl Counters {
             boot_time: stat.kernel.btime,
             context_switches: stat.kernel.ctxt,
             forks: stat.kernel.processes,
+            interrupts: stat.interrupts,
             processes_running: stat.kernel.procs_running,
             processes_blocked: stat.kernel.procs_blocked,
         }
@@ -159,8 +176,12 @@ fn utilization(spent: Ticks) -> Option<f64> {
     clippy::cast_precision_loss,
     reason = "2^53 ticks are millions of years"
 )]
+fn in_seconds<const N: usize>(ticks: [u64; N], ticks_per_second: u64) -> [f64; N] {
+    ticks.map(|ticks| ticks as f64 / ticks_per_second as f64)
+}
+
 fn seconds(ticks: Ticks, ticks_per_second: u64) -> Modes {
-    Modes(ticks.map(|ticks| ticks as f64 / ticks_per_second as f64))
+    Modes(in_seconds(ticks, ticks_per_second))
 }
 
 #[cfg(test)]

@@ -55,8 +55,8 @@ fn exposition() -> Arc<Exposition> {
     let look = Look {
         at: Timestamp::from_seconds(180),
         cpu: None,
-        memory: None,
-        load: None,
+        collected: Arc::new([]),
+        new: vec![],
     };
     let disagreement = Disagreement {
         why: Why::DataNotArrived,

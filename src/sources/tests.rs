@@ -23,6 +23,7 @@ fn look(at: i64, utilization: Option<f64>) -> Look {
     let core = |id, utilization| Core {
         id,
         seconds: Modes([0.0; 8]),
+        guests: [0.0; 2],
         utilization,
     };
     let cpu = Cpu {
@@ -32,14 +33,15 @@ fn look(at: i64, utilization: Option<f64>) -> Look {
         boot_time: 0,
         context_switches: 0,
         forks: 0,
+        interrupts: 0,
         processes_running: None,
         processes_blocked: None,
     };
     Look {
         at: Timestamp::from_seconds(at),
         cpu: Some(cpu),
-        memory: None,
-        load: None,
+        collected: Arc::new([]),
+        new: vec![],
     }
 }
 

@@ -49,14 +49,15 @@ fn look(at: Timestamp, utilization: f64) -> Look {
         boot_time: 0,
         context_switches: 0,
         forks: 0,
+        interrupts: 0,
         processes_running: None,
         processes_blocked: None,
     };
     Look {
         at,
         cpu: Some(cpu),
-        memory: None,
-        load: None,
+        collected: std::sync::Arc::new([]),
+        new: vec![],
     }
 }
 

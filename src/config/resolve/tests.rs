@@ -30,7 +30,7 @@ fn an_empty_file_is_the_defaults() {
         ("CWBridge", None)
     );
     assert_eq!(config.publish.metrics[0].names, ["CPUUtilization"]);
-    assert_eq!(config.collectors.enabled, Collector::ALL);
+    assert!(config.collectors.has("meminfo") && !config.collectors.has("processes"));
 }
 
 #[test]
@@ -55,7 +55,15 @@ fn everything_can_be_set() {
             max_size = "64MiB"
             [collectors]
             interval = "30s"
-            only = ["cpu"]
+            only = ["cpu", "diskstats"]
+            procfs = "/host/proc"
+            [collectors.diskstats]
+            enabled = false
+            [collectors.processes]
+            enabled = true
+            interval = "20s"
+            include = { state = "^[DZ]$" }
+            exclude = { state = "^Z" }
             [mirror]
             select = "host"
             name_prefix = "web-"
@@ -74,13 +82,16 @@ fn everything_can_be_set() {
         config.publish.metrics[0].dimensions.as_ref().unwrap().len(),
         3
     );
+    let names = config.collectors.enabled.iter().map(|of| of.name);
+    assert_eq!(names.collect::<Vec<_>>(), ["cpu", "processes"]);
+    let processes = &config.collectors.enabled[1];
+    assert_eq!(processes.interval, Duration::from_secs(20));
+    let state = |pattern: &str| vec![("state".to_owned(), pattern.to_owned())];
     assert_eq!(
-        config.collectors,
-        Collectors {
-            interval: Duration::from_secs(30),
-            enabled: vec![Collector::Cpu]
-        }
+        (&processes.include, &processes.exclude),
+        (&state("^[DZ]$"), &state("^Z"))
     );
+    assert_eq!(config.collectors.roots.procfs, "/host/proc");
     assert_eq!(
         config.journal,
         Journal {
@@ -123,6 +134,10 @@ dimensions = [["InstanceID"], "host", ["host", "host"]]
 [collectors]
 interval = "5m"
 only = ["cpus"]
+[collectors.filesystems]
+[collectors.filesystem]
+enable = true
+exclude = { mountpoint = "(" }
 [journal]
 max_age = "1m"
 max_size = "2 parsecs"
@@ -150,15 +165,18 @@ names = "a"
             cwbridge.toml:12:39: `dimensions` names `host` twice
             cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
             cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
-            cwbridge.toml:16:9: `only` names `cpus`, but only `cpu`, `memory`, `load` or `os` can stand here; did you mean `cpu`?
-            cwbridge.toml:18:11: `max_age` is `1m`, but must be from 1h to 10years
-            cwbridge.toml:19:12: `max_size` is `2 parsecs`, but must be a size of at least 10MB, such as `512MB` or `2GB`
-            cwbridge.toml:20:1: `[journal]` has no key `max_sise`; did you mean `max_size`?
-            cwbridge.toml:22:10: `select` is `hosts`, but must be `host` or `all`; did you mean `host`?
-            cwbridge.toml:23:15: `name_prefix` must have 1 to 255 characters
-            cwbridge.toml:24:12: `interval` is `1s`, but must be from 10s to 1day
-            cwbridge.toml:25:19: `search_interval` must not be shorter than `interval`
-            cwbridge.toml:26:1: `[mirror]` has no key `names`; did you mean `name_prefix`?
+            cwbridge.toml:16:9: `only` names `cpus`, but only `conntrack`, `cpu`, `diskstats`, `entropy`, `filefd`, `filesystem`, `loadavg`, `meminfo`, `netclass`, `netdev`, `netstat`, `os`, `pressure`, `processes`, `sockstat`, `time`, `uname` or `vmstat` can stand here; did you mean `cpu`?
+            cwbridge.toml:17:13: `[collectors]` has no key `filesystems`; did you mean `filesystem`?
+            cwbridge.toml:19:1: `[collectors.filesystem]` has no key `enable`; did you mean `enabled`?
+            cwbridge.toml:20:26: `mountpoint` is `(`, which is no regular expression: found open group without closing ')'
+            cwbridge.toml:22:11: `max_age` is `1m`, but must be from 1h to 10years
+            cwbridge.toml:23:12: `max_size` is `2 parsecs`, but must be a size of at least 10MB, such as `512MB` or `2GB`
+            cwbridge.toml:24:1: `[journal]` has no key `max_sise`; did you mean `max_size`?
+            cwbridge.toml:26:10: `select` is `hosts`, but must be `host` or `all`; did you mean `host`?
+            cwbridge.toml:27:15: `name_prefix` must have 1 to 255 characters
+            cwbridge.toml:28:12: `interval` is `1s`, but must be from 10s to 1day
+            cwbridge.toml:29:19: `search_interval` must not be shorter than `interval`
+            cwbridge.toml:30:1: `[mirror]` has no key `names`; did you mean `name_prefix`?
         "#]],
     );
 }

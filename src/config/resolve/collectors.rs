@@ -1,0 +1,104 @@
+//! `[collectors]`
+
+use std::time::Duration;
+
+use regex_lite::Regex;
+
+use crate::tree::Node;
+
+use super::super::{COLLECTORS, Collector, Collectors, Roots};
+use super::Reader;
+
+/// What stands beside the collectors' names.
+const KEYS: [&str; 5] = ["interval", "only", "procfs", "sysfs", "rootfs"];
+const COLLECTOR_KEYS: [&str; 4] = ["enabled", "interval", "include", "exclude"];
+
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
+const INTERVAL_MIN: Duration = Duration::from_secs(1);
+const INTERVAL_MAX: Duration = Duration::from_mins(1);
+
+impl Reader<'_> {
+    pub(super) fn collectors(&mut self, collectors: Option<&Node>) -> Collectors {
+        let key = |key| collectors.and_then(|collectors| collectors.get(key));
+        let names: Vec<&str> = COLLECTORS.iter().map(|(name, _)| *name).collect();
+        if let Some(collectors) = collectors {
+            let known: Vec<&str> = KEYS.iter().chain(&names).copied().collect();
+            self.keys("`[collectors]`", collectors, &known);
+        }
+        let only = key("only").map(|node| self.names("only", node, &names));
+        let interval = key("interval").and_then(|node| self.interval(node));
+        let interval = interval.unwrap_or(INTERVAL_DEFAULT);
+        let collector = |(name, by_default): (&'static str, bool)| {
+            let is_on = match &only {
+                Some(only) => only.iter().any(|only| only == name),
+                None => by_default,
+            };
+            self.collector(name, key(name), is_on, interval)
+        };
+        let enabled = COLLECTORS.into_iter().filter_map(collector).collect();
+        let mut root = |name, default: &str| {
+            let root = key(name).and_then(|node| self.report.string(name, node));
+            root.unwrap_or_else(|| default.to_owned())
+        };
+        let roots = Roots {
+            procfs: root("procfs", "/proc"),
+            sysfs: root("sysfs", "/sys"),
+            rootfs: root("rootfs", "/"),
+        };
+        Collectors { enabled, roots }
+    }
+
+    /// `None` for one that is switched off.
+    fn collector(
+        &mut self,
+        name: &'static str,
+        node: Option<&Node>,
+        is_on: bool,
+        interval: Duration,
+    ) -> Option<Collector> {
+        let mut collector = Collector {
+            name,
+            interval,
+            include: Vec::new(),
+            exclude: Vec::new(),
+        };
+        let Some(node) = node else {
+            return is_on.then_some(collector);
+        };
+        self.keys(&format!("`[collectors.{name}]`"), node, &COLLECTOR_KEYS);
+        let own = node.get("interval").and_then(|node| self.interval(node));
+        collector.interval = own.unwrap_or(interval);
+        let mut patterns = |key| {
+            let patterns = node.get(key).map(|node| self.patterns(key, node));
+            patterns.unwrap_or_default()
+        };
+        collector.include = patterns("include");
+        collector.exclude = patterns("exclude");
+        let enabled = node.get("enabled");
+        let enabled = enabled.and_then(|node| self.report.boolean("enabled", node));
+        enabled.unwrap_or(is_on).then_some(collector)
+    }
+
+    fn interval(&mut self, node: &Node) -> Option<Duration> {
+        self.duration("interval", node, INTERVAL_MIN..=INTERVAL_MAX, "10s")
+    }
+
+    /// Regular expressions by the names of labels.
+    fn patterns(&mut self, key: &str, node: &Node) -> Vec<(String, String)> {
+        let mut patterns = Vec::new();
+        for entry in self.report.table(key, node).unwrap_or_default() {
+            let Some(pattern) = self.report.string(&entry.key, &entry.node) else {
+                continue;
+            };
+            if let Err(error) = Regex::new(&pattern) {
+                let label = &entry.key;
+                let text =
+                    format!("`{label}` is `{pattern}`, which is no regular expression: {error}");
+                self.report.add(entry.node.position, text);
+                continue;
+            }
+            patterns.push((entry.key.clone(), pattern));
+        }
+        patterns
+    }
+}

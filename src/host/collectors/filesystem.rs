@@ -1,0 +1,374 @@
+//! Mounted file systems: what fits on them, and what is left.
+//!
+//! A mount whose server is gone holds up whoever looks at it. So each look asks in a thread of its own, and waits for it no
+//! longer than that takes at most; a mount that is stuck is not asked again until its thread returns.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::time::Duration;
+
+use procfs::process::MountInfo;
+
+use crate::family::{Labels, float, labels};
+use crate::host::gathered::{Column, Gathered, Published};
+
+use super::{Collect, Roots};
+
+/// How long a mount may take before it counts as stuck.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// Threads that wait for mounts that do not answer; beyond, further ones are not asked.
+const STUCK_MAX: usize = 16;
+
+/// What is no file system to store things in, and mount points that belong to something else, as node_exporter leaves out.
+const TYPES_LEFT_OUT: [&str; 27] = [
+    "autofs",
+    "binfmt_misc",
+    "bpf",
+    "cgroup",
+    "cgroup2",
+    "configfs",
+    "debugfs",
+    "devpts",
+    "devtmpfs",
+    "erofs",
+    "fusectl",
+    "hugetlbfs",
+    "iso9660",
+    "mqueue",
+    "nsfs",
+    "overlay",
+    "proc",
+    "procfs",
+    "pstore",
+    "rpc_pipefs",
+    "securityfs",
+    "selinuxfs",
+    "squashfs",
+    "sysfs",
+    "tracefs",
+    "ramfs",
+    "efivarfs",
+];
+const PLACES_LEFT_OUT: [&str; 3] = ["/dev", "/proc", "/sys"];
+const PLACES_BELOW_LEFT_OUT: [&str; 3] = [
+    "/run/credentials/",
+    "/var/lib/docker/",
+    "/var/lib/containers/storage/",
+];
+
+/// What a file system says of itself.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Room {
+    /// In bytes.
+    size: f64,
+    free: f64,
+    /// What is left for users.
+    available: f64,
+    files: f64,
+    files_free: f64,
+}
+
+impl Room {
+    fn of(path: &Path) -> Option<Self> {
+        let answer = rustix::fs::statvfs(path).ok()?;
+        let bytes = |blocks| float(blocks) * float(answer.f_frsize);
+        Some(Self {
+            size: bytes(answer.f_blocks),
+            free: bytes(answer.f_bfree),
+            available: bytes(answer.f_bavail),
+            files: float(answer.f_files),
+            files_free: float(answer.f_ffree),
+        })
+    }
+
+    fn used(self) -> f64 {
+        self.size - self.free
+    }
+
+    /// Of what users may fill; to 0.01, so that what is judged is exactly what is published.
+    fn used_percent(self) -> Option<f64> {
+        let all = self.used() + self.available;
+        (all > 0.0).then(|| (self.used() / all * 10_000.0).round() / 100.0)
+    }
+}
+
+/// A file system as it was asked; `None` where there was no answer.
+#[derive(Clone, Copy, Debug)]
+struct Filesystem {
+    room: Option<Room>,
+    is_read_only: bool,
+}
+
+#[rustfmt::skip]
+const COLUMNS: [Column<Filesystem>; 7] = [
+    Column::gauge("node_filesystem_size_bytes", "Filesystem size in bytes.", |f| Some(f.room?.size)),
+    Column::gauge("node_filesystem_free_bytes", "Filesystem free space in bytes.", |f| Some(f.room?.free)),
+    Column::gauge("node_filesystem_avail_bytes", "Filesystem space available to non-root users in bytes.", |f| Some(f.room?.available)),
+    Column::gauge("node_filesystem_files", "Filesystem total file nodes.", |f| Some(f.room?.files)),
+    Column::gauge("node_filesystem_files_free", "Filesystem total free file nodes.", |f| Some(f.room?.files_free)),
+    Column::gauge("node_filesystem_readonly", "Filesystem read-only status.", |f| Some(f64::from(u8::from(f.is_read_only)))),
+    Column::gauge("node_filesystem_device_error", "Whether an error occurred while getting statistics for the given device.", |f| Some(f64::from(u8::from(f.room.is_none())))),
+];
+
+#[rustfmt::skip]
+const PUBLISHED: [Published<Filesystem>; 7] = [
+    Published::now("disk_free", "Bytes", |f| Some(f.room?.available)),
+    Published::now("disk_total", "Bytes", |f| Some(f.room?.size)),
+    Published::now("disk_used", "Bytes", |f| Some(f.room?.used())),
+    Published::now("disk_used_percent", "Percent", |f| f.room?.used_percent()),
+    Published::now("disk_inodes_free", "Count", |f| Some(f.room?.files_free)),
+    Published::now("disk_inodes_total", "Count", |f| Some(f.room?.files)),
+    Published::now("disk_inodes_used", "Count", |f| Some(f.room?.files - f.room?.files_free)),
+];
+
+/// How a mount is asked: a system call, and in tests something that hangs.
+type Ask = fn(&Path) -> Option<Room>;
+
+/// A mount's place in the order in which they are asked, and what it said.
+type Answer = (usize, Option<Room>);
+
+pub(super) struct Filesystems {
+    ask: Ask,
+    deadline: Duration,
+    /// Mounts that do not answer, with where their answer would come.
+    stuck: HashMap<PathBuf, Receiver<Answer>>,
+}
+
+impl Default for Filesystems {
+    fn default() -> Self {
+        Self {
+            ask: Room::of,
+            deadline: DEADLINE,
+            stuck: HashMap::new(),
+        }
+    }
+}
+
+impl Collect for Filesystems {
+    fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
+        let text = roots
+            .text("1/mountinfo")
+            .or_else(|_| roots.text("self/mountinfo"))?;
+        let mut shown: Vec<(Labels, PathBuf, MountInfo)> = Vec::new();
+        // A line that cannot be read is about one mount.
+        let mounts = text
+            .lines()
+            .filter_map(|line| MountInfo::from_line(line).ok());
+        for mount in mounts {
+            let mount_point = PathBuf::from(unescaped(&mount.mount_point.to_string_lossy()));
+            let place = place(&mount_point, &roots.rootfs);
+            if !is_shown(&mount.fs_type, &place) {
+                continue;
+            }
+            let device = unescaped(mount.mount_source.as_deref().unwrap_or_default());
+            let labels = labels([
+                ("device", device),
+                ("fstype", mount.fs_type.clone()),
+                ("mountpoint", place),
+            ]);
+            if gathered.keeps(&labels) {
+                shown.push((labels, below(&roots.rootfs, &mount_point), mount));
+            }
+        }
+        let paths: Vec<PathBuf> = shown.iter().map(|(_, path, _)| path.clone()).collect();
+        let rooms = self.ask_all(&paths);
+        let filesystem = |((labels, _, mount), room): ((Labels, _, MountInfo), Option<Room>)| {
+            let options = [&mount.mount_options, &mount.super_options];
+            let is_read_only = options.iter().any(|options| options.contains_key("ro"));
+            (labels, Filesystem { room, is_read_only })
+        };
+        let all = shown.into_iter().zip(rooms).map(filesystem);
+        let filesystems: BTreeMap<Labels, Filesystem> = all.collect();
+        gathered.table(&COLUMNS, &filesystems);
+        gathered.publish(&PUBLISHED, &filesystems, &BTreeMap::new(), dimensions);
+        Ok(())
+    }
+}
+
+impl Filesystems {
+    /// Asks one after the other in a thread; where one does not answer in time, another thread goes on behind it.
+    fn ask_all(&mut self, paths: &[PathBuf]) -> Vec<Option<Room>> {
+        // What was stuck and has answered meanwhile is asked again.
+        let is_stuck = |answers: &Receiver<Answer>| answers.try_recv() == Err(TryRecvError::Empty);
+        self.stuck.retain(|_, answers| is_stuck(answers));
+        let mut rooms = vec![None; paths.len()];
+        let asked = (0..paths.len()).filter(|place| !self.stuck.contains_key(&paths[*place]));
+        let mut left: VecDeque<usize> = asked.collect();
+        while !left.is_empty() && self.stuck.len() < STUCK_MAX {
+            let Some(answers) = self.start(&left, paths) else {
+                break;
+            };
+            while let Some(place) = left.front().copied() {
+                let Ok((_, room)) = answers.recv_timeout(self.deadline) else {
+                    self.stuck.insert(paths[place].clone(), answers);
+                    left.pop_front();
+                    break;
+                };
+                rooms[place] = room;
+                left.pop_front();
+            }
+        }
+        rooms
+    }
+
+    /// A thread that asks those mounts in that order; `None` where no thread can be had.
+    fn start(&self, places: &VecDeque<usize>, paths: &[PathBuf]) -> Option<Receiver<Answer>> {
+        let places: Vec<(usize, PathBuf)> = places
+            .iter()
+            .map(|place| (*place, paths[*place].clone()))
+            .collect();
+        let (sender, answers) = channel();
+        let ask = self.ask;
+        let thread = std::thread::Builder::new().name("mounts".to_owned());
+        let started = thread.spawn(move || answer_all(ask, places, &sender));
+        started.ok().map(|_| answers)
+    }
+}
+
+/// Ends as soon as nobody waits any more.
+fn answer_all(ask: Ask, paths: Vec<(usize, PathBuf)>, answers: &Sender<Answer>) {
+    for (place, path) in paths {
+        if answers.send((place, ask(&path))).is_err() {
+            return;
+        }
+    }
+}
+
+/// The kernel writes what would break its lines as three octal digits: `\040` for a space.
+fn unescaped(text: &str) -> String {
+    let mut plain = Vec::new();
+    let mut bytes = text.as_bytes();
+    while let Some((first, rest)) = bytes.split_first() {
+        let digits = rest.get(..3).filter(|_| *first == b'\\');
+        let digits = digits.and_then(|digits| str::from_utf8(digits).ok());
+        match digits.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                bytes = &rest[3..];
+            }
+            None => {
+                plain.push(*first);
+                bytes = rest;
+            }
+        }
+    }
+    String::from_utf8_lossy(&plain).into_owned()
+}
+
+/// A mount point as the host names it.
+fn place(mount_point: &Path, rootfs: &Path) -> String {
+    let stripped = match rootfs.parent() {
+        None => mount_point,
+        Some(_) => mount_point.strip_prefix(rootfs).unwrap_or(mount_point),
+    };
+    let place = stripped.to_string_lossy();
+    match place.starts_with('/') {
+        true => place.into_owned(),
+        false => format!("/{place}"),
+    }
+}
+
+/// Where a mount point of the host is seen from here.
+fn below(rootfs: &Path, mount_point: &Path) -> PathBuf {
+    if rootfs.parent().is_none() || mount_point.starts_with(rootfs) {
+        return mount_point.to_owned();
+    }
+    rootfs.join(mount_point.strip_prefix("/").unwrap_or(mount_point))
+}
+
+fn is_shown(fs_type: &str, place: &str) -> bool {
+    let is_below = |folder: &&str| {
+        let rest = place.strip_prefix(*folder);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    !TYPES_LEFT_OUT.contains(&fs_type)
+        && !PLACES_LEFT_OUT.iter().any(is_below)
+        && !PLACES_BELOW_LEFT_OUT
+            .iter()
+            .any(|folder| place.starts_with(*folder))
+}
+
+/// As the CloudWatch agent tells them apart.
+fn dimensions(labels: &Labels) -> Labels {
+    let named = |(name, value): &(std::borrow::Cow<'static, str>, String)| match &**name {
+        "mountpoint" => ("path".into(), value.clone()),
+        "device" => {
+            let device = value.strip_prefix("/dev/").unwrap_or(value);
+            ("device".into(), device.to_owned())
+        }
+        _ => (name.clone(), value.clone()),
+    };
+    labels.iter().map(named).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(path: &Path) -> Option<Room> {
+        if path.ends_with("hung") {
+            std::thread::park_timeout(Duration::from_mins(10));
+            return None;
+        }
+        Some(Room {
+            size: 1_000.0,
+            free: 400.0,
+            available: 300.0,
+            files: 50.0,
+            files_free: 20.0,
+        })
+    }
+
+    impl Filesystems {
+        pub(in crate::host) fn fixed() -> Self {
+            Self {
+                ask: fixed,
+                deadline: Duration::from_millis(100),
+                stuck: HashMap::new(),
+            }
+        }
+    }
+
+    /// The mounts before it and behind it are asked all the same, and it is not asked again while its thread waits.
+    #[test]
+    fn a_mount_that_hangs_holds_up_nothing_but_itself() {
+        let mut filesystems = Filesystems::fixed();
+        let paths: Vec<PathBuf> = ["/a", "/hung", "/b", "/x/hung", "/c"]
+            .map(PathBuf::from)
+            .into();
+        let expected = [true, false, true, false, true];
+        for _ in 0..3 {
+            let rooms = filesystems.ask_all(&paths);
+            let answered: Vec<bool> = rooms.iter().map(Option::is_some).collect();
+            assert_eq!(answered, expected);
+            assert_eq!(filesystems.stuck.len(), 2);
+        }
+    }
+
+    #[test]
+    fn thousands_of_mounts_are_asked_by_one_thread() {
+        let mut filesystems = Filesystems::fixed();
+        let paths: Vec<PathBuf> = (0..2_000).map(|place| format!("/{place}").into()).collect();
+        let rooms = filesystems.ask_all(&paths);
+        assert!(rooms.iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn a_host_below_another_root_is_named_as_the_host_does() {
+        let rootfs = Path::new("/rootfs");
+        for (mount, named, seen) in [
+            ("/rootfs", "/", "/rootfs"),
+            ("/rootfs/data", "/data", "/rootfs/data"),
+            ("/data", "/data", "/rootfs/data"),
+        ] {
+            assert_eq!(place(Path::new(mount), rootfs), named);
+            assert_eq!(below(rootfs, Path::new(mount)), Path::new(seen));
+        }
+        assert_eq!(
+            below(Path::new("/"), Path::new("/data")),
+            Path::new("/data")
+        );
+    }
+}

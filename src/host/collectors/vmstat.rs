@@ -1,0 +1,43 @@
+//! `/proc/vmstat`: paging, swapping, and what the kernel killed for want of memory.
+
+use procfs::VmStat;
+
+use crate::family::{Kind, Row, signed};
+use crate::host::gathered::Gathered;
+
+use super::{Collect, Roots};
+
+/// The fields that node_exporter shows unless it is told otherwise: `^(oom_kill|pgpg|pswp|pg.*fault).*`.
+fn is_shown(field: &str) -> bool {
+    let begins = ["oom_kill", "pgpg", "pswp"];
+    begins.iter().any(|begin| field.starts_with(begin))
+        || field.starts_with("pg") && field.contains("fault")
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Vmstat;
+
+impl Collect for Vmstat {
+    fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
+        let VmStat(fields) = roots.parse("vmstat")?;
+        let mut shown: Vec<(String, i64)> = fields
+            .into_iter()
+            .filter(|(field, _)| is_shown(field))
+            .collect();
+        shown.sort_unstable();
+        for (field, value) in shown {
+            let help = format!("/proc/vmstat information field {field}.");
+            let row = Row {
+                labels: vec![],
+                value: signed(value),
+            };
+            gathered.push(
+                Kind::Untyped,
+                format!("node_vmstat_{field}"),
+                help,
+                vec![row],
+            );
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,235 @@
+//! What one look of a collector yields: families for Prometheus, and values for CloudWatch.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use regex_lite::Regex;
+
+use crate::family::{Family, Kind, Labels, Row};
+
+/// One number by the name that the CloudWatch agent gives it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Value {
+    pub name: &'static str,
+    /// By its CloudWatch name.
+    pub unit: &'static str,
+    /// What tells it from others of the name: `path`, `device`, `interface`, …
+    pub labels: Labels,
+    pub value: f64,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Gathered {
+    filters: Arc<Filters>,
+    pub families: Vec<Family>,
+    pub values: Vec<Value>,
+}
+
+/// What is shown of a collector, by the labels of Prometheus.
+#[derive(Clone, Debug, Default)]
+pub struct Filters {
+    /// Of what has the label only what matches.
+    pub include: Vec<(String, Regex)>,
+    pub exclude: Vec<(String, Regex)>,
+}
+
+impl Filters {
+    fn keeps(&self, labels: &Labels) -> bool {
+        let label = |name: &str| labels.iter().find(|(known, _)| known == name);
+        let matches = |(name, pattern): &(String, Regex)| {
+            label(name).map(|(_, value)| pattern.is_match(value))
+        };
+        self.include
+            .iter()
+            .all(|filter| matches(filter) != Some(false))
+            && !self
+                .exclude
+                .iter()
+                .any(|filter| matches(filter) == Some(true))
+    }
+}
+
+/// A family of a table, and how its value is found in what was read; `None` where there is none.
+#[derive(Debug)]
+pub(super) struct Column<T: 'static> {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: Kind,
+    pub(super) read: fn(&T) -> Option<f64>,
+}
+
+impl<T> Column<T> {
+    pub(super) const fn counter(
+        name: &'static str,
+        help: &'static str,
+        read: fn(&T) -> Option<f64>,
+    ) -> Self {
+        let kind = Kind::Counter;
+        Self {
+            name,
+            help,
+            kind,
+            read,
+        }
+    }
+
+    pub(super) const fn gauge(
+        name: &'static str,
+        help: &'static str,
+        read: fn(&T) -> Option<f64>,
+    ) -> Self {
+        let kind = Kind::Gauge;
+        Self {
+            name,
+            help,
+            kind,
+            read,
+        }
+    }
+}
+
+/// A metric of the CloudWatch agent, and how its value is found.
+#[derive(Debug)]
+pub(super) struct Published<T: 'static> {
+    pub(super) name: &'static str,
+    pub(super) unit: &'static str,
+    pub(super) is_delta: bool,
+    pub(super) read: fn(&T) -> Option<f64>,
+}
+
+impl<T> Published<T> {
+    pub(super) const fn now(
+        name: &'static str,
+        unit: &'static str,
+        read: fn(&T) -> Option<f64>,
+    ) -> Self {
+        Self {
+            name,
+            unit,
+            is_delta: false,
+            read,
+        }
+    }
+
+    /// What a counter rose by since the look before, as the CloudWatch agent publishes disks and networks.
+    pub(super) const fn delta(
+        name: &'static str,
+        unit: &'static str,
+        read: fn(&T) -> Option<f64>,
+    ) -> Self {
+        Self {
+            name,
+            unit,
+            is_delta: true,
+            read,
+        }
+    }
+}
+
+impl Gathered {
+    pub(super) fn new(filters: Arc<Filters>) -> Self {
+        Self {
+            filters,
+            ..Self::default()
+        }
+    }
+
+    /// Whether what bears these labels is wanted.
+    pub(super) fn keeps(&self, labels: &Labels) -> bool {
+        self.filters.keeps(labels)
+    }
+
+    /// Leaves out the rows and values that are too many, and tells how many those are.
+    pub(super) fn cut(&mut self, most: usize) -> usize {
+        let (mut left, mut left_out) = (most, 0);
+        for family in &mut self.families {
+            left_out += family.rows.len().saturating_sub(left);
+            family.rows.truncate(left);
+            left -= family.rows.len();
+        }
+        left_out += self.values.len().saturating_sub(most);
+        self.values.truncate(most);
+        left_out
+    }
+
+    pub(super) fn push(
+        &mut self,
+        kind: Kind,
+        name: impl Into<Cow<'static, str>>,
+        help: impl Into<Cow<'static, str>>,
+        mut rows: Vec<Row>,
+    ) {
+        rows.retain(|row| self.filters.keeps(&row.labels));
+        self.families.push(Family {
+            name: name.into(),
+            help: help.into(),
+            kind,
+            rows,
+        });
+    }
+
+    pub(super) fn gauge(&mut self, name: &'static str, help: &'static str, value: f64) {
+        let labels = Labels::new();
+        self.push(Kind::Gauge, name, help, vec![Row { labels, value }]);
+    }
+
+    pub(super) fn counter(&mut self, name: &'static str, help: &'static str, value: f64) {
+        let labels = Labels::new();
+        self.push(Kind::Counter, name, help, vec![Row { labels, value }]);
+    }
+
+    pub(super) fn value(&mut self, name: &'static str, unit: &'static str, value: f64) {
+        self.values.push(Value {
+            name,
+            unit,
+            labels: Labels::new(),
+            value,
+        });
+    }
+
+    /// A family for each column, with a row for each item that has a value in it.
+    pub(super) fn table<T>(&mut self, columns: &'static [Column<T>], items: &BTreeMap<Labels, T>) {
+        for column in columns {
+            let row = |(labels, item): (&Labels, &T)| {
+                let value = (column.read)(item)?;
+                let labels = labels.clone();
+                Some(Row { labels, value })
+            };
+            let rows = items.iter().filter_map(row).collect();
+            self.push(column.kind, column.name, column.help, rows);
+        }
+    }
+
+    /// A value for each metric of each item. A counter that fell says nothing, and neither does one that is new.
+    pub(super) fn publish<T>(
+        &mut self,
+        metrics: &'static [Published<T>],
+        items: &BTreeMap<Labels, T>,
+        before: &BTreeMap<Labels, T>,
+        dimension: impl Fn(&Labels) -> Labels,
+    ) {
+        for metric in metrics {
+            for (labels, item) in items
+                .iter()
+                .filter(|(labels, _)| self.filters.keeps(labels))
+            {
+                let value = (metric.read)(item);
+                let value = match metric.is_delta {
+                    false => value,
+                    true => {
+                        let before = before.get(labels).and_then(metric.read);
+                        let rise = value.zip(before).map(|(now, before)| now - before);
+                        rise.filter(|rise| *rise >= 0.0)
+                    }
+                };
+                self.values.extend(value.map(|value| Value {
+                    name: metric.name,
+                    unit: metric.unit,
+                    labels: dimension(labels),
+                    value,
+                }));
+            }
+        }
+    }
+}
