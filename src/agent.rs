@@ -65,6 +65,8 @@ pub struct Plan {
     pub region: Option<String>,
     /// Where the environment leads instead of to AWS.
     pub endpoint_url: Option<String>,
+    /// What `${env:NAME}` stands for.
+    pub variable: fn(&str) -> Option<String>,
     /// Whether the instance metadata service may be asked.
     pub instance_metadata: bool,
 }
@@ -112,11 +114,11 @@ impl Plan {
     }
 
     fn sources(&self, here: &Placeholders) -> Sources {
-        Sources::new(&self.config.publish, here, self.parts().cpu)
+        Sources::new(&self.config.publish, here, &self.config.collectors)
     }
 
     fn facts(&self) -> Arc<host::Facts> {
-        Arc::new(host::facts(&self.roots()))
+        Arc::new(host::facts(&self.parts().gather))
     }
 }
 

@@ -71,13 +71,15 @@ impl From<Exit> for ExitCode {
 const REGIONS: [&str; 2] = ["AWS_REGION", "AWS_DEFAULT_REGION"];
 
 /// The variables that are read here, besides those that the AWS SDK reads by itself.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Environment {
     pub log: Option<String>,
     pub regions: [Option<String>; 2],
     pub endpoint_url: Option<String>,
     pub instance_metadata_disabled: bool,
     pub state: StateDirectories,
+    /// Any other variable, which a configuration may put into dimensions.
+    pub variable: fn(&str) -> Option<String>,
 }
 
 /// Where state may be kept, as the environment has it.
@@ -96,13 +98,14 @@ impl Environment {
             clippy::disallowed_methods,
             reason = "this is the one place that reads the environment"
         )]
-        let read = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let read = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             log: read("RUST_LOG"),
-            regions: REGIONS.map(read),
+            regions: REGIONS.map(&read),
             endpoint_url: read("AWS_ENDPOINT_URL_CLOUDWATCH").or_else(|| read("AWS_ENDPOINT_URL")),
             instance_metadata_disabled: read("AWS_EC2_METADATA_DISABLED")
                 .is_some_and(|value| value.eq_ignore_ascii_case("true")),
+            variable: read,
             state: StateDirectories {
                 given: read("STATE_DIRECTORY"),
                 of_user: read("XDG_STATE_HOME"),

@@ -1,5 +1,6 @@
 //! The configuration: what the program does when nothing is left open.
 
+mod metrics;
 mod resolve;
 
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use crate::finding::Position;
 
+pub use metrics::{Publishable, publishable, publishables};
 pub use resolve::{check_region, resolve};
 
 /// The address of `/metrics`, unless set otherwise.
@@ -77,11 +79,17 @@ pub struct Publish {
 }
 
 /// Metrics that are published in the same way.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishedMetric {
     pub names: Vec<String>,
-    /// Each list is published as a metric of its own; `None`: by `InstanceId`, off EC2 by `host`.
+    /// Each list is published as a metric of its own; `None`: by `InstanceId`, off EC2 by `host`, and one for each disk or
+    /// device.
     pub dimensions: Option<Vec<Vec<String>>>,
+    /// Names to publish some of them under.
+    pub rename: Vec<(String, String)>,
+    /// Regular expressions by dimension, such as `path`: what is left of what there are several of.
+    pub include: Vec<(String, String)>,
+    pub exclude: Vec<(String, String)>,
     pub high_resolution: bool,
 }
 
@@ -140,8 +148,11 @@ pub const COLLECTORS: [(&str, bool); 18] = [
     ("vmstat", true),
 ];
 
-/// The metrics that can be published.
-pub const PUBLISHABLE: [&str; 1] = ["CPUUtilization"];
-
-/// The dimensions whose values are found out on the host.
-pub const KNOWN_DIMENSIONS: [&str; 3] = ["InstanceId", "host", "cpu"];
+/// The dimensions whose values are found out once, for all metrics.
+pub const KNOWN_DIMENSIONS: [&str; 5] = [
+    "InstanceId",
+    "host",
+    "AutoScalingGroupName",
+    "ImageId",
+    "InstanceType",
+];

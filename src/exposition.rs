@@ -198,10 +198,12 @@ mod tests {
             seconds: modes,
             guests: [1.0; 2],
             utilization: None,
+            usage: None,
         };
         let cpu = crate::host::Cpu {
             seconds: modes,
             utilization: None,
+            usage: None,
             cores: vec![core],
             boot_time: 1,
             context_switches: 2,

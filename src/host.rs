@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::metric::Timestamp;
 
 pub use collectors::Roots;
-pub use cpu::{Core, Cpu, MODES, Modes};
+pub use cpu::{Core, Cpu, MODES, Modes, Usage};
 pub use gather::{Collected, Enabled, Plan};
 pub use gathered::{Filters, Gathered, Value};
 
@@ -24,7 +24,10 @@ use gather::Gatherer;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Facts {
     pub hostname: String,
-    pub cores: u32,
+    /// `cpu0` and so on.
+    pub core_names: Vec<String>,
+    /// What the collectors saw when the program began, by which it is known what there is.
+    pub values: Vec<Value>,
 }
 
 /// One look at the host. What could not be read, or is not collected, is `None`.
@@ -113,13 +116,23 @@ fn read_stat(roots: &Roots) -> anyhow::Result<cpu::Stat> {
 }
 
 /// What can be said of the host once and for all.
-pub fn facts(roots: &Roots) -> Facts {
+pub fn facts(plan: &Plan) -> Facts {
+    let cores = read_stat(&plan.roots).map(|stat| stat.cores);
+    let cores = cores.unwrap_or_default().into_iter();
     Facts {
         hostname: System::host_name().unwrap_or_else(|_| "localhost".to_owned()),
-        cores: read_stat(roots).map_or(1, |stat| {
-            u32::try_from(stat.cores.len()).unwrap_or(u32::MAX)
-        }),
+        core_names: cores.map(|(id, ..)| format!("cpu{id}")).collect(),
+        values: survey(plan),
     }
+}
+
+/// What the collectors see. What is a difference of two looks is seen at the second one.
+fn survey(plan: &Plan) -> Vec<Value> {
+    let mut gatherer = Gatherer::new(plan);
+    gatherer.look(Timestamp::from_seconds(0));
+    let again = gatherer.look_again();
+    let values = again.iter().flat_map(|of| of.gathered.values.iter());
+    values.cloned().collect()
 }
 
 #[cfg(test)]

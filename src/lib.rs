@@ -79,7 +79,7 @@
 //! | shell | `stats` | nothing |
 //! | shell | `clock` | `metric` |
 //! | shell | `host` | `metric`, `family`, `clock` |
-//! | shell | `sources` | `metric`, `alarm`, `definition`, `config`, `host` |
+//! | shell | `sources` | `metric`, `alarm`, `definition`, `config`, `family`, `host` |
 //! | shell | `journal` | `metric` |
 //! | shell | `keeper` | `metric`, `journal`, `clock`, `stats` |
 //! | shell | `web` | `metric`, `finding` |
@@ -103,7 +103,7 @@
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
 //! | `rustix` | `host` |
-//! | `regex_lite` | `config`, `host`, `agent` |
+//! | `regex_lite` | `config`, `host`, `sources`, `agent` |
 //! | `prometheus_client`, `flate2` | `exposition` |
 //! | `bytes` | `exposition`, `web` |
 //! | `axum`, `tokio_io_timeout` | `http` |

@@ -1,109 +1,172 @@
 //! Which metrics this host has: what a look at it says about which metric, and which alarms can be judged from that.
 
+mod value;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use regex_lite::Regex;
+use tracing::warn;
+
 use crate::alarm::{Alarm, MetricAlarm, MetricStat, Rule, Source as AlarmSource};
-use crate::config::Publish;
+use crate::config::{Collectors, Publish, PublishedMetric, publishable};
 use crate::definition::Placeholders;
-use crate::host::{Cpu, Look};
+use crate::host::{Facts, Look};
 use crate::metric::{
     BasicStatistic, Content, Datapoint, Dimension, Metric, Reading, Resolution, Sample, Statistic,
     Timestamp, Unit,
 };
 
-/// What EC2 itself publishes about an instance.
+use value::{CPU_UTILIZATION, Seen, TOTAL};
+
+/// What EC2 itself publishes about an instance, and what the CloudWatch agent does.
 const EC2_NAMESPACE: &str = "AWS/EC2";
-const CPU_UTILIZATION: &str = "CPUUtilization";
+const AGENT_NAMESPACE: &str = "CWAgent";
+
+/// The most metrics of one name by the values of labels, such as a disk's `path`: each of them costs money.
+const METRICS_MAX: usize = 500;
 
 /// Every metric that is fed by looks at the host.
 #[derive(Debug)]
 pub struct Sources {
-    sources: Vec<Source>,
+    all: Vec<Source>,
     warnings: Vec<String>,
+    /// By which alarms on the CloudWatch agent's metrics name this host.
+    here: Vec<Dimension>,
+    /// The collectors that are at work.
+    collectors: Vec<&'static str>,
 }
 
+/// Metrics of one name that are fed in the same way.
 #[derive(Debug)]
 struct Source {
     namespace: String,
+    /// What it is published as.
+    name: String,
+    /// What is seen, by the CloudWatch agent's name.
+    value: &'static str,
     dimensions: Vec<Dimension>,
+    /// Dimensions whose values come with what is seen; without one of those that it has, everything comes together.
+    labels: Vec<String>,
+    /// What is left of what is seen.
+    filter: Filter,
     resolution: Resolution,
-    input: Input,
     /// Whether its datapoints go to CloudWatch, or only to the alarms.
     published: bool,
+    /// The metrics that were seen, by the values of the labels.
+    known: BTreeMap<Vec<String>, Arc<Metric>>,
+    is_full: bool,
 }
 
-/// Which number of a look a source takes.
-#[derive(Debug)]
-enum Input {
-    Total(Arc<Metric>),
-    /// One metric for each core, known by its dimension `cpu`, as cores come up.
-    PerCore(BTreeMap<u32, Arc<Metric>>),
+#[derive(Debug, Default)]
+struct Filter {
+    include: Vec<(String, Regex)>,
+    exclude: Vec<(String, Regex)>,
+    /// Labels that have this value.
+    only: Vec<(String, String)>,
+}
+
+impl Filter {
+    fn of(entry: &PublishedMetric) -> Self {
+        let compiled = |(label, pattern): &(String, String)| {
+            // What is no pattern was refused when it was read.
+            Some((label.clone(), Regex::new(pattern).ok()?))
+        };
+        Self {
+            include: entry.include.iter().filter_map(compiled).collect(),
+            exclude: entry.exclude.iter().filter_map(compiled).collect(),
+            only: Vec::new(),
+        }
+    }
+
+    fn keeps(&self, seen: &Seen<'_>) -> bool {
+        let matches = |(label, pattern): &(String, Regex)| {
+            seen.label(label).map(|value| pattern.is_match(value))
+        };
+        self.include
+            .iter()
+            .all(|filter| matches(filter) != Some(false))
+            && !self
+                .exclude
+                .iter()
+                .any(|filter| matches(filter) == Some(true))
+            && self
+                .only
+                .iter()
+                .all(|(label, value)| seen.label(label) == Some(value))
+    }
 }
 
 impl Sources {
-    /// `cpu`: whether the CPU is looked at; without it there is nothing to take samples from.
-    pub fn new(publish: &Publish, here: &Placeholders, cpu: bool) -> Self {
+    /// `collectors`: what is looked at; of the rest there is nothing to take samples from.
+    pub fn new(publish: &Publish, here: &Placeholders, collectors: &Collectors) -> Self {
         let mut sources = Self {
-            sources: Vec::new(),
+            all: Vec::new(),
             warnings: Vec::new(),
+            here: here_dimensions(publish, here),
+            collectors: collectors.enabled.iter().map(|of| of.name).collect(),
         };
-        if !cpu {
-            sources.warnings.push("the CPU is not looked at (`only` under `[collectors]`), so that there is nothing to publish or to judge".to_owned());
-            return sources;
-        }
         for entry in &publish.metrics {
-            let resolution = if entry.high_resolution {
-                Resolution::High
-            } else {
-                Resolution::Standard
-            };
-            let sets = entry
-                .dimensions
-                .clone()
-                .unwrap_or_else(|| vec![vec![own_dimension(here).to_owned()]]);
-            // `CPUUtilization` is the one metric there is.
-            for set in sets.iter().filter(|_| !entry.names.is_empty()) {
-                sources.add(publish, here, set, resolution);
+            for name in &entry.names {
+                sources.publish(publish, here, entry, name);
             }
         }
         sources.add_ec2(publish, here);
         sources
     }
 
-    fn add(
+    /// Whether what is seen under this name is looked at, and what else is known of the name.
+    fn publish(
         &mut self,
         publish: &Publish,
         here: &Placeholders,
-        set: &[String],
-        resolution: Resolution,
+        entry: &PublishedMetric,
+        name: &str,
     ) {
-        let constant = publish
-            .dimensions
-            .iter()
-            .filter(|(name, _)| !set.contains(name));
-        let names = set
-            .iter()
-            .map(String::as_str)
-            .filter(|name| *name != "cpu")
-            .chain(constant.map(|(name, _)| name.as_str()));
-        let dimensions: Result<Vec<Dimension>, String> =
-            names.map(|name| dimension(name, publish, here)).collect();
-        match dimensions {
-            Ok(dimensions) => {
-                let per_core = set.iter().any(|name| name == "cpu");
-                self.push(Source {
-                    input: Input::new(per_core, &publish.namespace, &dimensions),
+        // Another one was refused when it was read.
+        let Some(known) = publishable(name) else {
+            return;
+        };
+        if !self.collectors.contains(&known.collector) {
+            self.warnings.push(format!(
+                "`{name}` is not published: the collector `{}` is switched off (`only` or `enabled` under `[collectors]`)",
+                known.collector
+            ));
+            return;
+        }
+        let own = || {
+            // Each disk is one, and all cores together are.
+            let labels = known.labels.iter().filter(|label| **label != "cpu");
+            let own = [own_dimension(here)].into_iter().chain(labels.copied());
+            vec![own.map(str::to_owned).collect()]
+        };
+        let sets = entry.dimensions.clone().unwrap_or_else(own);
+        for set in &sets {
+            let (labels, fixed): (Vec<String>, Vec<String>) = set
+                .iter()
+                .cloned()
+                .partition(|dimension| known.labels.contains(&dimension.as_str()));
+            match fixed_dimensions(&fixed, &labels, publish, here) {
+                Ok(dimensions) => self.push(Source {
                     namespace: publish.namespace.clone(),
+                    name: renamed(entry, name),
+                    value: known.name,
                     dimensions,
-                    resolution,
+                    labels,
+                    filter: Filter::of(entry),
+                    resolution: match entry.high_resolution {
+                        true => Resolution::High,
+                        false => Resolution::Standard,
+                    },
                     published: true,
-                });
+                    known: BTreeMap::new(),
+                    is_full: false,
+                }),
+                Err(problem) => self.warnings.push(format!(
+                    "`{name}` by `[{}]` is not published: {problem}",
+                    set.join(", ")
+                )),
             }
-            Err(problem) => self.warnings.push(format!(
-                "`{CPU_UTILIZATION}` by `[{}]` is not published: {problem}",
-                set.join(", ")
-            )),
         }
     }
 
@@ -112,39 +175,42 @@ impl Sources {
         let Some(instance_id) = &here.instance_id else {
             return;
         };
-        let dimensions = vec![Dimension::new("InstanceId", instance_id.as_str())];
-        let resolution = if publish.detailed_monitoring {
-            Resolution::Standard
-        } else {
-            Resolution::Basic
-        };
+        if !self.collectors.contains(&"cpu") {
+            return;
+        }
         self.push(Source {
             namespace: EC2_NAMESPACE.to_owned(),
-            input: Input::new(false, EC2_NAMESPACE, &dimensions),
-            dimensions,
-            resolution,
+            name: CPU_UTILIZATION.to_owned(),
+            value: CPU_UTILIZATION,
+            dimensions: vec![Dimension::new("InstanceId", instance_id.as_str())],
+            labels: Vec::new(),
+            filter: Filter::default(),
+            resolution: match publish.detailed_monitoring {
+                true => Resolution::Standard,
+                false => Resolution::Basic,
+            },
             published: false,
+            known: BTreeMap::new(),
+            is_full: false,
         });
     }
 
     /// What comes to a metric that is there already is left out: it would count every sample twice.
     fn push(&mut self, source: Source) {
         let example = source.example();
-        match self
-            .sources
-            .iter()
-            .any(|other| other.has(&example) || source.has(&other.example()))
-        {
+        let is_there = |other: &Source| other.has(&example) || source.has(&other.example());
+        match self.all.iter().any(is_there) {
             true => self.warnings.push(format!(
                 "`{example}` is configured twice; the first entry counts"
             )),
-            false => self.sources.push(source),
+            false => self.all.push(source),
         }
     }
 
     /// Whether this host knows the metric.
     pub fn has(&self, metric: &Metric) -> bool {
-        self.sources.iter().any(|source| source.has(metric))
+        self.all.iter().any(|source| source.has(metric))
+            || self.of_agent(metric).is_ok_and(|found| found.is_some())
     }
 
     /// What was configured and cannot be done on this host.
@@ -152,37 +218,49 @@ impl Sources {
         &self.warnings
     }
 
-    /// The metrics that are published, with their resolution; per-core metrics as `cores` of them.
-    pub fn published(&self, cores: u32) -> Vec<(Metric, Resolution)> {
+    /// The metrics that are published, with their resolution, as far as `facts` tell what there is.
+    pub fn published(&self, facts: &Facts) -> Vec<(Metric, Resolution)> {
         let mut published = Vec::new();
-        for source in self.sources.iter().filter(|source| source.published) {
-            match &source.input {
-                Input::Total(metric) => published.push(((**metric).clone(), source.resolution)),
-                Input::PerCore(_) => published.extend((0..cores).map(|core| {
-                    (
-                        core_metric(&source.namespace, &source.dimensions, core),
-                        source.resolution,
-                    )
-                })),
+        for source in self.all.iter().filter(|source| source.published) {
+            let mut metrics: Vec<Metric> = value::of_facts(facts, source.value)
+                .iter()
+                .filter(|seen| source.takes(seen))
+                .map(|seen| source.metric(&source.key(seen)))
+                .collect();
+            metrics.sort_by_cached_key(ToString::to_string);
+            metrics.dedup();
+            if metrics.is_empty() && source.labels.is_empty() {
+                metrics.push(source.example());
             }
+            published.extend(
+                metrics
+                    .into_iter()
+                    .map(|metric| (metric, source.resolution)),
+            );
         }
         published
     }
 
+    /// The metrics that are published, on any host: what there may be several of stands as one.
+    pub fn examples(&self) -> impl Iterator<Item = Metric> {
+        let published = self.all.iter().filter(|source| source.published);
+        published.map(Source::example)
+    }
+
     /// Whether a closed datapoint goes to CloudWatch.
     pub fn is_published(&self, datapoint: &Datapoint) -> bool {
-        self.sources
+        self.all
             .iter()
             .any(|source| source.published && source.has(&datapoint.metric))
     }
 
-    /// What a look says about every metric. Utilisation that is missing is no sample.
+    /// What a look says about every metric. What is missing is no sample.
     pub fn reading(&mut self, look: &Look) -> Reading {
         let mut samples = Vec::new();
-        if let Some(cpu) = &look.cpu {
-            self.sources
-                .iter_mut()
-                .for_each(|source| source.sample(look.at, cpu, &mut samples));
+        for source in &mut self.all {
+            value::of_look(look, source.value, &mut |seen| {
+                source.sample(look.at, seen, &mut samples);
+            });
         }
         Reading {
             at: look.at,
@@ -190,23 +268,23 @@ impl Sources {
         }
     }
 
-    /// The alarms as they can be judged here: one on a metric that this host does not have is not mirrored.
-    pub fn mirror(&self, alarms: Vec<Alarm>) -> Vec<Alarm> {
+    /// The alarms as they can be judged here: one on a metric that this host does not have is not mirrored. Metrics of the
+    /// CloudWatch agent that alarms are on are sampled from now on.
+    pub fn mirror(&mut self, alarms: Vec<Alarm>) -> Vec<Alarm> {
         alarms
             .into_iter()
             .map(|alarm| self.mirror_one(alarm))
             .collect()
     }
 
-    fn mirror_one(&self, alarm: Alarm) -> Alarm {
+    fn mirror_one(&mut self, alarm: Alarm) -> Alarm {
         let Rule::Metric(rule) = &alarm.rule else {
             return alarm;
         };
         let not_here = alarm.not_here.clone();
         let reason = not_here.or_else(|| {
-            rule.stats()
-                .into_iter()
-                .find_map(|stat| self.not_here(stat))
+            let mut stats = rule.stats().into_iter();
+            stats.find_map(|stat| self.not_here(stat))
         });
         Alarm {
             not_here: reason,
@@ -216,13 +294,17 @@ impl Sources {
 
     /// Why a statistic cannot be found on this host, if it cannot.
     fn not_here(
-        &self,
+        &mut self,
         MetricStat {
             metric, statistic, ..
         }: &MetricStat,
     ) -> Option<String> {
-        if !self.has(metric) {
-            return Some(self.no_metric(metric));
+        if !self.all.iter().any(|source| source.has(metric)) {
+            match self.of_agent(metric) {
+                Ok(Some(source)) => self.all.push(source),
+                Ok(None) => return Some(self.no_metric(metric)),
+                Err(reason) => return Some(reason),
+            }
         }
         let is_average = *statistic == Statistic::Basic(BasicStatistic::Average);
         (metric.namespace == EC2_NAMESPACE && !is_average).then(|| {
@@ -230,30 +312,76 @@ impl Sources {
         })
     }
 
-    fn no_metric(&self, metric: &Metric) -> String {
-        let similar = self
-            .sources
-            .iter()
-            .find(|source| source.namespace == metric.namespace && metric.name == CPU_UTILIZATION);
-        let hint = match similar.map(|source| &source.input) {
-            Some(Input::Total(own)) => format!("; it has `{own}`"),
-            _ => String::new(),
+    /// What would feed a metric of the CloudWatch agent, if it is of this host. Its dimensions are those that name the host, and
+    /// those that come with what is seen.
+    fn of_agent(&self, metric: &Metric) -> Result<Option<Source>, String> {
+        if metric.namespace != AGENT_NAMESPACE {
+            return Ok(None);
+        }
+        let Some(known) = publishable(&metric.name) else {
+            return Ok(None);
         };
+        let (mut only, mut is_of_host) = (Vec::new(), false);
+        for dimension in metric.dimensions() {
+            if known.labels.contains(&dimension.name.as_str()) {
+                only.push((dimension.name.clone(), dimension.value.clone()));
+            } else if self.here.contains(dimension) {
+                is_of_host |= ["InstanceId", "host"].contains(&dimension.name.as_str());
+            } else {
+                return Ok(None);
+            }
+        }
+        // Without a name of this host it is of all hosts.
+        if !is_of_host {
+            return Ok(None);
+        }
+        if !self.collectors.contains(&known.collector) {
+            return Err(format!(
+                "the collector `{}` is switched off, which sees `{}`",
+                known.collector, known.name
+            ));
+        }
+        let source = Source {
+            namespace: metric.namespace.clone(),
+            name: metric.name.clone(),
+            value: known.name,
+            dimensions: metric.dimensions().to_vec(),
+            labels: Vec::new(),
+            filter: Filter {
+                only,
+                ..Filter::default()
+            },
+            resolution: Resolution::Standard,
+            published: false,
+            known: BTreeMap::new(),
+            is_full: false,
+        };
+        Ok(Some(source))
+    }
+
+    fn no_metric(&self, metric: &Metric) -> String {
+        let mut similar = self.all.iter();
+        let similar = similar.find(|source| {
+            source.namespace == metric.namespace
+                && source.name == metric.name
+                && source.labels.is_empty()
+        });
+        let hint = similar.map_or_else(String::new, |own| format!("; it has `{}`", own.example()));
         format!("this host has no metric `{metric}`{hint}")
     }
 
     /// The built-in alarm on the metric that is published, whatever its dimensions are called here; `None` if there is none
     /// for the whole CPU.
     pub fn built_in(&self, alarm: &Alarm) -> Option<Alarm> {
-        let metric = self.sources.iter().find_map(|source| match &source.input {
-            Input::Total(metric) if source.published => Some(metric),
-            _ => None,
-        });
-        let (Rule::Metric(rule), Some(metric)) = (&alarm.rule, metric) else {
+        let is_total = |source: &&Source| {
+            source.published && source.value == CPU_UTILIZATION && source.labels.is_empty()
+        };
+        let total = self.all.iter().find(is_total)?;
+        let Rule::Metric(rule) = &alarm.rule else {
             return None;
         };
         let stat = MetricStat {
-            metric: Arc::clone(metric),
+            metric: Arc::new(total.example()),
             ..rule.stat()?.clone()
         };
         let rule = MetricAlarm {
@@ -267,6 +395,11 @@ impl Sources {
     }
 }
 
+fn renamed(entry: &PublishedMetric, name: &str) -> String {
+    let renamed = entry.rename.iter().find(|(from, _)| from == name);
+    renamed.map_or_else(|| name.to_owned(), |(_, to)| to.clone())
+}
+
 /// The dimension that tells this host from others.
 fn own_dimension(here: &Placeholders) -> &'static str {
     if here.instance_id.is_some() {
@@ -276,18 +409,39 @@ fn own_dimension(here: &Placeholders) -> &'static str {
     }
 }
 
+/// Every dimension that says something of this host, with its value.
+fn here_dimensions(publish: &Publish, here: &Placeholders) -> Vec<Dimension> {
+    let known = crate::config::KNOWN_DIMENSIONS.iter();
+    known
+        .filter_map(|name| dimension(name, publish, here).ok())
+        .collect()
+}
+
+/// The dimensions that are the same for all that is seen: those of a set, and what is configured for all metrics.
+fn fixed_dimensions(
+    set: &[String],
+    labels: &[String],
+    publish: &Publish,
+    here: &Placeholders,
+) -> Result<Vec<Dimension>, String> {
+    let is_named = |name: &String| set.contains(name) || labels.contains(name);
+    let constant = publish.dimensions.iter().map(|(name, _)| name);
+    let names = set.iter().chain(constant.filter(|name| !is_named(name)));
+    names.map(|name| dimension(name, publish, here)).collect()
+}
+
 /// A dimension with its value: what is configured, or else what was found out.
 fn dimension(name: &str, publish: &Publish, here: &Placeholders) -> Result<Dimension, String> {
     let configured = publish
         .dimensions
         .iter()
         .find(|(known, _)| known == name)
-        .map(|(_, value)| value.as_str());
-    let value = configured.unwrap_or(match name {
-        "InstanceId" => "${aws:InstanceId}",
-        _ => "${hostname}",
+        .map(|(_, value)| value.clone());
+    let value = configured.unwrap_or_else(|| match name {
+        "host" => "${hostname}".to_owned(),
+        name => format!("${{aws:{name}}}"),
     });
-    match here.fill(value) {
+    match here.fill(&value) {
         Ok(value) => Ok(Dimension::new(name, value)),
         Err(placeholder) => Err(format!(
             "dimension `{name}` needs `{placeholder}`, which has no value on this host"
@@ -295,81 +449,87 @@ fn dimension(name: &str, publish: &Publish, here: &Placeholders) -> Result<Dimen
     }
 }
 
-impl Input {
-    fn new(per_core: bool, namespace: &str, dimensions: &[Dimension]) -> Self {
-        match per_core {
-            true => Self::PerCore(BTreeMap::new()),
-            false => Self::Total(Arc::new(Metric::new(
-                namespace,
-                CPU_UTILIZATION,
-                dimensions.to_vec(),
-            ))),
-        }
-    }
-}
-
 impl Source {
-    /// One of its metrics.
+    /// Its metric, or one that stands for all that differ in the values of labels, such as `${path}`.
     fn example(&self) -> Metric {
-        match &self.input {
-            Input::Total(metric) => (**metric).clone(),
-            Input::PerCore(_) => core_metric(&self.namespace, &self.dimensions, 0),
-        }
+        let value = |label: &String| format!("${{{label}}}");
+        self.metric(&self.labels.iter().map(value).collect::<Vec<_>>())
     }
 
+    fn metric(&self, key: &[String]) -> Metric {
+        let labels = self.labels.iter().zip(key);
+        let labels = labels.map(|(name, value)| Dimension::new(name.as_str(), value.as_str()));
+        let dimensions = self.dimensions.iter().cloned().chain(labels);
+        Metric::new(
+            self.namespace.as_str(),
+            self.name.as_str(),
+            dimensions.collect(),
+        )
+    }
+
+    /// Whether it is one of its metrics.
     fn has(&self, metric: &Metric) -> bool {
-        match &self.input {
-            Input::Total(own) => **own == *metric,
-            Input::PerCore(_) => {
-                let core = metric
-                    .dimensions()
-                    .iter()
-                    .find(|dimension| dimension.name == "cpu")
-                    .and_then(|core| core.value.strip_prefix("cpu"));
-                core.and_then(|core| core.parse::<u32>().ok())
-                    .is_some_and(|core| {
-                        core_metric(&self.namespace, &self.dimensions, core) == *metric
-                    })
-            }
-        }
+        let (all, fixed) = (metric.dimensions(), &self.dimensions);
+        metric.namespace == self.namespace
+            && metric.name == self.name
+            && all.len() == fixed.len() + self.labels.len()
+            && fixed.iter().all(|dimension| all.contains(dimension))
+            && self
+                .labels
+                .iter()
+                .all(|label| all.iter().any(|dimension| dimension.name == *label))
     }
 
-    fn sample(&mut self, at: Timestamp, cpu: &Cpu, samples: &mut Vec<Sample>) {
-        let resolution = self.resolution;
-        let sample = |metric, value| Sample {
-            metric,
-            unit: Unit::PERCENT,
-            resolution,
-            at,
-            content: Content::Value(value),
-        };
-        match &mut self.input {
-            Input::Total(metric) => samples.extend(
-                cpu.utilization
-                    .map(|value| sample(Arc::clone(metric), value)),
-            ),
-            Input::PerCore(known) => {
-                for core in &cpu.cores {
-                    let Some(utilization) = core.utilization else {
-                        continue;
-                    };
-                    let metric = known.entry(core.id).or_insert_with(|| {
-                        Arc::new(core_metric(&self.namespace, &self.dimensions, core.id))
-                    });
-                    samples.push(sample(Arc::clone(metric), utilization));
+    /// Whether what is seen is for one of its metrics. All cores together are seen beside each of them.
+    fn takes(&self, seen: &Seen<'_>) -> bool {
+        if let Some(cpu) = seen.label("cpu") {
+            let is_asked_for = self.filter.only.iter().any(|(label, _)| label == "cpu");
+            let wants_each = self.labels.iter().any(|label| label == "cpu");
+            if !is_asked_for && wants_each == (cpu == TOTAL) {
+                return false;
+            }
+        }
+        self.filter.keeps(seen)
+    }
+
+    /// The values of its labels.
+    fn key(&self, seen: &Seen<'_>) -> Vec<String> {
+        let value = |label: &String| seen.label(label).unwrap_or_default().to_owned();
+        self.labels.iter().map(value).collect()
+    }
+
+    fn sample(&mut self, at: Timestamp, seen: &Seen<'_>, samples: &mut Vec<Sample>) {
+        if !self.takes(seen) {
+            return;
+        }
+        let key = self.key(seen);
+        let metric = match self.known.get(&key) {
+            Some(metric) => Arc::clone(metric),
+            None if self.known.len() == METRICS_MAX => {
+                if !std::mem::replace(&mut self.is_full, true) {
+                    let (name, most) = (&self.name, METRICS_MAX);
+                    warn!(
+                        name,
+                        most,
+                        "there are too many metrics of one name: those that come later are left out"
+                    );
                 }
+                return;
             }
-        }
+            None => {
+                let metric = Arc::new(self.metric(&key));
+                self.known.insert(key, Arc::clone(&metric));
+                metric
+            }
+        };
+        samples.push(Sample {
+            metric,
+            unit: Unit::from_name(seen.unit).unwrap_or(Unit::NONE),
+            resolution: self.resolution,
+            at,
+            content: Content::Value(seen.value),
+        });
     }
-}
-
-fn core_metric(namespace: &str, dimensions: &[Dimension], core: u32) -> Metric {
-    let core = Dimension::new("cpu", format!("cpu{core}"));
-    Metric::new(
-        namespace,
-        CPU_UTILIZATION,
-        dimensions.iter().cloned().chain([core]).collect(),
-    )
 }
 
 #[cfg(test)]

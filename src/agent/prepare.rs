@@ -38,7 +38,7 @@ pub(super) async fn publish(
     let here = Arc::new(Here::find(&plan, &facts).await);
     let found = Arc::clone(&known.mirror.found.borrow());
     let prepared = here.prepare(&plan, &found);
-    let published = prepared.sources.published(facts.cores);
+    let published = prepared.sources.published(&facts);
     let interval = u64::try_from(publish_interval(&published)).unwrap_or(u64::MAX);
     let schedule = Schedule::of(&here.key(), Duration::from_secs(interval));
     info!(
@@ -115,23 +115,34 @@ impl Here {
                 "the instance metadata service did not answer; this is taken not to be an EC2 instance"
             );
         }
-        let (no_instance, instance) = (instance.as_ref().err().cloned(), instance.ok());
-        let (instance_id, instance_region) =
-            instance.map_or((None, None), |Instance { id, region }| (Some(id), region));
+        let no_instance = instance.as_ref().err().cloned();
+        let Instance {
+            id,
+            region,
+            image_id,
+            instance_type,
+            auto_scaling_group,
+            tags,
+        } = instance.unwrap_or_default();
         Self {
             placeholders: Placeholders {
-                instance_id,
+                instance_id: no_instance.is_none().then_some(id),
+                image_id,
+                instance_type,
+                auto_scaling_group,
+                tags,
+                variable: Some(plan.variable),
                 hostname: facts.hostname.clone(),
             },
-            region: plan.region.clone().or(instance_region),
+            region: plan.region.clone().or(region),
             no_instance,
         }
     }
 
     /// What a plan comes to on this host, with what is mirrored; said in the log.
     pub(super) fn prepare(&self, plan: &Plan, found: &Found) -> Prepared {
-        let sources = plan.sources(&self.placeholders);
-        let mut alarms = alarms(plan.alarms.clone(), &sources, &self.placeholders);
+        let mut sources = plan.sources(&self.placeholders);
+        let mut alarms = alarms(plan.alarms.clone(), &mut sources, &self.placeholders);
         let configured = alarms.len();
         if plan.config.mirror.is_some() {
             let mirrored = mirrored(&alarms, found);
@@ -173,7 +184,7 @@ impl Here {
 
 fn alarms(
     configured: Option<Vec<Alarm>>,
-    sources: &Sources,
+    sources: &mut Sources,
     placeholders: &Placeholders,
 ) -> Vec<Alarm> {
     let fill = |alarm: Alarm| substitute(alarm, placeholders);
@@ -259,8 +270,8 @@ pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
     let mut pipeline = Pipeline::default();
     let mut datapoints = Vec::new();
     let end = clock::now().floor(60) + 60;
-    info!(until = %end, cost = %estimate(&sources.published(facts.cores)), "dry run: nothing is sent");
-    while clock::now() < end && !sources.published(facts.cores).is_empty() {
+    info!(until = %end, cost = %estimate(&sources.published(&facts)), "dry run: nothing is sent");
+    while clock::now() < end && !sources.published(&facts).is_empty() {
         datapoints.append(
             &mut pipeline
                 .advance(&sources.reading(&host.look(clock::now())))

@@ -123,7 +123,7 @@ where
 
     /// What the new configuration asks for and only a restart can bring.
     fn needs_restart(&self, plan: &Plan, here: &Here) -> Vec<String> {
-        let published = |plan: &Plan| plan.sources(&here.placeholders).published(self.facts.cores);
+        let published = |plan: &Plan| plan.sources(&here.placeholders).published(&self.facts);
         let (before, now) = (published(&self.plan), published(plan));
         let resolution_changed = now.iter().any(|(metric, resolution)| {
             before

@@ -219,10 +219,11 @@ mod tests {
         let here = Placeholders {
             instance_id: None,
             hostname: "web-1".to_owned(),
+            ..Placeholders::default()
         };
-        let publish = crate::config::resolve("c", "").0.publish;
+        let config = crate::config::resolve("c", "").0;
         Prepared {
-            sources: Sources::new(&publish, &here, true),
+            sources: Sources::new(&config.publish, &here, &config.collectors),
             alarms: alarms(),
             configured: 1,
             states: vec![],

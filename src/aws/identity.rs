@@ -1,6 +1,6 @@
 //! Which EC2 instance this is, and in which region.
 
-use crate::finding::error_chain;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
@@ -8,16 +8,29 @@ use aws_config::imds;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 
+use crate::finding::error_chain;
+
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(500);
 const READ_TIMEOUT: Duration = Duration::from_millis(700);
 /// For everything together: off EC2 nobody answers, and the start must not wait for long.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
+/// An instance has at most so many tags.
+const TAGS_MAX: usize = 50;
+
+/// The tag by which Auto Scaling says which group an instance is of.
+const GROUP_TAG: &str = "aws:autoscaling:groupName";
+
 /// What the instance metadata service (IMDSv2) says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Instance {
     pub id: String,
     pub region: Option<String>,
+    pub image_id: Option<String>,
+    pub instance_type: Option<String>,
+    /// By the instance's tags, where the instance may see them.
+    pub auto_scaling_group: Option<String>,
+    pub tags: BTreeMap<String, String>,
 }
 
 /// Asks the instance metadata service. `Err` says why there is no answer; off EC2 that is to be expected.
@@ -28,12 +41,21 @@ pub async fn instance() -> Result<Instance, String> {
             .read_timeout(READ_TIMEOUT)
             .max_attempts(1)
             .build();
-        let get = async |path: &str| client.get(path).await.map(String::from);
-        let id = get("/latest/meta-data/instance-id")
-            .await
-            .map_err(|error| error_chain(&error))?;
-        let region = get("/latest/meta-data/placement/region").await.ok();
-        Ok(Instance { id, region })
+        let id = get(&client, "instance-id").await?;
+        // What the instance may not see is no reason to be without the rest.
+        let optional = async |path: &str| get(&client, path).await.ok();
+        let region = optional("placement/region").await;
+        let image_id = optional("ami-id").await;
+        let instance_type = optional("instance-type").await;
+        let tags = tags(&client).await;
+        Ok(Instance {
+            id,
+            region,
+            image_id,
+            instance_type,
+            auto_scaling_group: tags.get(GROUP_TAG).cloned(),
+            tags,
+        })
     };
     tokio::time::timeout(TIMEOUT, ask)
         .await
@@ -43,6 +65,25 @@ pub async fn instance() -> Result<Instance, String> {
                 humantime::format_duration(TIMEOUT)
             ))
         })
+}
+
+async fn get(client: &imds::Client, path: &str) -> Result<String, String> {
+    let answer = client.get(format!("/latest/meta-data/{path}")).await;
+    answer
+        .map(String::from)
+        .map_err(|error| error_chain(&error))
+}
+
+/// None where the instance's metadata options do not show tags.
+async fn tags(client: &imds::Client) -> BTreeMap<String, String> {
+    let names = get(client, "tags/instance").await.unwrap_or_default();
+    let mut tags = BTreeMap::new();
+    for name in names.lines().take(TAGS_MAX) {
+        if let Ok(value) = get(client, &format!("tags/instance/{name}")).await {
+            tags.insert(name.to_owned(), value);
+        }
+    }
+    tags
 }
 
 /// The region that the environment or the AWS profile sets.

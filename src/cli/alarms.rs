@@ -285,7 +285,7 @@ async fn fill(
     let requests = || local.alarms.values().chain(local.mute_rules.values());
     let names_instance = requests().any(|request| request.to_string().contains(INSTANCE));
     let mut known: BTreeMap<&str, String> = BTreeMap::new();
-    known.insert("${hostname}", host::facts(&host::Roots::default()).hostname);
+    known.insert("${hostname}", host::facts(&host::Plan::default()).hostname);
     if names_instance {
         let id = match &wanted.instance_id {
             Some(id) => Ok(id.clone()),

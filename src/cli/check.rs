@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::clock;
+use crate::config::Config;
 use crate::cost::{AlarmEstimate, estimate_alarms};
 use crate::definition::{Inputs, Parsed, Placeholders, duplicates};
 use crate::finding::{Finding, Position, did_you_mean};
@@ -187,7 +188,7 @@ fn files(args: &Args, mistakes: &mut Vec<String>) -> Files {
     if args.config.is_some() || args.files.is_empty() {
         let configured = load::configured(args.config.as_deref());
         mistakes.extend(configured.findings.iter().map(ToString::to_string));
-        files.published = published(&configured.config.publish);
+        files.published = published(&configured.config);
         for path in configured
             .alarm_files
             .iter()
@@ -224,17 +225,15 @@ fn add(path: &Path, inputs: &Inputs, files: &mut Files, mistakes: &mut Vec<Strin
 }
 
 /// On any host: the placeholders stand for themselves, as they do in the alarms.
-fn published(publish: &crate::config::Publish) -> Vec<Metric> {
-    const ANY_CORES: u32 = 1;
+fn published(config: &Config) -> Vec<Metric> {
     let on_host = |instance_id: Option<&str>| Placeholders {
         instance_id: instance_id.map(str::to_owned),
         hostname: "${hostname}".to_owned(),
+        ..Placeholders::default()
     };
     let hosts = [on_host(Some("${aws:InstanceId}")), on_host(None)];
-    let published = hosts
-        .iter()
-        .flat_map(|here| Sources::new(publish, here, true).published(ANY_CORES));
-    published.map(|(metric, _)| metric).collect()
+    let sources = hosts.map(|here| Sources::new(&config.publish, &here, &config.collectors));
+    sources.iter().flat_map(Sources::examples).collect()
 }
 
 fn results(files: Files, allowances: &mut Allowances, now: Timestamp, today: &str) -> Results {

@@ -87,7 +87,8 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
             mute_rules,
             state_dir,
             region,
-            endpoint_url: environment.endpoint_url,
+            endpoint_url: environment.endpoint_url.clone(),
+            variable: environment.variable,
             instance_metadata: !environment.instance_metadata_disabled,
         };
         if dry_run {

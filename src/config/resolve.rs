@@ -2,6 +2,7 @@
 
 mod collectors;
 mod mirror;
+mod publish;
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -12,9 +13,7 @@ use bytesize::ByteSize;
 use crate::finding::{Finding, Position, Report, did_you_mean, one_of};
 use crate::tree::{self, Node};
 
-use super::{
-    AlarmFiles, Config, Journal, KNOWN_DIMENSIONS, LISTEN, PUBLISHABLE, Publish, PublishedMetric,
-};
+use super::{AlarmFiles, Config, Journal, LISTEN, Publish, PublishedMetric};
 
 const KEYS: [&str; 6] = [
     "alarms",
@@ -33,11 +32,9 @@ const PUBLISH_KEYS: [&str; 6] = [
     "detailed_monitoring",
     "metric",
 ];
-const METRIC_KEYS: [&str; 3] = ["names", "dimensions", "high_resolution"];
 const JOURNAL_KEYS: [&str; 3] = ["dir", "max_age", "max_size"];
 
-/// The most dimensions of a metric, and the lengths of their names and values, that CloudWatch takes.
-const DIMENSIONS_MAX: usize = 30;
+/// The lengths of the names and values of dimensions that CloudWatch takes.
 const NAME_LENGTH_MAX: usize = 255;
 const VALUE_LENGTH_MAX: usize = 1024;
 
@@ -145,8 +142,7 @@ impl Reader<'_> {
             metrics: metrics.unwrap_or_else(|| {
                 vec![PublishedMetric {
                     names: vec!["CPUUtilization".to_owned()],
-                    dimensions: None,
-                    high_resolution: false,
+                    ..PublishedMetric::default()
                 }]
             }),
         }
@@ -220,75 +216,6 @@ impl Reader<'_> {
                 format!("the {what} `{text}` must have 1 to {most} characters, all of them ASCII"),
             );
         }
-    }
-
-    fn metrics(
-        &mut self,
-        node: &Node,
-        constant: &[(String, String)],
-    ) -> Option<Vec<PublishedMetric>> {
-        let nodes = self.report.list("metric", node)?;
-        Some(
-            nodes
-                .iter()
-                .map(|node| self.metric(node, constant))
-                .collect(),
-        )
-    }
-
-    fn metric(&mut self, node: &Node, constant: &[(String, String)]) -> PublishedMetric {
-        self.keys("`[[publish.metric]]`", node, &METRIC_KEYS);
-        let names = match node.get("names") {
-            Some(names) => self.names("names", names, &PUBLISHABLE),
-            None => {
-                self.report
-                    .add(node.position, "`[[publish.metric]]` has no `names`");
-                Vec::new()
-            }
-        };
-        let known: Vec<&str> = KNOWN_DIMENSIONS
-            .into_iter()
-            .chain(constant.iter().map(|(name, _)| name.as_str()))
-            .collect();
-        let dimensions = node.get("dimensions").and_then(|node| {
-            let sets = self.report.list("dimensions", node)?;
-            Some(
-                sets.iter()
-                    .map(|set| self.dimension_set(set, &known, constant.len()))
-                    .collect(),
-            )
-        });
-        let high_resolution = node
-            .get("high_resolution")
-            .and_then(|node| self.report.boolean("high_resolution", node))
-            .unwrap_or(false);
-        PublishedMetric {
-            names,
-            dimensions,
-            high_resolution,
-        }
-    }
-
-    fn dimension_set(&mut self, node: &Node, known: &[&str], constant: usize) -> Vec<String> {
-        let names = self.names("dimensions", node, known);
-        if names.len() + constant > DIMENSIONS_MAX {
-            self.report.add(
-                node.position,
-                format!(
-                    "{} dimensions found, but a metric has at most {DIMENSIONS_MAX}",
-                    names.len() + constant
-                ),
-            );
-        }
-        if let Some(twice) = names
-            .iter()
-            .enumerate()
-            .find_map(|(i, name)| names[..i].contains(name).then_some(name))
-        {
-            self.report
-                .add(node.position, format!("`dimensions` names `{twice}` twice"));
-        }
-        names
     }
 
     /// A list of strings, each of which is among `known`.

@@ -1,20 +1,37 @@
 //! Placeholders in dimension values.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::alarm::{Alarm, MetricStat, Rule};
 use crate::metric::{Dimension, Metric};
 
 /// What placeholders stand for on this host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Placeholders {
     /// `${aws:InstanceId}`; `None` off EC2.
     pub instance_id: Option<String>,
+    /// `${aws:ImageId}`, `${aws:InstanceType}` and `${aws:AutoScalingGroupName}`, as far as they are known.
+    pub image_id: Option<String>,
+    pub instance_type: Option<String>,
+    pub auto_scaling_group: Option<String>,
+    /// `${tag:Name}`: the instance's tags.
+    pub tags: BTreeMap<String, String>,
+    /// `${env:Name}`: how a variable of the environment is found, where that is done.
+    pub variable: Option<fn(&str) -> Option<String>>,
     /// `${hostname}`
     pub hostname: String,
 }
 
 impl Placeholders {
+    fn other(&self, name: &str) -> Option<String> {
+        match name.split_once(':')? {
+            ("tag", name) => self.tags.get(name).cloned(),
+            ("env", name) => self.variable?(name),
+            _ => None,
+        }
+    }
+
     /// Replaces the placeholders in `text`, or returns the first one that has no value here.
     pub fn fill(&self, text: &str) -> Result<String, String> {
         let mut filled = String::new();
@@ -24,12 +41,15 @@ impl Placeholders {
                 break;
             };
             let value = match name {
-                "aws:InstanceId" => self.instance_id.as_deref(),
-                "hostname" => Some(self.hostname.as_str()),
-                _ => None,
+                "aws:InstanceId" => self.instance_id.clone(),
+                "aws:ImageId" => self.image_id.clone(),
+                "aws:InstanceType" => self.instance_type.clone(),
+                "aws:AutoScalingGroupName" => self.auto_scaling_group.clone(),
+                "hostname" => Some(self.hostname.clone()),
+                name => self.other(name),
             };
             filled.push_str(before);
-            filled.push_str(value.ok_or_else(|| format!("${{{name}}}"))?);
+            filled.push_str(&value.ok_or_else(|| format!("${{{name}}}"))?);
             rest = after;
         }
         Ok(filled + rest)
@@ -84,6 +104,7 @@ mod tests {
         let here = Placeholders {
             instance_id: None,
             hostname: "web".into(),
+            ..Placeholders::default()
         };
         assert_eq!(here.fill("a-${hostname}-${hostname}").unwrap(), "a-web-web");
         assert_eq!(here.fill("no ${end").unwrap(), "no ${end");

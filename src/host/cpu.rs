@@ -22,12 +22,35 @@ const HOTPLUG_FALL_SECONDS: u64 = 3;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Modes(pub [f64; 8]);
 
+/// Percent of the time since the look before by mode, and of running guests.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Usage {
+    modes: [f64; 8],
+    guests: [f64; 2],
+}
+
+impl Usage {
+    /// By the CloudWatch agent's name of it, such as `idle` in `cpu_usage_idle`. Guests are part of `user` and `nice`.
+    pub fn percent(&self, name: &str) -> Option<f64> {
+        match name {
+            "active" => Some(rounded(100.0 - self.modes[IDLE])),
+            "guest" => Some(self.guests[0]),
+            "guest_nice" => Some(self.guests[1]),
+            name => {
+                let mode = MODES.iter().position(|mode| *mode == name)?;
+                Some(self.modes[mode])
+            }
+        }
+    }
+}
+
 /// All cores together, and each by itself.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cpu {
     pub seconds: Modes,
     /// Percent of the time since the look before; `None` at the first look.
     pub utilization: Option<f64>,
+    pub usage: Option<Usage>,
     pub cores: Vec<Core>,
     /// When the host started, in seconds since the epoch.
     pub boot_time: u64,
@@ -45,15 +68,17 @@ pub struct Core {
     /// Of the seconds in `user` and `nice` those that were spent running guests.
     pub guests: [f64; 2],
     pub utilization: Option<f64>,
+    pub usage: Option<Usage>,
 }
 
 type Ticks = [u64; 8];
+type Guests = [u64; 2];
 
 /// What `/proc/stat` said.
 #[derive(Debug)]
 pub(super) struct Stat {
     kernel: KernelStats,
-    pub(super) cores: Vec<(u32, Ticks, [u64; 2])>,
+    pub(super) cores: Vec<(u32, Ticks, Guests)>,
     interrupts: u64,
     ticks_per_second: u64,
 }
@@ -68,10 +93,7 @@ impl Stat {
             .filter_map(|line| line.strip_prefix("cpu")?.split(' ').next()?.parse().ok());
         let cores = ids
             .zip(&kernel.cpu_time)
-            .map(|(id, time)| {
-                let guests = [time.guest, time.guest_nice];
-                (id, ticks(time), guests.map(Option::unwrap_or_default))
-            })
+            .map(|(id, time)| (id, ticks(time), guests(time)))
             .collect();
         Ok(Self {
             cores,
@@ -87,6 +109,10 @@ fn interrupts(text: &str) -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix("intr "));
     let all = line.and_then(|line| line.split(' ').next()?.parse().ok());
     all.unwrap_or_default()
+}
+
+fn guests(time: &CpuTime) -> Guests {
+    [time.guest, time.guest_nice].map(Option::unwrap_or_default)
 }
 
 fn ticks(time: &CpuTime) -> Ticks {
@@ -109,29 +135,36 @@ fn ticks(time: &CpuTime) -> Ticks {
 /// The counters as last seen, never falling but for a core that was taken away.
 #[derive(Debug, Default)]
 pub(super) struct Counters {
-    total: Option<Ticks>,
-    cores: BTreeMap<u32, Ticks>,
+    total: Option<(Ticks, Guests)>,
+    cores: BTreeMap<u32, (Ticks, Guests)>,
 }
 
 impl Counters {
     pub(super) fn advance(&mut self, stat: &Stat) -> Cpu {
         let tps = stat.ticks_per_second;
-        let (total, utilization) = step(self.total, ticks(&stat.kernel.total), tps);
-        self.total = Some(total);
+        let guests = guests(&stat.kernel.total);
+        let before = self.total.map(|(ticks, _)| ticks);
+        let (total, spent) = step(before, ticks(&stat.kernel.total), tps);
+        let of_guests = rise(self.total.map(|(_, guests)| guests), guests);
+        self.total = Some((total, guests));
         let before = std::mem::take(&mut self.cores);
-        let mut core = |&(id, now, guests): &(u32, Ticks, [u64; 2])| {
-            let (ticks, utilization) = step(before.get(&id).copied(), now, tps);
-            self.cores.insert(id, ticks);
+        let mut core = |&(id, now, guests): &(u32, Ticks, Guests)| {
+            let known = before.get(&id).copied();
+            let (ticks, spent) = step(known.map(|(ticks, _)| ticks), now, tps);
+            let of_guests = rise(known.map(|(_, guests)| guests), guests);
+            self.cores.insert(id, (ticks, guests));
             Core {
                 id,
                 seconds: seconds(ticks, tps),
                 guests: in_seconds(guests, tps),
-                utilization,
+                utilization: spent.and_then(utilization),
+                usage: spent.and_then(|spent| usage(spent, of_guests)),
             }
         };
         Cpu {
             seconds: seconds(total, tps),
-            utilization,
+            utilization: spent.and_then(utilization),
+            usage: spent.and_then(|spent| usage(spent, of_guests)),
             cores: stat.cores.iter().map(&mut core).collect(),
             boot_time: stat.kernel.btime,
             context_switches: stat.kernel.ctxt,
@@ -143,8 +176,8 @@ impl Counters {
     }
 }
 
-/// The counters after a look, and the utilisation since the one before.
-fn step(before: Option<Ticks>, now: Ticks, ticks_per_second: u64) -> (Ticks, Option<f64>) {
+/// The counters after a look, and what was spent since the one before, as far as that is known.
+fn step(before: Option<Ticks>, now: Ticks, ticks_per_second: u64) -> (Ticks, Option<Ticks>) {
     let Some(before) = before else {
         return (now, None);
     };
@@ -157,7 +190,35 @@ fn step(before: Option<Ticks>, now: Ticks, ticks_per_second: u64) -> (Ticks, Opt
         return (after, None);
     }
     let spent: Ticks = std::array::from_fn(|mode| after[mode] - before[mode]);
-    (after, utilization(spent))
+    (after, Some(spent))
+}
+
+fn rise(before: Option<Guests>, now: Guests) -> Guests {
+    let before = before.unwrap_or(now);
+    std::array::from_fn(|mode| now[mode].saturating_sub(before[mode]))
+}
+
+/// `None` when no time passed.
+fn usage(spent: Ticks, guests: Guests) -> Option<Usage> {
+    let all: u64 = spent.iter().sum();
+    let share = |ticks: u64| percent(ticks, all);
+    (all > 0).then(|| Usage {
+        modes: spent.map(share),
+        guests: guests.map(share),
+    })
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "ticks between two looks are far below 2^53"
+)]
+fn percent(ticks: u64, all: u64) -> f64 {
+    rounded(100.0 * ticks as f64 / all as f64)
+}
+
+/// To 0.01: what is judged is exactly what is published.
+fn rounded(percent: f64) -> f64 {
+    (percent * 100.0).round() / 100.0
 }
 
 /// 100 × (1 − (idle + iowait) / all), to 0.01: what is judged is exactly what is published. `None` when no time passed.

@@ -144,14 +144,29 @@ impl Gatherer {
             self.start_thread();
         }
         if !std::mem::replace(&mut self.has_looked, true) {
-            let until = clock::instant() + FIRST_WAIT;
-            while self.slots.iter().any(|slot| slot.collect.is_none()) {
-                let left = until.saturating_duration_since(clock::instant());
-                let Ok(done) = self.done_in.recv_timeout(left) else {
-                    break;
-                };
-                new.push(self.took(done));
-            }
+            new.append(&mut self.wait());
+        }
+        new
+    }
+
+    /// Asks all of them once more, and waits for what they say.
+    pub(super) fn look_again(&mut self) -> Vec<Arc<Collected>> {
+        for place in 0..self.slots.len() {
+            self.slots[place].due = Timestamp::MIN;
+            self.give(place, Timestamp::from_seconds(0));
+        }
+        self.wait()
+    }
+
+    /// Waits a little for what was given out.
+    fn wait(&mut self) -> Vec<Arc<Collected>> {
+        let (until, mut new) = (clock::instant() + FIRST_WAIT, Vec::new());
+        while self.slots.iter().any(|slot| slot.collect.is_none()) {
+            let left = until.saturating_duration_since(clock::instant());
+            let Ok(done) = self.done_in.recv_timeout(left) else {
+                break;
+            };
+            new.push(self.took(done));
         }
         new
     }

@@ -247,3 +247,35 @@ fn parts_that_are_switched_off_are_not_looked_at() {
     let look = Host::new(Parts::default()).look(Timestamp::from_seconds(0));
     assert_eq!((look.cpu, look.collected.len()), (None, 0));
 }
+
+/// What the collectors yield for CloudWatch is what the configuration lets people publish.
+#[test]
+fn what_can_be_published_is_what_is_seen() {
+    let mut seen = std::collections::BTreeSet::new();
+    for part in PARTS {
+        let mut collect = match part.name {
+            "filesystem" => fixed_filesystems(),
+            _ => (part.new)(),
+        };
+        let mut gathered = Gathered::default();
+        for _ in 0..2 {
+            collect.collect(&roots(&fixtures()), &mut gathered).unwrap();
+        }
+        for value in gathered.values {
+            let mut labels: Vec<String> = value
+                .labels
+                .iter()
+                .map(|(name, _)| name.to_string())
+                .collect();
+            labels.sort();
+            seen.insert((value.name, part.name, labels));
+        }
+    }
+    let known = crate::config::publishables().filter(|known| known.collector != "cpu");
+    let known = known.map(|known| {
+        let mut labels: Vec<String> = known.labels.iter().map(ToString::to_string).collect();
+        labels.sort();
+        (known.name, known.collector, labels)
+    });
+    assert_eq!(seen, known.collect());
+}

@@ -26,8 +26,9 @@ fn wanted(select: Select, prefix: Option<&str>, configured: &[&str]) -> Wanted {
     let here = Placeholders {
         instance_id: Some(INSTANCE.to_owned()),
         hostname: "web-1".to_owned(),
+        ..Placeholders::default()
     };
-    let publish = resolve("c", "").0.publish;
+    let resolved = resolve("c", "").0;
     Wanted {
         config: config::Mirror {
             select,
@@ -35,7 +36,7 @@ fn wanted(select: Select, prefix: Option<&str>, configured: &[&str]) -> Wanted {
             interval: Duration::from_mins(5),
             search_interval: Duration::from_hours(1),
         },
-        sources: Sources::new(&publish, &here, true),
+        sources: Sources::new(&resolved.publish, &here, &resolved.collectors),
         instance_id: here.instance_id,
         configured: configured.iter().map(|name| (*name).to_owned()).collect(),
     }

@@ -4,7 +4,7 @@ use super::*;
 use crate::alarm::StateValue;
 use crate::config::resolve;
 use crate::definition::{BUILT_IN, parse, substitute};
-use crate::host::{Core, Modes};
+use crate::host::{Collected, Core, Cpu, Gathered, Modes, Value};
 use crate::pipeline::Pipeline;
 use expect_test::{Expect, expect};
 
@@ -12,11 +12,47 @@ fn here(instance_id: Option<&str>) -> Placeholders {
     Placeholders {
         instance_id: instance_id.map(str::to_owned),
         hostname: "web-1".to_owned(),
+        ..Placeholders::default()
     }
 }
 
 fn sources(config: &str, instance_id: Option<&str>) -> Sources {
-    Sources::new(&resolve("c", config).0.publish, &here(instance_id), true)
+    let config = resolve("c", config).0;
+    Sources::new(&config.publish, &here(instance_id), &config.collectors)
+}
+
+fn facts() -> Facts {
+    Facts {
+        core_names: vec!["cpu0".to_owned(), "cpu1".to_owned()],
+        values: disks(10.0, 20.0),
+        ..Facts::default()
+    }
+}
+
+/// How full two disks are, and the memory.
+fn disks(first: f64, second: f64) -> Vec<Value> {
+    let value = |name, path: &[(&'static str, &str)], value| Value {
+        name,
+        unit: "Percent",
+        labels: path
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).to_owned()))
+            .collect(),
+        value,
+    };
+    vec![
+        value(
+            "disk_used_percent",
+            &[("device", "xvda1"), ("fstype", "xfs"), ("path", "/")],
+            first,
+        ),
+        value(
+            "disk_used_percent",
+            &[("device", "xvdb"), ("fstype", "ext4"), ("path", "/data")],
+            second,
+        ),
+        value("mem_used_percent", &[], 43.75),
+    ]
 }
 
 fn look(at: i64, utilization: Option<f64>) -> Look {
@@ -25,10 +61,12 @@ fn look(at: i64, utilization: Option<f64>) -> Look {
         seconds: Modes([0.0; 8]),
         guests: [0.0; 2],
         utilization,
+        usage: None,
     };
     let cpu = Cpu {
         seconds: Modes([0.0; 8]),
         utilization,
+        usage: None,
         cores: vec![core(0, utilization), core(2, Some(7.0))],
         boot_time: 0,
         context_switches: 0,
@@ -37,11 +75,16 @@ fn look(at: i64, utilization: Option<f64>) -> Look {
         processes_running: None,
         processes_blocked: None,
     };
+    let mut gathered = Gathered::default();
+    gathered.values = disks(10.0, 20.0);
     Look {
         at: Timestamp::from_seconds(at),
         cpu: Some(cpu),
         collected: Arc::new([]),
-        new: vec![],
+        new: vec![Arc::new(Collected {
+            gathered,
+            ..Collected::default()
+        })],
     }
 }
 
@@ -57,7 +100,7 @@ fn check(config: &str, instance_id: Option<&str>, expected: Expect) {
         .collect();
     written.extend(
         sources
-            .published(2)
+            .published(&facts())
             .iter()
             .map(|(metric, _)| format!("published: {metric}\n")),
     );
@@ -162,17 +205,16 @@ fn what_would_come_to_one_metric_twice_is_left_out() {
         expect![[r#"
             CWBridge CPUUtilization {cpu=cpu0, host=web-1} Standard Value(5.0)
             published: CWBridge CPUUtilization {cpu=cpu0, host=web-1}
-            warning: `CWBridge CPUUtilization {cpu=cpu0, host=web-1}` is configured twice; the first entry counts
+            warning: `CWBridge CPUUtilization {cpu=${cpu}, host=web-1}` is configured twice; the first entry counts
         "#]],
     );
 }
 
 #[test]
 fn without_the_cpu_nothing_is_promised() {
-    let config = resolve("c", "").0;
-    let sources = Sources::new(&config.publish, &here(None), false);
+    let mut sources = sources("[collectors]\nonly = [\"meminfo\"]", None);
     assert_eq!(
-        (sources.published(2), sources.warnings().len()),
+        (sources.published(&facts()), sources.warnings().len()),
         (vec![], 1)
     );
     assert_eq!(sources.built_in(&built_in()), None);
@@ -185,11 +227,8 @@ fn of_an_ec2_metric_only_the_average_is_told() {
         .replace("CWBridge", "AWS/EC2")
         .replace("\"Average\"", "\"Maximum\"");
     let alarm = substitute(parse("a", &text).alarms.remove(0).alarm, &here(Some("i-1")));
-    let reason = sources("", Some("i-1"))
-        .mirror(vec![alarm])
-        .remove(0)
-        .not_here
-        .unwrap();
+    let mut sources = sources("", Some("i-1"));
+    let reason = sources.mirror(vec![alarm]).remove(0).not_here.unwrap();
     expect!["EC2 takes one sample a minute, this host one a second: of their `Maximum` only the Average would agree"].assert_eq(&reason);
 }
 
@@ -204,7 +243,7 @@ fn built_in() -> Alarm {
 
 #[test]
 fn the_built_in_alarm_follows_what_is_published() {
-    let sources = sources("[publish]\nnamespace = \"Mine\"", None);
+    let mut sources = sources("[publish]\nnamespace = \"Mine\"", None);
     let alarm = sources
         .mirror(vec![sources.built_in(&built_in()).unwrap()])
         .remove(0);
@@ -220,8 +259,8 @@ fn the_built_in_alarm_follows_what_is_published() {
 
 #[test]
 fn alarms_on_what_is_not_here_are_not_mirrored_and_say_why() {
-    let sources = sources("", None);
-    let reason = |alarm: Alarm| sources.mirror(vec![alarm]).remove(0).not_here.unwrap();
+    let mut sources = sources("", None);
+    let mut reason = |alarm: Alarm| sources.mirror(vec![alarm]).remove(0).not_here.unwrap();
     expect!["this host has no metric `CWBridge CPUUtilization {InstanceId=${aws:InstanceId}}`; it has `CWBridge CPUUtilization {host=web-1}`"]
         .assert_eq(&reason(built_in()));
     expect!["`${aws:InstanceId}` in dimension `InstanceId` has no value on this host"]
@@ -276,4 +315,127 @@ fn the_instances_own_metric_is_followed_and_not_published() {
             vec!["CWBridge CPUUtilization {InstanceId=i-1}".to_owned()]
         )
     );
+}
+
+/// Everything that is seen comes to a metric without its dimension, and to one of its own with it.
+#[test]
+fn disks_are_published_one_by_one_and_together() {
+    let metric = |rest: &str| {
+        format!("[[publish.metric]]\nnames = [\"disk_used_percent\", \"mem_used_percent\"]\n{rest}")
+    };
+    check(
+        &metric(""),
+        Some("i-1"),
+        expect![[r#"
+        CWBridge disk_used_percent {InstanceId=i-1, device=xvda1, fstype=xfs, path=/} Standard Value(10.0)
+        CWBridge disk_used_percent {InstanceId=i-1, device=xvdb, fstype=ext4, path=/data} Standard Value(20.0)
+        CWBridge mem_used_percent {InstanceId=i-1} Standard Value(43.75)
+        AWS/EC2 CPUUtilization {InstanceId=i-1} Basic Value(5.0)
+        published: CWBridge disk_used_percent {InstanceId=i-1, device=xvda1, fstype=xfs, path=/}
+        published: CWBridge disk_used_percent {InstanceId=i-1, device=xvdb, fstype=ext4, path=/data}
+        published: CWBridge mem_used_percent {InstanceId=i-1}
+    "#]],
+    );
+    check(
+        &metric("dimensions = [[\"InstanceId\"], []]\nrename = { mem_used_percent = \"Memory\" }"),
+        Some("i-1"),
+        expect![[r#"
+            CWBridge disk_used_percent {InstanceId=i-1} Standard Value(10.0)
+            CWBridge disk_used_percent {InstanceId=i-1} Standard Value(20.0)
+            CWBridge disk_used_percent Standard Value(10.0)
+            CWBridge disk_used_percent Standard Value(20.0)
+            CWBridge Memory {InstanceId=i-1} Standard Value(43.75)
+            CWBridge Memory Standard Value(43.75)
+            AWS/EC2 CPUUtilization {InstanceId=i-1} Basic Value(5.0)
+            published: CWBridge disk_used_percent {InstanceId=i-1}
+            published: CWBridge disk_used_percent
+            published: CWBridge Memory {InstanceId=i-1}
+            published: CWBridge Memory
+        "#]],
+    );
+    let disk = "[[publish.metric]]\nnames = [\"disk_used_percent\"]\n";
+    check(
+        &format!("{disk}dimensions = [[\"InstanceId\", \"path\"]]\nexclude = {{ path = \"^/$\" }}"),
+        Some("i-1"),
+        expect![[r#"
+            CWBridge disk_used_percent {InstanceId=i-1, path=/data} Standard Value(20.0)
+            AWS/EC2 CPUUtilization {InstanceId=i-1} Basic Value(5.0)
+            published: CWBridge disk_used_percent {InstanceId=i-1, path=/data}
+        "#]],
+    );
+}
+
+#[test]
+fn a_group_that_is_not_known_is_said() {
+    check(
+        "[[publish.metric]]\nnames = [\"mem_used_percent\"]\ndimensions = [[\"AutoScalingGroupName\"], [\"InstanceId\"]]",
+        Some("i-1"),
+        expect![[r#"
+            CWBridge mem_used_percent {InstanceId=i-1} Standard Value(43.75)
+            AWS/EC2 CPUUtilization {InstanceId=i-1} Basic Value(5.0)
+            published: CWBridge mem_used_percent {InstanceId=i-1}
+            warning: `mem_used_percent` by `[AutoScalingGroupName]` is not published: dimension `AutoScalingGroupName` needs `${aws:AutoScalingGroupName}`, which has no value on this host
+        "#]],
+    );
+}
+
+/// Alarms on the CloudWatch agent's metrics are judged from the same samples, if they are about this host.
+#[test]
+fn the_agents_metrics_are_sampled_once_an_alarm_is_on_them() {
+    let alarm = |name: &str, dimensions: &str| {
+        let text = format!(
+            r#"{{"AlarmName": "a", "Namespace": "CWAgent", "MetricName": "{name}", "Dimensions": [{dimensions}],
+            "Statistic": "Average", "Period": 60, "EvaluationPeriods": 1, "Threshold": 5, "ComparisonOperator": "GreaterThanThreshold"}}"#
+        );
+        parse("a", &text).alarms.remove(0).alarm
+    };
+    let dimension =
+        |name: &str, value: &str| format!(r#"{{"Name": "{name}", "Value": "{value}"}}"#);
+    let here = dimension("InstanceId", "i-1");
+    let path = dimension("path", "/data");
+    let mut sources = sources("[[publish.metric]]\nnames = []", Some("i-1"));
+    let mut reason = |alarm| sources.mirror(vec![alarm]).remove(0).not_here;
+    assert_eq!(
+        reason(alarm("disk_used_percent", &[&*here, &path].join(","))),
+        None
+    );
+    assert_eq!(reason(alarm("mem_used_percent", &here)), None);
+    expect!["this host has no metric `CWAgent mem_used_percent {InstanceId=i-2}`; it has `CWAgent mem_used_percent {InstanceId=i-1}`"]
+        .assert_eq(&reason(alarm("mem_used_percent", &dimension("InstanceId", "i-2"))).unwrap());
+    expect!["this host has no metric `CWAgent mem_used_percent`; it has `CWAgent mem_used_percent {InstanceId=i-1}`"]
+        .assert_eq(&reason(alarm("mem_used_percent", "")).unwrap());
+    expect!["the collector `processes` is switched off, which sees `processes_total`"]
+        .assert_eq(&reason(alarm("processes_total", &here)).unwrap());
+    let samples = sources.reading(&look(0, None)).samples;
+    let seen: Vec<String> = samples
+        .iter()
+        .map(|s| format!("{} {:?}", s.metric, s.content))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "CWAgent disk_used_percent {InstanceId=i-1, path=/data} Value(20.0)",
+            "CWAgent mem_used_percent {InstanceId=i-1} Value(43.75)",
+        ]
+    );
+}
+
+#[test]
+fn metrics_of_one_name_do_not_become_countless() {
+    let config = "[[publish.metric]]\nnames = [\"disk_used_percent\"]\ndimensions = [[\"path\"]]";
+    let mut sources = sources(config, None);
+    let mut look = look(0, None);
+    let disk = |number: usize| Value {
+        labels: crate::family::labels([("path", format!("/{number}"))]),
+        ..disks(1.0, 1.0).remove(0)
+    };
+    let mut gathered = Gathered::default();
+    gathered.values = (0..METRICS_MAX + 7).map(disk).collect();
+    look.new = vec![Arc::new(Collected {
+        gathered,
+        ..Collected::default()
+    })];
+    for _ in 0..2 {
+        assert_eq!(sources.reading(&look).samples.len(), METRICS_MAX);
+    }
 }

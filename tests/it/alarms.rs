@@ -17,11 +17,13 @@ fn here() -> Placeholders {
     Placeholders {
         instance_id: Some("i-0123456789abcdef0".to_owned()),
         hostname: "web-1".to_owned(),
+        ..Placeholders::default()
     }
 }
 
 fn sources() -> Sources {
-    Sources::new(&config::resolve("", "").0.publish, &here(), true)
+    let config = config::resolve("", "").0;
+    Sources::new(&config.publish, &here(), &config.collectors)
 }
 
 fn alarm(text: &str) -> Alarm {
@@ -45,6 +47,7 @@ fn look(at: Timestamp, utilization: f64) -> Look {
     let cpu = Cpu {
         seconds: Modes([0.0; 8]),
         utilization: Some(utilization),
+        usage: None,
         cores: vec![],
         boot_time: 0,
         context_switches: 0,

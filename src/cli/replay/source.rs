@@ -388,6 +388,7 @@ fn here(reader: &Reader) -> Placeholders {
     Placeholders {
         instance_id,
         hostname: hostname.unwrap_or_default(),
+        ..Placeholders::default()
     }
 }
 

@@ -84,7 +84,7 @@ impl Reader<'_> {
     }
 
     /// Regular expressions by the names of labels.
-    fn patterns(&mut self, key: &str, node: &Node) -> Vec<(String, String)> {
+    pub(super) fn patterns(&mut self, key: &str, node: &Node) -> Vec<(String, String)> {
         let mut patterns = Vec::new();
         for entry in self.report.table(key, node).unwrap_or_default() {
             let Some(pattern) = self.report.string(&entry.key, &entry.node) else {

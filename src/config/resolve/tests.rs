@@ -159,8 +159,8 @@ names = "a"
             cwbridge.toml:7:16: `endpoint_url` is `127.0.0.1:4566`, but must begin with `http://` or `https://` and name a host
             cwbridge.toml:8:23: `Team` is the number 5, but must be a string
             cwbridge.toml:9:23: `detailed_monitoring` is the string "yes", but must be `true` or `false`
-            cwbridge.toml:11:10: `names` names `CPUUtilisation`, but only `CPUUtilization` can stand here; did you mean `CPUUtilization`?
-            cwbridge.toml:12:16: `dimensions` names `InstanceID`, but only `InstanceId`, `host` or `cpu` can stand here; did you mean `InstanceId`?
+            cwbridge.toml:11:10: `names` names `CPUUtilisation`, which is no metric of a host; did you mean `CPUUtilization`?
+            cwbridge.toml:12:16: `dimensions` names `InstanceID`, but only `InstanceId`, `host`, `AutoScalingGroupName`, `ImageId` or `InstanceType` can stand here; did you mean `InstanceId`?
             cwbridge.toml:12:31: `dimensions` is the string "host", but must be a list
             cwbridge.toml:12:39: `dimensions` names `host` twice
             cwbridge.toml:13:1: `[[publish.metric]]` has no `names`

@@ -1,6 +1,6 @@
 //! This host does not publish the metric that the alarm is on.
 
-use crate::metric::Metric;
+use crate::metric::{Dimension, Metric};
 
 use super::super::{Case, Check, Hit, Read, Rule, Severity};
 
@@ -21,6 +21,19 @@ fn check(case: &Case<'_>) -> Vec<Hit> {
     hits.collect()
 }
 
+/// Whether it is the metric that is published, or one of those that are by what is seen: each disk by its `${path}`.
+fn is_one_of(wanted: &Metric, published: &Metric) -> bool {
+    let dimensions = wanted.dimensions().iter().zip(published.dimensions());
+    let is_same = |(wanted, published): (&Dimension, &Dimension)| {
+        let any = format!("${{{}}}", published.name);
+        wanted.name == published.name && (wanted.value == published.value || published.value == any)
+    };
+    wanted.namespace == published.namespace
+        && wanted.name == published.name
+        && wanted.dimensions().len() == published.dimensions().len()
+        && dimensions.into_iter().all(is_same)
+}
+
 fn metric(case: &Case<'_>, read: &Read<'_>) -> Option<Hit> {
     let wanted = &read.stat.metric;
     let ours: Vec<&Metric> = case
@@ -28,7 +41,7 @@ fn metric(case: &Case<'_>, read: &Read<'_>) -> Option<Hit> {
         .iter()
         .filter(|metric| metric.namespace == wanted.namespace)
         .collect();
-    if ours.is_empty() || ours.iter().any(|metric| **metric == **wanted) {
+    if ours.is_empty() || ours.iter().any(|metric| is_one_of(wanted, metric)) {
         return None;
     }
     let shared = |metric: &&Metric| {
