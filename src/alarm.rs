@@ -130,6 +130,22 @@ pub enum Rule {
     Log(LogAlarm),
 }
 
+impl Rule {
+    /// Whether both come to the same state, whatever is left to CloudWatch's defaults in one of them.
+    pub fn means(&self, other: &Self) -> bool {
+        let whole = |rule: &MetricAlarm| MetricAlarm {
+            treat_missing_data: Some(rule.treatment()),
+            datapoints_to_alarm: Some(rule.minimum_to_alarm()),
+            ..rule.clone()
+        };
+        match (self, other) {
+            (Self::Metric(one), Self::Metric(other)) => whole(one) == whole(other),
+            (Self::Composite(one), Self::Composite(other)) => one.rule.means(&other.rule),
+            _ => self == other,
+        }
+    }
+}
+
 impl Alarm {
     /// The rule, if it is one on metrics.
     pub fn metric_rule(&self) -> Option<&MetricAlarm> {
@@ -137,6 +153,25 @@ impl Alarm {
             Rule::Metric(rule) => Some(rule),
             _ => None,
         }
+    }
+
+    /// How long it is not judged after it was made, if it is one that waits.
+    pub fn warm_up(&self) -> Option<WarmUp> {
+        match &self.rule {
+            Rule::Metric(rule) => rule.warm_up,
+            Rule::Log(rule) => rule.warm_up,
+            Rule::Composite(_) | Rule::PromQl(_) => None,
+        }
+    }
+
+    /// Whether only its ARN or its description differs.
+    fn is_but_told_otherwise(&self, other: &Self) -> bool {
+        let told = Self {
+            arn: self.arn.clone(),
+            description: self.description.clone(),
+            ..other.clone()
+        };
+        *self == told
     }
 
     /// What withholds its actions, if it is a composite alarm that has such.

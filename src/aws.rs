@@ -27,6 +27,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(5);
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(8);
 /// The publisher tries again by itself, after longer and longer waits, and counts what it sends twice.
 const ATTEMPTS_MAX: u32 = 1;
+const WATCH_ATTEMPTS_MAX: u32 = 2;
 /// Whoever asks at the command line waits for an answer, also where requests are throttled.
 const READ_ATTEMPTS_MAX: u32 = 8;
 

@@ -9,28 +9,55 @@ mod task;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::alarm::{
-    Alarm, AlarmSnapshot, Certainty, GateSnapshot, HistoryEvent, HistoryItem, StateValue,
-};
+use crate::alarm::{Alarm, AlarmSnapshot, Certainty, GateSnapshot, StateValue};
 use crate::aws::Described;
 use crate::config;
 use crate::definition::evaluated_datapoints;
 use crate::metric::Timestamp;
 use crate::sources::Sources;
 
-pub use compare::{Agreement, Comparison, Comparisons, Disagreement, Why};
+pub use compare::{Agreement, Comparison, Comparisons, Disagreement, News, Told, Why};
 pub use selection::Selection;
 pub use task::{FILE, Mirror, Outputs, kept};
+
+/// CloudWatch's name for an alarm that is not judged yet because it is new.
+const WARMING_UP: &str = "IN_WARM_UP";
 
 /// What is asked for.
 #[derive(Debug)]
 pub struct Wanted {
     pub config: config::Mirror,
-    /// What this host's metrics are, and its instance.
+    /// What this host's metrics are, and what they were made from.
     pub sources: Sources,
+    pub publish: config::Publish,
     pub instance_id: Option<String>,
+    /// What alarms that can only be read as text would name: the instance, or the host.
+    pub names: Vec<String>,
     /// The alarms of the files, by name: they are compared, whatever else is selected.
     pub configured: BTreeSet<String>,
+}
+
+impl Found {
+    /// What can be read of what was described.
+    fn of(described: Vec<(String, Described)>) -> Self {
+        let mut found = Self::default();
+        for (name, alarm) in selection::read(&described) {
+            let known = described.iter().find(|(known, _)| *known == name);
+            let view = known.and_then(|(_, described)| View::of(described, None));
+            let states = view.map(|view| view.snapshot(&alarm));
+            found.states.extend(states);
+            found.alarms.push(alarm);
+        }
+        found
+    }
+}
+
+impl Wanted {
+    /// Whether the same is asked for.
+    pub fn is_as(&self, other: &Self) -> bool {
+        let key = |wanted: &Self| (wanted.config.clone(), wanted.configured.clone());
+        key(self) == key(other) && self.publish == other.publish
+    }
 }
 
 /// CloudWatch's alarms that are about this host.
@@ -88,14 +115,20 @@ impl View {
             created_at: self.since,
             transitioned_at: Some(self.since),
             certainty: Certainty::HistoryIncomplete,
-            warm_up_until: None,
+            warm_up_until: self.warm_up_until(alarm),
             transitions: Default::default(),
             gate: GateSnapshot::default(),
-            history: vec![HistoryItem {
-                at: self.since,
-                event: HistoryEvent::Created,
-            }],
+            history: Vec::new(),
         }
+    }
+
+    /// While CloudWatch says that it warms up it has been in its state since it was made.
+    fn warm_up_until(&self, alarm: &Alarm) -> Option<Timestamp> {
+        if self.evaluation_state.as_deref() != Some(WARMING_UP) {
+            return None;
+        }
+        let warm_up = alarm.warm_up()?;
+        Some(self.since + i64::from(warm_up.minutes) * 60)
     }
 }
 

@@ -127,7 +127,7 @@ impl Pipeline {
 
     /// Goes on with alarms from how they stand elsewhere, where they were judged before: after they were set.
     pub fn take_over(&mut self, alarms: &[AlarmSnapshot], at: Timestamp) {
-        self.evaluator.restore(alarms, at);
+        self.evaluator.take_over(alarms, at);
     }
 
     /// Replaces the rules that mute alarms; see [`Evaluator::set_mute_rules`].

@@ -47,6 +47,8 @@ pub struct Stats {
     pub requests: Counters,
     /// Requests for CloudWatch's alarms.
     pub mirror_requests: Counters,
+    /// Alarms that are about this host and cannot be read.
+    pub mirror_unreadable: AtomicU64,
     /// When they were answered last, in seconds since the epoch; 0 before the first answer.
     pub mirrored_at: AtomicI64,
     pub journal: Journal,
@@ -66,6 +68,7 @@ impl Default for Stats {
             dropped: Counters::of(&DROP_REASONS),
             requests: Counters::of(&OUTCOMES),
             mirror_requests: Counters::of(&OUTCOMES),
+            mirror_unreadable: AtomicU64::new(0),
             mirrored_at: AtomicI64::new(0),
             journal: Journal::default(),
             reload_successful: AtomicBool::new(true),

@@ -14,12 +14,13 @@ use crate::exposition::{Exposition, Snapshot};
 use crate::host::{Facts, Look};
 use crate::keeper::{Handle, Step};
 use crate::metric::{Datapoint, Reading, Timestamp};
-use crate::mirror::{Agreement, Comparison, Comparisons, Views};
+use crate::mirror::{Comparison, Comparisons, News, Told, Views};
 use crate::pipeline::{Outcome, Pipeline};
 use crate::sources::Sources;
 use crate::stats::Stats;
 use crate::store::DropReason;
 
+use super::prepare::NAMED_MAX;
 use super::restore::{begin, record, snapshot};
 use super::systemd::{self, Watchdog};
 
@@ -94,12 +95,14 @@ impl Drive {
             sources: begun.sources,
             views: None,
             comparisons: Comparisons::default(),
+            news: News::default(),
             drive: self,
         };
         if begun.restored {
             judge.catch_up(first.at);
         }
         judge.pipeline.set_alarms(begun.alarms, first.at);
+        judge.pipeline.take_over(&begun.states, first.at);
         judge.pipeline.set_mute_rules(begun.mute_rules, first.at);
         judge.statuses = judge.pipeline.statuses().into();
         judge.step(first);
@@ -158,6 +161,7 @@ struct Judge {
     /// What CloudWatch said of its alarms when it was asked last, and how that compares.
     views: Option<Arc<Views>>,
     comparisons: Comparisons,
+    news: News,
     watchdog: Watchdog,
     /// What the keeper had no room for, to be given with the next step.
     held_back: Step,
@@ -198,6 +202,9 @@ impl Judge {
                 %until,
                 "the clock was set back; samples are dropped until it stands where it stood"
             );
+            // What is known of CloudWatch is ahead of the clock.
+            self.views = None;
+            self.comparisons = Comparisons::default();
         }
         for reason in dropped {
             self.drive.stats.dropped.add(label(reason), 1);
@@ -229,6 +236,7 @@ impl Judge {
         self.pipeline.take_over(&new, now);
         self.pipeline.set_mute_rules(prepared.mute_rules, now);
         self.statuses = self.pipeline.statuses().into();
+        tell_not_mirrored(&known, &self.statuses);
         self.compare();
         transitions.iter().for_each(log);
         let events = Events {
@@ -242,6 +250,17 @@ impl Judge {
     fn look_at(&mut self, views: Option<Arc<Views>>) {
         self.views = views;
         self.compare();
+        for (alarm, told) in self.news.of(&self.comparisons.by_name) {
+            match told {
+                Told::Disagrees(cloudwatch, why) => {
+                    let why = why.to_string();
+                    info!(alarm, %cloudwatch, why, "CloudWatch has the alarm in another state");
+                }
+                Told::AgreesAgain(cloudwatch) => {
+                    info!(alarm, %cloudwatch, "CloudWatch has the alarm in the same state again");
+                }
+            }
+        }
     }
 
     fn compare(&mut self) {
@@ -253,10 +272,8 @@ impl Judge {
             0 => None,
             oldest => Some(Timestamp::from_seconds(oldest)),
         };
-        let before = Arc::clone(&self.comparisons.by_name);
         self.comparisons
             .update(&self.statuses, views, waiting_since);
-        tell_disagreements(&before, &self.comparisons.by_name);
     }
 
     fn tell_pause(&mut self, at: Timestamp) {
@@ -335,6 +352,20 @@ fn log(
     }
 }
 
+/// Alarms that are new and are not judged.
+fn tell_not_mirrored(known: &BTreeSet<&str>, now: &[Arc<Status>]) {
+    let new = now
+        .iter()
+        .filter(|status| !known.contains(&*status.alarm.name));
+    let not_mirrored = new.filter_map(|status| {
+        let reason = status.not_mirrored.as_ref()?;
+        Some((&status.alarm.name, reason))
+    });
+    for (alarm, reason) in not_mirrored.take(NAMED_MAX) {
+        warn!(alarm, reason, "alarm is not mirrored");
+    }
+}
+
 /// Alarms that came to be judged, or to be judged no longer. The lists hold the same alarms in the same order.
 fn tell_mirroring(before: &[Arc<Status>], now: &[Arc<Status>]) {
     for (before, now) in before.iter().zip(now) {
@@ -342,26 +373,6 @@ fn tell_mirroring(before: &[Arc<Status>], now: &[Arc<Status>]) {
         match (&before.not_mirrored, &now.not_mirrored) {
             (None, Some(reason)) => warn!(alarm, reason, "alarm is no longer mirrored"),
             (Some(_), None) => info!(alarm, "alarm is mirrored"),
-            _ => {}
-        }
-    }
-}
-
-/// What began to disagree or ended it.
-fn tell_disagreements(before: &BTreeMap<String, Comparison>, now: &BTreeMap<String, Comparison>) {
-    for (alarm, comparison) in now {
-        let known = before.get(alarm).and_then(|known| known.agreement.as_ref());
-        let cloudwatch = comparison.state;
-        match (&comparison.agreement, known) {
-            (Some(Agreement::Disagrees(now)), Some(Agreement::Disagrees(before)))
-                if now.why == before.why => {}
-            (Some(Agreement::Disagrees(disagreement)), _) => {
-                let why = disagreement.to_string();
-                info!(alarm, %cloudwatch, why, "CloudWatch has the alarm in another state");
-            }
-            (Some(Agreement::Agrees), Some(Agreement::Disagrees(_))) => {
-                info!(alarm, %cloudwatch, "CloudWatch has the alarm in the same state again");
-            }
             _ => {}
         }
     }

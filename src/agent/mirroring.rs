@@ -66,7 +66,7 @@ async fn run(
         return;
     };
     let alarms = match here.region() {
-        Ok(region) => Ok(Alarms::connect(region, endpoint_url.as_deref()).await),
+        Ok(region) => Ok(Alarms::connect_to_watch(region, endpoint_url.as_deref()).await),
         Err(failure) => Err(failure),
     };
     let ask = move |asked: Asked, token: Option<String>| {
@@ -83,10 +83,14 @@ impl Here {
     pub(super) fn wanted(&self, plan: &Plan, prepared: &Prepared) -> Option<Arc<Wanted>> {
         let config = plan.config.mirror.clone()?;
         let configured = prepared.alarms.iter().take(prepared.configured);
+        let instance_id = self.instance_id(plan);
+        let host = Some(self.placeholders.hostname.clone()).filter(|name| !name.is_empty());
         Some(Arc::new(Wanted {
             config,
             sources: plan.sources(&self.placeholders),
-            instance_id: self.instance_id(plan),
+            publish: plan.config.publish.clone(),
+            names: instance_id.iter().cloned().chain(host).collect(),
+            instance_id,
             configured: configured.map(|alarm| alarm.name.clone()).collect(),
         }))
     }

@@ -25,7 +25,7 @@ use super::mirroring::{Wires, mirrored};
 use super::{LOOK_INTERVAL, LOOK_OFFSET, Plan};
 
 /// Alarms that are named one by one when the program starts.
-const NAMED_MAX: usize = 20;
+pub(super) const NAMED_MAX: usize = 20;
 
 /// Prepares, and then publishes until nothing more comes.
 pub(super) async fn publish(
@@ -141,6 +141,13 @@ impl Here {
 
     /// What a plan comes to on this host, with what is mirrored; said in the log.
     pub(super) fn prepare(&self, plan: &Plan, found: &Found) -> Prepared {
+        let prepared = self.prepare_quietly(plan, found);
+        announce(&prepared.sources, &prepared.alarms);
+        announce_mute_rules(&plan.mute_rules, &prepared.alarms);
+        prepared
+    }
+
+    pub(super) fn prepare_quietly(&self, plan: &Plan, found: &Found) -> Prepared {
         let mut sources = plan.sources(&self.placeholders);
         let mut alarms = alarms(plan.alarms.clone(), &mut sources, &self.placeholders);
         let configured = alarms.len();
@@ -148,8 +155,6 @@ impl Here {
             let mirrored = mirrored(&alarms, found);
             alarms.append(&mut sources.mirror(mirrored));
         }
-        announce(&sources, &alarms);
-        announce_mute_rules(&plan.mute_rules, &alarms);
         Prepared {
             sources,
             alarms,

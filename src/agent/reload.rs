@@ -61,8 +61,9 @@ where
     async fn mirrors_others(&mut self) {
         let found = Arc::clone(&self.mirror.found.borrow_and_update());
         if let Ok(here) = self.here().await {
+            let prepared = here.prepare_quietly(&self.plan, &found);
             // Nobody takes it when the program is about to end.
-            let _ = self.prepared.send(here.prepare(&self.plan, &found)).await;
+            let _ = self.prepared.send(prepared).await;
         }
     }
 
@@ -105,9 +106,17 @@ where
         let found = Arc::clone(&self.mirror.found.borrow());
         let prepared = here.prepare(&plan, &found);
         self.parts.send_replace(plan.parts());
-        self.mirror
-            .wanted
-            .send_replace(here.wanted(&plan, &prepared));
+        // To look through an account anew costs requests.
+        let wanted = here.wanted(&plan, &prepared);
+        self.mirror.wanted.send_if_modified(|before| {
+            let is_same = match (&before, &wanted) {
+                (Some(before), Some(wanted)) => before.is_as(wanted),
+                (None, None) => true,
+                _ => false,
+            };
+            *before = wanted;
+            !is_same
+        });
         let ended = |_| vec!["the program is about to end".to_owned()];
         self.prepared.send(prepared).await.map_err(ended)?;
         self.plan = plan;

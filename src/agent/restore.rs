@@ -34,6 +34,8 @@ pub(super) struct Begun {
     pub(super) sources: Sources,
     /// What is to be set at the first look. Alarms that were there before are judged up to then.
     pub(super) alarms: Vec<Alarm>,
+    /// From where those go on that the journal does not have.
+    pub(super) states: Vec<AlarmSnapshot>,
     pub(super) mute_rules: Vec<MuteRule>,
     /// Whether it goes on from where an earlier one ended.
     pub(super) restored: bool,
@@ -67,12 +69,15 @@ pub(super) async fn begin(
         sources,
         alarms,
         mute_rules,
+        mut states,
         ..
     } = prepared;
+    states.retain(|state| pipeline.status(&state.name).is_none());
     Some(Begun {
         pipeline,
         sources,
         alarms,
+        states,
         mute_rules,
         restored,
     })

@@ -127,7 +127,38 @@ enum Need {
     Percent(usize),
 }
 
+impl Expression {
+    /// Whether it asks the same of the same alarms, named or by their ARNs.
+    fn means(&self, other: &Self) -> bool {
+        let same = |(one, other): (&ChildRef, &ChildRef)| one.name() == other.name();
+        match (self, other) {
+            (Self::Is(state, child), Self::Is(other_state, other)) => {
+                state == other_state && same((child, other))
+            }
+            (Self::AtLeast(one), Self::AtLeast(other)) => {
+                one.need == other.need
+                    && one.state == other.state
+                    && one.negated == other.negated
+                    && one.alarms.len() == other.alarms.len()
+                    && one.alarms.iter().zip(&other.alarms).all(same)
+            }
+            (Self::Not(one), Self::Not(other)) => one.means(other),
+            (Self::Joined(operator, all), Self::Joined(other_operator, others)) => {
+                operator == other_operator
+                    && all.len() == others.len()
+                    && all.iter().zip(others).all(|(one, other)| one.means(other))
+            }
+            _ => self == other,
+        }
+    }
+}
+
 impl AlarmRule {
+    /// Whether it says the same, however it is written.
+    pub fn means(&self, other: &Self) -> bool {
+        self.expression.means(&other.expression)
+    }
+
     /// Reads the expression (SPEC section 7.1). Words are upper case, except that `true` and `false` may be written in any
     /// case: `PutCompositeAlarm`'s own documentation breaks cycles with the rule `false`.
     pub fn parse(text: &str) -> Result<Self, RuleError> {

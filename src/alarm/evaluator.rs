@@ -185,6 +185,23 @@ impl Evaluator {
         self.find_next_due();
     }
 
+    /// Goes on with alarms from how they stand elsewhere. What composite alarms follow may stand otherwise here, so that those
+    /// are judged at `at`.
+    pub fn take_over(&mut self, snapshots: &[AlarmSnapshot], at: Timestamp) {
+        self.restore(snapshots, at);
+        for snapshot in snapshots {
+            let Some(place) = self.graph.place(&snapshot.name) else {
+                continue;
+            };
+            let tracked = &mut self.alarms[place];
+            if matches!(tracked.kind, Kind::Composite { .. }) && self.graph.cycles[place].is_none()
+            {
+                tracked.due = Some(at);
+            }
+        }
+        self.find_next_due();
+    }
+
     /// Every alarm's status, with the newest datapoints of its range.
     pub fn statuses(&self) -> Vec<Arc<Status>> {
         let places = 0..self.alarms.len();

@@ -116,6 +116,10 @@ impl Tracked {
         if *self.alarm == alarm {
             return (self, None);
         }
+        if self.alarm.is_but_told_otherwise(&alarm) {
+            self.alarm = Arc::new(alarm);
+            return (self, None);
+        }
         self.not_mirrored = alarm.not_mirrored();
         self.kind = Kind::new(&alarm, options);
         self.interval = interval(&alarm);

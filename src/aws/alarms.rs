@@ -6,11 +6,12 @@ mod write;
 use std::collections::BTreeMap;
 
 use aws_sdk_cloudwatch::Client;
+use aws_sdk_cloudwatch::error::SdkError;
 use aws_sdk_cloudwatch::types::AlarmType;
 use serde_json::Value;
 
 use super::failure::{Failure, failure};
-use super::{ATTEMPTS_MAX, READ_ATTEMPTS_MAX, said, sdk_config};
+use super::{ATTEMPTS_MAX, READ_ATTEMPTS_MAX, WATCH_ATTEMPTS_MAX, said, sdk_config};
 
 /// The most alarms that one request describes, or deletes (SPEC section 18).
 const PAGE_ALARMS_MAX: i32 = 100;
@@ -67,8 +68,18 @@ pub struct Alarms {
 }
 
 impl Alarms {
+    /// For whoever waits for the answer.
     pub async fn connect(region: &str, endpoint_url: Option<&str>) -> Self {
-        let config = sdk_config(region, endpoint_url, READ_ATTEMPTS_MAX).await;
+        Self::with_attempts(region, endpoint_url, READ_ATTEMPTS_MAX).await
+    }
+
+    /// For the daemon, which asks again by itself.
+    pub async fn connect_to_watch(region: &str, endpoint_url: Option<&str>) -> Self {
+        Self::with_attempts(region, endpoint_url, WATCH_ATTEMPTS_MAX).await
+    }
+
+    async fn with_attempts(region: &str, endpoint_url: Option<&str>, attempts: u32) -> Self {
+        let config = sdk_config(region, endpoint_url, attempts).await;
         let client = Client::new(&config);
         let newest = match endpoint_url {
             None => client.clone(),
@@ -109,7 +120,14 @@ impl Alarms {
             Asked::Prefix(prefix) => request.set_alarm_name_prefix(prefix.clone()),
             Asked::Names(names) => request.set_alarm_names(Some(names.clone())),
         };
-        let page = request.send().await.map_err(|error| failure(&error))?;
+        let page = request.send().await.map_err(|error| match &error {
+            // Most of all for want of credentials.
+            SdkError::ConstructionFailure(_) => Failure::NotSent(said(&error)),
+            SdkError::DispatchFailure(of) if !of.is_io() && !of.is_timeout() => {
+                Failure::NotSent(said(&error))
+            }
+            _ => failure(&error),
+        })?;
         let metric = page.metric_alarms().iter().map(read::metric_alarm);
         let composite = page.composite_alarms().iter().map(read::composite_alarm);
         let log = page.log_alarms().iter().map(read::log_alarm);

@@ -27,6 +27,9 @@ pub struct Families {
     own: Vec<Family>,
 }
 
+/// Why states cannot be compared: the value of the label `reason`.
+const OTHER_DEFINITION: &str = "different_definition";
+
 #[cfg(test)]
 impl From<Vec<Family>> for Families {
     fn from(own: Vec<Family>) -> Self {
@@ -252,16 +255,18 @@ impl Families {
                 let labels = [alarm(name), ("state", state.name().to_owned())];
                 row(labels, f64::from(u8::from(state == comparison.state)))
             }));
-            let disagreement = match &comparison.agreement {
-                Some(Agreement::Disagrees(disagreement)) => Some(disagreement),
-                Some(Agreement::Agrees | Agreement::NotAskedSince) => None,
-                None => continue,
+            let mut because = |reason: &str| {
+                reasons.push(row([alarm(name), ("reason", reason.to_owned())], 1.0));
             };
-            let value = f64::from(u8::from(disagreement.is_some()));
-            disagrees.push(row([alarm(name)], value));
-            reasons.extend(disagreement.map(|Disagreement { why, .. }| {
-                row([alarm(name), ("reason", why.label().to_owned())], 1.0)
-            }));
+            match &comparison.agreement {
+                Some(Agreement::Disagrees(Disagreement { why, .. })) => {
+                    disagrees.push(row([alarm(name)], 1.0));
+                    because(why.label());
+                }
+                Some(Agreement::Agrees) => disagrees.push(row([alarm(name)], 0.0)),
+                Some(Agreement::OtherDefinition) => because(OTHER_DEFINITION),
+                Some(Agreement::NotAskedSince) | None => {}
+            }
             leads.extend(
                 comparison
                     .lead_seconds()
@@ -276,12 +281,12 @@ impl Families {
             ),
             (
                 "cwbridge_alarm_disagrees",
-                "Whether CloudWatch had the alarm in another state than this host.",
+                "Whether CloudWatch had the alarm in another state than this host, where both can be compared.",
                 disagrees,
             ),
             (
                 "cwbridge_alarm_disagreement",
-                "The likely reason of a disagreement, as a constant '1'.",
+                "Why CloudWatch's state is another or cannot be compared, as a constant '1'.",
                 reasons,
             ),
             (
@@ -360,7 +365,7 @@ impl Families {
     fn mirror(&mut self, stats: &Stats) {
         self.labeled(
             "cwbridge_mirror_requests",
-            "Requests for CloudWatch's own alarms.",
+            "Questions for CloudWatch's own alarms, each with its second attempt.",
             "outcome",
             &stats.mirror_requests,
         );
@@ -368,6 +373,11 @@ impl Families {
             "cwbridge_mirror_last_success_timestamp_seconds",
             "When CloudWatch last answered about its alarms, in unixtime.",
             stats.mirrored_at.load(Relaxed),
+        );
+        self.gauge(
+            "cwbridge_mirror_unreadable_alarms",
+            "Alarms of CloudWatch that are about this host and cannot be read here.",
+            float(stats.mirror_unreadable.load(Relaxed)),
         );
     }
 

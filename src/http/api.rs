@@ -12,6 +12,8 @@ use crate::mirror::{Agreement, Comparison};
 
 use definition::Definition;
 
+pub(super) const OTHER_DEFINITION: &str = "CloudWatch has another definition";
+
 pub(super) const JSON: &str = "application/json";
 
 #[derive(Serialize)]
@@ -89,7 +91,8 @@ struct CloudWatch<'a> {
     state_reason: &'a str,
     state_transitioned_at: String,
     asked_at: String,
-    /// `null` where the state changed here since CloudWatch was asked, and for an alarm that is not mirrored.
+    /// `null` where the state changed here since CloudWatch was asked, for an alarm that is not mirrored or not judged yet, and
+    /// where CloudWatch has another one of this name.
     agrees: Option<bool>,
     disagreement: Option<&'static str>,
     disagreement_reason: Option<String>,
@@ -227,10 +230,13 @@ fn compared(comparison: &Comparison) -> CloudWatch<'_> {
         agrees: match comparison.agreement {
             Some(Agreement::Agrees) => Some(true),
             Some(Agreement::Disagrees(_)) => Some(false),
-            Some(Agreement::NotAskedSince) | None => None,
+            Some(Agreement::NotAskedSince | Agreement::OtherDefinition) | None => None,
         },
         disagreement: disagreement.map(|disagreement| disagreement.why.label()),
-        disagreement_reason: disagreement.map(ToString::to_string),
+        disagreement_reason: match comparison.agreement {
+            Some(Agreement::OtherDefinition) => Some(OTHER_DEFINITION.to_owned()),
+            _ => disagreement.map(ToString::to_string),
+        },
         lead_seconds: comparison.lead_seconds(),
     }
 }

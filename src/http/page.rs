@@ -147,6 +147,7 @@ fn compared(comparison: &Comparison) -> String {
             "CloudWatch: <span class=\"{state}\">{state}</span> since {since}: {}",
             escape(&disagreement.to_string())
         ),
+        Some(Agreement::OtherDefinition) => super::api::OTHER_DEFINITION.to_owned(),
         None => format!("CloudWatch: <span class=\"{state}\">{state}</span> since {since}"),
     };
     format!("<br><small>{view}</small>")

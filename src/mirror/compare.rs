@@ -5,16 +5,20 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::alarm::{
-    Certainty, HistoryEvent, INITIAL_REASON, JavaDouble, Rule, StateValue, Status, is_computed,
+    Certainty, HistoryEvent, INITIAL_REASON, JavaDouble, Rule, StateSnapshot, StateValue, Status,
+    is_computed,
 };
 use crate::metric::Timestamp;
 
-use super::{View, Views};
+use super::{View, Views, WARMING_UP};
 
 /// How long CloudWatch may take, after an alarm was judged here, until it has the datapoints and has judged it too, in
 /// seconds, beside the interval at which it judges. What EC2 publishes comes minutes later.
 const ARRIVAL: i64 = 120;
 const ARRIVAL_FROM_EC2: i64 = 420;
+
+/// How old the oldest datapoint that waits becomes in normal operation, in seconds: a minute, and until that is sent.
+const HELD_BACK: i64 = 120;
 
 /// Values that differ by less are the same: CloudWatch adds in another order.
 const TOLERANCE: f64 = 1e-6;
@@ -47,6 +51,8 @@ impl Comparison {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Agreement {
     Agrees,
+    /// CloudWatch has another alarm of this name: its state says nothing about the one here.
+    OtherDefinition,
     /// The state changed here after CloudWatch was asked.
     NotAskedSince,
     Disagrees(Disagreement),
@@ -74,8 +80,9 @@ impl fmt::Display for Disagreement {
 /// The likely reason; of several that apply the first of these.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
-    DifferentDefinition,
     SetByHand,
+    WarmingUp,
+    PartialData,
     NotEvaluated,
     Child,
     DataNotArrived,
@@ -84,14 +91,16 @@ pub enum Why {
     Undetermined,
     ApproximateStatistic,
     DifferentData,
+    Unknown,
 }
 
 impl Why {
     /// The value of the label `reason`.
     pub fn label(self) -> &'static str {
         match self {
-            Self::DifferentDefinition => "different_definition",
             Self::SetByHand => "set_by_hand",
+            Self::WarmingUp => "warming_up",
+            Self::PartialData => "partial_data",
             Self::NotEvaluated => "not_evaluated",
             Self::Child => "child",
             Self::DataNotArrived => "data_not_arrived",
@@ -100,14 +109,16 @@ impl Why {
             Self::Undetermined => "undetermined",
             Self::ApproximateStatistic => "approximate_statistic",
             Self::DifferentData => "different_data",
+            Self::Unknown => "unknown",
         }
     }
 
     /// As the log, the API and the page write it.
     pub fn name(self) -> &'static str {
         match self {
-            Self::DifferentDefinition => "CloudWatch has another definition",
             Self::SetByHand => "the state was set by hand in CloudWatch",
+            Self::WarmingUp => "CloudWatch lets it warm up",
+            Self::PartialData => "CloudWatch evaluated a part of the data",
             Self::NotEvaluated => "CloudWatch could not evaluate it",
             Self::Child => "an alarm that it follows disagrees",
             Self::DataNotArrived => "data not yet arrived",
@@ -116,6 +127,7 @@ impl Why {
             Self::Undetermined => "undetermined by AWS's documents",
             Self::ApproximateStatistic => "near the threshold of an approximate statistic",
             Self::DifferentData => "different data",
+            Self::Unknown => "nothing here explains it",
         }
     }
 }
@@ -132,6 +144,8 @@ pub struct Comparisons {
 struct Known {
     since: Timestamp,
     lead: Option<i64>,
+    /// The transitions here and there by which it was found: each counts once.
+    matched: Option<(Timestamp, Timestamp)>,
 }
 
 impl Comparisons {
@@ -145,9 +159,11 @@ impl Comparisons {
         self.known.retain(|name, _| views.alarms.contains_key(name));
         for name in views.alarms.keys() {
             let since = views.asked_at;
-            self.known
-                .entry(name.clone())
-                .or_insert(Known { since, lead: None });
+            self.known.entry(name.clone()).or_insert(Known {
+                since,
+                lead: None,
+                matched: None,
+            });
         }
         let mut by_name = BTreeMap::new();
         let looked = Looked {
@@ -161,21 +177,70 @@ impl Comparisons {
                 continue;
             };
             let is_judged = status.not_mirrored.is_none();
-            if is_judged {
-                known.lead = lead(status, view, known.since).or(known.lead);
+            let agreement = is_judged.then(|| looked.agreement(status, view)).flatten();
+            if agreement.is_some() && agreement != Some(Agreement::OtherDefinition) {
+                known.find_lead(status, view);
             }
             let comparison = Comparison {
                 state: view.state,
                 since: view.since,
                 reason: view.reason.clone(),
                 asked_at: views.asked_at,
-                agreement: is_judged.then(|| looked.agreement(status, view)),
+                agreement,
                 lead: known.lead,
             };
             by_name.insert(name.clone(), comparison);
         }
         blame_children(statuses, &mut by_name);
         self.by_name = Arc::new(by_name);
+    }
+}
+
+/// What is worth a line in the log: told when it lasts from one look to the next, so that what changes to and fro is not.
+#[derive(Debug, Default)]
+pub struct News {
+    /// What disagreed at the look before, and what was told of it.
+    known: BTreeMap<String, (Why, Option<Why>)>,
+}
+
+/// What became of an alarm.
+#[derive(Debug, PartialEq)]
+pub enum Told {
+    Disagrees(StateValue, Disagreement),
+    AgreesAgain(StateValue),
+}
+
+impl News {
+    /// What is new at a look.
+    pub fn of(&mut self, by_name: &BTreeMap<String, Comparison>) -> Vec<(String, Told)> {
+        let (mut news, mut now) = (Vec::new(), BTreeMap::new());
+        for (name, comparison) in by_name {
+            let before = self.known.get(name).copied();
+            match &comparison.agreement {
+                Some(Agreement::Disagrees(disagreement)) => {
+                    let why = disagreement.why;
+                    let told = before.and_then(|(_, told)| told);
+                    let lasts = before.is_some_and(|(before, _)| before == why);
+                    let is_news = lasts && told != Some(why);
+                    if is_news {
+                        let told = Told::Disagrees(comparison.state, disagreement.clone());
+                        news.push((name.clone(), told));
+                    }
+                    let told = if is_news { Some(why) } else { told };
+                    now.insert(name.clone(), (why, told));
+                }
+                Some(Agreement::Agrees) => {
+                    if before.is_some_and(|(_, told)| told.is_some()) {
+                        news.push((name.clone(), Told::AgreesAgain(comparison.state)));
+                    }
+                }
+                Some(Agreement::NotAskedSince | Agreement::OtherDefinition) | None => {
+                    now.extend(before.map(|before| (name.clone(), before)));
+                }
+            }
+        }
+        self.known = now;
+        news
     }
 }
 
@@ -187,7 +252,20 @@ struct Looked {
 }
 
 impl Looked {
-    fn agreement(self, status: &Status, view: &View) -> Agreement {
+    /// `None` for an alarm that was not judged yet.
+    fn agreement(self, status: &Status, view: &View) -> Option<Agreement> {
+        let theirs = view.alarm.as_ref();
+        if theirs.is_some_and(|alarm| !alarm.rule.means(&status.alarm.rule)) {
+            return Some(Agreement::OtherDefinition);
+        }
+        let is_metric = status.alarm.metric_rule().is_some();
+        if is_metric && status.evaluation.is_none() {
+            return None;
+        }
+        Some(self.of_states(status, view))
+    }
+
+    fn of_states(self, status: &Status, view: &View) -> Agreement {
         if status.state == view.state {
             return Agreement::Agrees;
         }
@@ -200,46 +278,49 @@ impl Looked {
     }
 
     fn why(self, status: &Status, view: &View) -> (Why, Option<String>) {
-        let theirs = view.alarm.as_ref();
-        if theirs.is_some_and(|alarm| alarm.rule != status.alarm.rule) {
-            return (Why::DifferentDefinition, None);
-        }
         if !is_computed(&view.reason) {
             let said = format!("it says `{}`", view.reason);
             return (Why::SetByHand, Some(said));
         }
-        if let Some(state) = &view.evaluation_state {
-            return (Why::NotEvaluated, Some(state.clone()));
+        match view.evaluation_state.as_deref() {
+            Some(WARMING_UP) => return (Why::WarmingUp, None),
+            Some("PARTIAL_DATA") => return (Why::PartialData, None),
+            Some(state) => return (Why::NotEvaluated, Some(state.to_owned())),
+            None => {}
         }
         if self.is_on_its_way(status, view) {
             return (Why::DataNotArrived, None);
-        }
-        if let Some(detail) = different_datapoint(status, view) {
-            return (Why::DifferentData, Some(detail));
         }
         let certainty = status
             .evaluation
             .as_ref()
             .map(|evaluation| &evaluation.certainty);
+        let different = different_datapoint(status, view);
         let why = match certainty {
-            Some(Certainty::HistoryIncomplete) | None => Why::HistoryIncomplete,
+            Some(Certainty::HistoryIncomplete) => Why::HistoryIncomplete,
             Some(Certainty::DependsOnRange(_)) => Why::RangeUncertainty,
             Some(Certainty::Undetermined) => Why::Undetermined,
             Some(Certainty::NearThreshold) => Why::ApproximateStatistic,
-            Some(Certainty::MeasuredInGuest | Certainty::Determined) => Why::DifferentData,
+            Some(Certainty::MeasuredInGuest) => Why::DifferentData,
+            Some(Certainty::Determined) | None if different.is_some() => Why::DifferentData,
+            Some(Certainty::Determined) | None => Why::Unknown,
         };
-        (why, None)
+        (why, different.filter(|_| why == Why::DifferentData))
     }
 
     /// Whether CloudWatch may come to the same once it has what was judged here.
     fn is_on_its_way(self, status: &Status, view: &View) -> bool {
-        let judged_until = status.evaluation.as_ref().map(|evaluation| evaluation.end);
-        let lacks = |(waiting, until): (Timestamp, Timestamp)| waiting < until;
+        let Some(here_since) = status.transitioned_at else {
+            return false;
+        };
         let is_published = status
             .alarm
             .metric_rule()
             .is_some_and(|rule| rule.stats().iter().any(|stat| !is_ec2(&stat.metric)));
-        if is_published && self.waiting_since.zip(judged_until).is_some_and(lacks) {
+        // What is published in its time waits for less.
+        let is_held_back =
+            |waiting: Timestamp| waiting < here_since && self.asked_at - waiting > HELD_BACK;
+        if is_published && self.waiting_since.is_some_and(is_held_back) {
             return true;
         }
         let (interval, is_ec2) = match status.alarm.metric_rule() {
@@ -251,9 +332,6 @@ impl Looked {
         };
         let arrival = interval + if is_ec2 { ARRIVAL_FROM_EC2 } else { ARRIVAL };
         // It has not changed there since it did here.
-        let Some(here_since) = status.transitioned_at else {
-            return false;
-        };
         view.since < here_since && self.asked_at - here_since < arrival
     }
 }
@@ -293,7 +371,7 @@ fn blame_children(statuses: &[Arc<Status>], by_name: &mut BTreeMap<String, Compa
         let Some(Agreement::Disagrees(Disagreement { why, .. })) = agreement else {
             continue;
         };
-        if matches!(why, Why::DifferentDefinition | Why::SetByHand) {
+        if matches!(why, Why::SetByHand) {
             continue;
         }
         let children = composite.rule.children();
@@ -316,17 +394,33 @@ fn blame_children(statuses: &[Arc<Status>], by_name: &mut BTreeMap<String, Compa
     }
 }
 
-/// How long before CloudWatch its state was entered here, in milliseconds, if both entered it since CloudWatch is asked.
-fn lead(status: &Status, view: &View, known_since: Timestamp) -> Option<i64> {
-    if view.since < known_since || view.reason == INITIAL_REASON || !is_computed(&view.reason) {
-        return None;
+impl Known {
+    /// Finds out how long before CloudWatch its state was entered here, if both entered it since CloudWatch is asked.
+    fn find_lead(&mut self, status: &Status, view: &View) {
+        let (here_after, there_after) = self.matched.unwrap_or((self.since, self.since));
+        let is_first = self.matched.is_none();
+        let is_new = |at: Timestamp, after: Timestamp| at > after || is_first && at == after;
+        if !is_new(view.since, there_after) || !is_computed(&view.reason) {
+            return;
+        }
+        // What an alarm enters when it is judged for the first time it entered in CloudWatch long ago.
+        let is_initial = |old: &StateSnapshot| *old.reason == *INITIAL_REASON;
+        let entered = status.history.iter().filter_map(|item| match &item.event {
+            HistoryEvent::StateUpdate { old, new }
+                if new.state == view.state && !is_initial(old) =>
+            {
+                Some(item.at)
+            }
+            _ => None,
+        });
+        let ahead = |at: &Timestamp| view.since.milliseconds() - at.milliseconds();
+        let entered = entered.filter(|at| is_new(*at, here_after));
+        let Some(here) = entered.min_by_key(|at| ahead(at).abs()) else {
+            return;
+        };
+        if ahead(&here).abs() <= LEAD_MAX * 1_000 {
+            self.lead = Some(ahead(&here));
+            self.matched = Some((here, view.since));
+        }
     }
-    let entered = status.history.iter().filter_map(|item| match &item.event {
-        HistoryEvent::StateUpdate { new, .. } if new.state == view.state => Some(item.at),
-        _ => None,
-    });
-    let ahead = |at: Timestamp| view.since.milliseconds() - at.milliseconds();
-    let entered = entered.filter(|at| *at >= known_since);
-    let lead = entered.map(ahead).min_by_key(|ahead| ahead.abs())?;
-    (lead.abs() <= LEAD_MAX * 1_000).then_some(lead)
 }

@@ -9,6 +9,7 @@ use crate::aws::Described;
 use crate::config::Select;
 use crate::definition::parse;
 
+use super::task::Kept;
 use super::{Found, View, Views, Wanted};
 
 /// The most alarms that are mirrored; of more the first by name are.
@@ -29,15 +30,17 @@ pub struct Selection {
 impl Selection {
     /// Takes what is about this host out of one answer. What was asked for by its name is kept in any case.
     pub fn add(&mut self, wanted: &Wanted, page: Vec<(String, Described)>, by_name: bool) {
-        let mut readable = read(&page, &mut self.unreadable);
+        let mut readable = read(&page);
         for (name, described) in page {
-            let alarm = readable.remove(&name).map(|alarm| Alarm {
-                arn: Some(described.arn.clone()).filter(|arn| !arn.is_empty()),
-                ..alarm
-            });
+            let alarm = readable.remove(&name);
+            if alarm.is_none() {
+                self.unreadable.insert(name.clone(), why(&described));
+            }
             let keeps = by_name || wanted.selects(&name, alarm.as_ref(), &described.request);
             let is_composite = described.request.get("AlarmRule").is_some();
+            let is_full = self.alarms.len() >= MIRRORED_MAX && !wanted.configured.contains(&name);
             match (keeps, is_composite) {
+                (true, _) if is_full => self.left_out += 1,
                 (true, _) => drop(self.alarms.insert(name, (alarm, described))),
                 (false, true) => drop(self.composites.insert(name, (alarm, described))),
                 (false, false) => drop(self.unreadable.remove(&name)),
@@ -45,7 +48,7 @@ impl Selection {
         }
     }
 
-    /// Takes up the composite alarms that follow what is about this host, and leaves out what is too much.
+    /// Takes up the composite alarms that follow what is about this host.
     pub fn complete(&mut self) {
         loop {
             let follows = |(alarm, _): &(Option<Alarm>, Described)| match alarm {
@@ -68,12 +71,14 @@ impl Selection {
                 .filter_map(|name| self.composites.remove_entry(&name));
             self.alarms.extend(found);
         }
-        for name in std::mem::take(&mut self.composites).into_keys() {
-            self.unreadable.remove(&name);
-        }
-        while self.alarms.len() > MIRRORED_MAX {
-            self.alarms.pop_last();
-            self.left_out += 1;
+        for (name, (alarm, described)) in std::mem::take(&mut self.composites) {
+            let rule = described.request.get("AlarmRule").and_then(Value::as_str);
+            let mut known = self.alarms.keys();
+            let names_one = rule.is_some_and(|rule| known.any(|known| rule.contains(known)));
+            // One that cannot be read is told if it may follow what is about this host.
+            if alarm.is_some() || !names_one {
+                self.unreadable.remove(&name);
+            }
         }
     }
 
@@ -81,10 +86,13 @@ impl Selection {
         self.alarms.keys().cloned().collect()
     }
 
-    /// The requests that would make what was selected.
-    pub fn requests(&self) -> Vec<&Value> {
-        let all = self.alarms.values();
-        all.map(|(_, described)| &described.request).collect()
+    /// What is kept of those that are only in CloudWatch, for a start without it.
+    pub fn kept(&self, wanted: &Wanted) -> Vec<Kept> {
+        let all = self.alarms.iter();
+        let others = all.filter(|(name, _)| !wanted.configured.contains(*name));
+        others
+            .map(|(_, (_, described))| Kept::of(described))
+            .collect()
     }
 
     /// What is to be judged, and what CloudWatch says of it.
@@ -119,48 +127,64 @@ impl Wanted {
         }
         match (self.config.select, alarm) {
             (Select::All, _) => true,
-            (Select::Host, Some(alarm)) => self.is_about_here(alarm),
-            // What cannot be read may be about anything; where it names this instance it is about this host.
-            (Select::Host, None) => {
-                let id = self.instance_id.as_deref();
-                id.is_some_and(|id| request.to_string().contains(id))
-            }
+            (Select::Host, Some(alarm)) => self
+                .is_about_here(alarm)
+                .unwrap_or_else(|| self.names_this_host(request)),
+            (Select::Host, None) => self.names_this_host(request),
         }
     }
 
-    /// Whether it looks at a metric of this host, or at one of AWS's about this instance.
-    fn is_about_here(&self, alarm: &Alarm) -> bool {
-        let Rule::Metric(rule) = &alarm.rule else {
-            return false;
+    /// What cannot be read, and what only a query says, may be about anything: where the instance or the host is a text in it, it
+    /// is about this host.
+    fn names_this_host(&self, request: &Value) -> bool {
+        let text = request.to_string();
+        let is_named = |name: &String| {
+            let mut escapes = ["", "\\"].iter();
+            escapes.any(|escape| text.contains(&format!("\"{name}{escape}\"")))
         };
+        let id = self.instance_id.as_ref();
+        id.is_some_and(|id| text.contains(id)) || self.names.iter().any(is_named)
+    }
+
+    /// Whether it looks at a metric of this host, or at one of AWS's about this instance; `None` if its rule names no metric.
+    fn is_about_here(&self, alarm: &Alarm) -> Option<bool> {
+        let stats = match &alarm.rule {
+            Rule::Metric(rule) => rule.stats(),
+            Rule::Composite(_) => return Some(false),
+            Rule::PromQl(_) | Rule::Log(_) => Vec::new(),
+        };
+        if stats.is_empty() {
+            return None;
+        }
         let is_here = |dimension: &crate::metric::Dimension| {
             dimension.name == "InstanceId" && Some(&dimension.value) == self.instance_id.as_ref()
         };
-        rule.stats().into_iter().any(|stat| {
+        let is_about_here = stats.into_iter().any(|stat| {
             self.sources.has(&stat.metric) || stat.metric.dimensions().iter().any(is_here)
-        })
+        });
+        Some(is_about_here)
     }
 }
 
 /// The alarms by their names, as far as they can be read.
-fn read(
-    page: &[(String, Described)],
-    unreadable: &mut BTreeMap<String, String>,
-) -> BTreeMap<String, Alarm> {
-    let requests: Vec<&Value> = page
-        .iter()
-        .map(|(_, described)| &described.request)
-        .collect();
+pub(super) fn read(page: &[(String, Described)]) -> BTreeMap<String, Alarm> {
+    let requests: Vec<&Value> = page.iter().map(|(_, of)| &of.request).collect();
     let text = serde_json::to_string(&requests).unwrap_or_default();
-    let parsed = parse("CloudWatch", &text);
-    let sound = parsed.alarms.iter().map(|found| found.alarm.name.as_str());
-    let sound: BTreeSet<&str> = sound.collect();
-    for (name, described) in page.iter().filter(|(name, _)| !sound.contains(&**name)) {
-        // Alone, so that what is said is about this one.
-        let alone = parse("CloudWatch", &described.request.to_string());
-        let why = alone.problems().next().map(|found| found.message.clone());
-        unreadable.insert(name.clone(), why.unwrap_or_default());
+    let parsed = parse("CloudWatch", &text).alarms.into_iter();
+    let mut alarms: BTreeMap<String, Alarm> = parsed
+        .map(|found| (found.alarm.name.clone(), found.alarm))
+        .collect();
+    for (name, described) in page {
+        if let Some(alarm) = alarms.get_mut(name) {
+            alarm.arn = Some(described.arn.clone()).filter(|arn| !arn.is_empty());
+        }
     }
-    let alarms = parsed.alarms.into_iter().map(|found| found.alarm);
-    alarms.map(|alarm| (alarm.name.clone(), alarm)).collect()
+    alarms
+}
+
+/// Why an alarm cannot be read.
+fn why(described: &Described) -> String {
+    let alone = parse("CloudWatch", &described.request.to_string());
+    let first = alone.problems().next().map(|found| found.message.clone());
+    first.unwrap_or_default()
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::aws::{Asked, Failure, NAMES_MAX, Page};
+use crate::aws::{Asked, Described, Failure, NAMES_MAX, Page};
 use crate::clock;
 use crate::cost::describe_alarms;
-use crate::definition::parse;
 use crate::metric::Timestamp;
 use crate::stats::Stats;
 
@@ -24,6 +24,18 @@ pub const FILE: &str = "mirror.json";
 
 /// Alarms that are named one by one.
 const NAMED_MAX: usize = 20;
+
+/// A search that fails is put off for at most so many times twice as long.
+const DOUBLED_MAX: u32 = 8;
+
+/// An account with more pages than this does not come to an end.
+const PAGES_MAX: usize = 1_000;
+
+/// Hosts ask for the first time within this time after their start.
+const FIRST_WAIT_MAX: Duration = Duration::from_secs(10);
+
+/// In seconds. A clock that was set back must not put off a search for longer.
+const DAY: i64 = 86_400;
 
 /// Where it goes what CloudWatch said.
 #[derive(Debug)]
@@ -40,10 +52,12 @@ pub struct Mirror<A> {
     ask: A,
     outputs: Outputs,
     stats: Arc<Stats>,
-    /// When the whole account was looked through last.
-    searched_at: Option<Timestamp>,
+    /// When the whole account is to be looked through; `None`: now.
+    next_search: Option<Timestamp>,
+    failed_searches: u32,
     names: BTreeSet<String>,
     unreadable: BTreeSet<String>,
+    left_out: usize,
     /// Requests of the last search.
     pages: usize,
     requests: usize,
@@ -60,7 +74,9 @@ where
             ask,
             outputs,
             stats,
-            searched_at: None,
+            next_search: None,
+            failed_searches: 0,
+            left_out: 0,
             names: BTreeSet::new(),
             unreadable: BTreeSet::new(),
             pages: 0,
@@ -75,6 +91,8 @@ where
         mut wanted: watch::Receiver<Option<Arc<Wanted>>>,
         phase: impl Fn(Duration) -> Duration,
     ) {
+        // A fleet that starts at once must not ask at once.
+        tokio::time::sleep(phase(FIRST_WAIT_MAX)).await;
         loop {
             let now = wanted.borrow_and_update().clone();
             let wait = match &now {
@@ -89,8 +107,9 @@ where
                 }
             };
             tokio::select! {
+                biased;
                 changed = wanted.changed() => match changed {
-                    Ok(()) => self.searched_at = None,
+                    Ok(()) => self.next_search = None,
                     Err(_) => return,
                 },
                 () = tokio::time::sleep(wait) => {}
@@ -100,7 +119,7 @@ where
 
     /// Nothing is mirrored any more.
     fn forget(&mut self) {
-        self.searched_at = None;
+        self.next_search = None;
         self.names.clear();
         self.outputs.views.send_replace(None);
         self.tell_found(Found::default(), &[]);
@@ -109,19 +128,34 @@ where
     /// Asks once, for everything or for what is known, and hands on what was said.
     pub async fn round(&mut self, wanted: &Wanted) {
         let asked_at = clock::now();
-        let interval = wanted.config.search_interval.as_secs();
-        let interval = i64::try_from(interval).unwrap_or(i64::MAX);
-        let is_due = |at: Timestamp| !(0..interval).contains(&(asked_at - at));
-        let searches = self.searched_at.is_none_or(is_due);
         self.requests = 0;
-        let selection = match searches {
-            true => self.search(wanted).await,
-            false => self.refresh(wanted).await,
-        };
-        match selection {
-            Ok(selection) => self.take(wanted, selection, asked_at, searches),
+        let is_due = |at: Timestamp| asked_at >= at || at - asked_at > DAY;
+        if self.next_search.is_none_or(is_due) {
+            match self.search(wanted).await {
+                Ok(selection) => {
+                    self.failed_searches = 0;
+                    self.next_search = Some(asked_at + seconds(wanted.config.search_interval));
+                    return self.take(wanted, selection, asked_at);
+                }
+                Err(failure) => {
+                    self.put_off(wanted, asked_at);
+                    self.failed(&failure);
+                }
+            }
+        }
+        // What is known is looked at also while the account cannot be looked through.
+        match self.refresh(wanted).await {
+            Ok(selection) if self.requests > 0 => self.take(wanted, selection, asked_at),
+            Ok(_) => {}
             Err(failure) => self.failed(&failure),
         }
+    }
+
+    /// The account is looked through again after longer and longer waits.
+    fn put_off(&mut self, wanted: &Wanted, now: Timestamp) {
+        let waits = wanted.config.interval * 2_u32.saturating_pow(self.failed_searches);
+        self.failed_searches = (self.failed_searches + 1).min(DOUBLED_MAX);
+        self.next_search = Some(now + seconds(waits.min(wanted.config.search_interval)));
     }
 
     /// Looks through the account.
@@ -129,19 +163,20 @@ where
         let mut selection = Selection::default();
         let asked = Asked::Prefix(wanted.config.name_prefix.clone());
         self.ask_for(&asked, wanted, &mut selection).await?;
-        self.pages = self.requests;
         selection.complete();
         let known = selection.names();
         let others = wanted.configured.difference(&known).cloned().collect();
         if wanted.config.name_prefix.is_some() {
             self.ask_by_name(others, wanted, &mut selection).await?;
         }
+        self.pages = self.requests;
         Ok(selection)
     }
 
     /// Looks at what is known to be there.
     async fn refresh(&mut self, wanted: &Wanted) -> Result<Selection, Failure> {
         let mut selection = Selection::default();
+        self.requests = 0;
         let names = self.names.union(&wanted.configured).cloned().collect();
         self.ask_by_name(names, wanted, &mut selection).await?;
         Ok(selection)
@@ -168,7 +203,7 @@ where
     ) -> Result<(), Failure> {
         let by_name = matches!(asked, Asked::Names(_));
         let mut token = None;
-        loop {
+        for _ in 0..PAGES_MAX {
             let answer = (self.ask)(asked.clone(), token).await;
             self.requests += 1;
             let outcome = answer.as_ref().err();
@@ -182,32 +217,26 @@ where
                 return Ok(());
             }
         }
+        let message = format!("CloudWatch answers with more than {PAGES_MAX} pages");
+        Err(Failure::Rejected(message))
     }
 
-    fn take(&mut self, wanted: &Wanted, selection: Selection, asked_at: Timestamp, searched: bool) {
+    fn take(&mut self, wanted: &Wanted, selection: Selection, asked_at: Timestamp) {
         if std::mem::take(&mut self.is_failing) {
             info!("CloudWatch answers about its alarms again");
-        }
-        if searched {
-            self.searched_at = Some(asked_at);
         }
         self.stats.mirrored_at.store(asked_at.seconds(), Relaxed);
         self.tell_unreadable(&selection);
         let names = selection.names();
         let is_new = names != self.names;
         self.names = names;
-        let mut requests: Vec<serde_json::Value> =
-            selection.requests().into_iter().cloned().collect();
-        requests.retain(|request| {
-            let name = request["AlarmName"].as_str();
-            name.is_none_or(|name| !wanted.configured.contains(name))
-        });
+        let kept = selection.kept(wanted);
         let (found, views) = selection.split(wanted, asked_at);
         if is_new || self.outputs.views.borrow().is_none() {
             self.announce(wanted, &views);
         }
         self.outputs.views.send_replace(Some(Arc::new(views)));
-        self.tell_found(found, &requests);
+        self.tell_found(found, &kept);
     }
 
     /// Says what is mirrored, how often it is asked for, and what that costs.
@@ -228,17 +257,25 @@ where
 
     /// An alarm that is about this host and cannot be read is told once.
     fn tell_unreadable(&mut self, selection: &Selection) {
-        for (alarm, why) in &selection.unreadable {
-            if !self.unreadable.contains(alarm) && self.unreadable.len() < NAMED_MAX {
-                warn!(
-                    alarm,
-                    why, "an alarm of CloudWatch cannot be read here: it is not mirrored"
-                );
-            }
+        let new = selection.unreadable.iter();
+        let new: Vec<_> = new
+            .filter(|(alarm, _)| !self.unreadable.contains(*alarm))
+            .collect();
+        for (alarm, why) in new.iter().take(NAMED_MAX) {
+            warn!(
+                alarm,
+                why, "an alarm of CloudWatch cannot be read here: it is not mirrored"
+            );
         }
+        if new.len() > NAMED_MAX {
+            let more = new.len() - NAMED_MAX;
+            warn!(more, "more alarms of CloudWatch cannot be read here");
+        }
+        let count = selection.unreadable.len() as u64;
+        self.stats.mirror_unreadable.store(count, Relaxed);
         self.unreadable = selection.unreadable.keys().cloned().collect();
-        if selection.left_out > 0 {
-            let left_out = selection.left_out;
+        let left_out = selection.left_out;
+        if left_out > std::mem::replace(&mut self.left_out, left_out) {
             warn!(
                 left_out,
                 "there are too many alarms: those that are last by name are not mirrored"
@@ -247,13 +284,13 @@ where
     }
 
     /// Hands on the alarms to be judged where they are others than before, and keeps them for the next start.
-    fn tell_found(&self, found: Found, requests: &[serde_json::Value]) {
+    fn tell_found(&self, found: Found, kept: &[Kept]) {
         let is_same = self.outputs.found.borrow().alarms == found.alarms;
         if is_same {
             return;
         }
         if let Some(dir) = &self.outputs.dir
-            && let Err(error) = keep(dir, requests)
+            && let Err(error) = keep(dir, kept)
         {
             let file = dir.join(FILE);
             warn!(file = %file.display(), %error, "what is mirrored cannot be kept for the next start");
@@ -273,9 +310,50 @@ where
     }
 }
 
-/// Writes the requests beside the file and then in its place, so that it is never half written.
-fn keep(dir: &Path, requests: &[serde_json::Value]) -> std::io::Result<()> {
-    let text = serde_json::to_vec_pretty(requests)?;
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// What is kept of an alarm of CloudWatch.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Kept {
+    request: serde_json::Value,
+    arn: String,
+    state: String,
+    /// In milliseconds since 1970.
+    since: i64,
+    reason: String,
+}
+
+impl Kept {
+    pub(super) fn of(described: &Described) -> Self {
+        Self {
+            request: described.request.clone(),
+            arn: described.arn.clone(),
+            state: described.state.clone(),
+            since: described.state_since,
+            reason: described.reason.clone(),
+        }
+    }
+
+    fn described(self) -> Option<(String, Described)> {
+        let name = self.request.get("AlarmName")?.as_str()?.to_owned();
+        let described = Described {
+            request: self.request,
+            arn: self.arn,
+            state: self.state,
+            state_since: self.since,
+            reason: self.reason,
+            reason_data: None,
+            evaluation_state: None,
+        };
+        Some((name, described))
+    }
+}
+
+/// Writes beside the file and then in its place, so that it is never half written.
+fn keep(dir: &Path, kept: &[Kept]) -> std::io::Result<()> {
+    let text = serde_json::to_vec_pretty(kept)?;
     let new = dir.join(format!("{FILE}.new"));
     fs::write(&new, text)?;
     fs::rename(new, dir.join(FILE))
@@ -284,7 +362,7 @@ fn keep(dir: &Path, requests: &[serde_json::Value]) -> std::io::Result<()> {
 /// What was mirrored last, if anything was.
 pub fn kept(dir: &Path) -> Found {
     let file = dir.join(FILE);
-    let text = match fs::read_to_string(&file) {
+    let text = match fs::read(&file) {
         Ok(text) => text,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Found::default(),
         Err(error) => {
@@ -292,12 +370,11 @@ pub fn kept(dir: &Path) -> Found {
             return Found::default();
         }
     };
-    let parsed = parse(&file.display().to_string(), &text);
-    for problem in parsed.problems().take(NAMED_MAX) {
-        warn!("{problem}");
-    }
-    Found {
-        alarms: parsed.into_rules().0,
-        states: Vec::new(),
+    match serde_json::from_slice::<Vec<Kept>>(&text) {
+        Ok(kept) => Found::of(kept.into_iter().filter_map(Kept::described).collect()),
+        Err(error) => {
+            warn!(file = %file.display(), %error, "what was mirrored last cannot be read");
+            Found::default()
+        }
     }
 }

@@ -14,7 +14,7 @@ use super::*;
 use crate::alarm::Status;
 use crate::aws::{Asked, Failure, Page};
 use crate::config::{Select, resolve};
-use crate::definition::{Placeholders, parse};
+use crate::definition::{Placeholders, evaluated_datapoints, parse};
 use crate::metric::{Content, Dimension, Metric, Reading, Resolution, Sample, Unit};
 use crate::pipeline::Pipeline;
 use crate::stats::Stats;
@@ -37,6 +37,8 @@ fn wanted(select: Select, prefix: Option<&str>, configured: &[&str]) -> Wanted {
             search_interval: Duration::from_hours(1),
         },
         sources: Sources::new(&resolved.publish, &here, &resolved.collectors),
+        publish: resolved.publish,
+        names: vec![INSTANCE.to_owned(), "web-1".to_owned()],
         instance_id: here.instance_id,
         configured: configured.iter().map(|name| (*name).to_owned()).collect(),
     }
@@ -159,6 +161,29 @@ fn everything_can_be_selected_and_what_the_files_name_is_in_any_case() {
 
 type Answer = std::future::Ready<Result<Page, Failure>>;
 
+/// What only a query says is about this host where it names it.
+#[test]
+fn queries_that_name_this_host_are_selected_and_told() {
+    let criteria = |query: &str| json!({"PromQLCriteria": {"Query": query}});
+    let promql = |name: &str, query: &str| json!({"AlarmName": name, "EvaluationInterval": 60, "EvaluationCriteria": criteria(query)});
+    let described = page(vec![
+        promql("a", &format!("up{{id=\"{INSTANCE}\"}} == 0")),
+        promql("b", "up{host=\"web-1\"} == 0"),
+        promql("c", "up{host=\"web-11\"} == 0"),
+        follows("d", "ALARM(b) SOMEHOW"),
+        follows("e", "ALARM(c) SOMEHOW"),
+    ]);
+    let wanted = wanted(Select::Host, None, &[]);
+    let mut selection = Selection::default();
+    selection.add(&wanted, described, false);
+    selection.complete();
+    assert_eq!(
+        selection.names().into_iter().collect::<Vec<_>>(),
+        ["a", "b"]
+    );
+    assert_eq!(selection.unreadable.keys().collect::<Vec<_>>(), ["d"]);
+}
+
 /// CloudWatch's answers, one for each request, and what was asked.
 #[derive(Clone, Default)]
 struct Service {
@@ -258,7 +283,11 @@ async fn all_pages_are_read_once_and_then_only_what_was_found() {
     );
     assert_eq!(world.found(), ["a-cpu", "c-status", "d-top", "e-middle"]);
     assert_eq!(world.stats.mirror_requests.get()["accepted"], 2);
-    assert_eq!(kept(&world.dir).alarms.len(), 4, "for the next start");
+    let kept = kept(&world.dir);
+    assert_eq!(kept.alarms.len(), 4, "for the next start");
+    assert_eq!(kept.alarms, world.found.borrow().alarms, "with their ARNs");
+    let states = kept.states.iter().map(|of| (of.state, of.transitioned_at));
+    assert!(states.clone().all(|(state, _)| state == StateValue::Ok));
 
     // Meanwhile one was deleted, and that of the files was made.
     let mut now = account();
@@ -302,11 +331,82 @@ async fn what_is_known_stays_while_nothing_is_answered() {
     assert_eq!(world.stats.mirror_requests.get()["throttled"], 1);
 }
 
+/// An account that cannot be looked through does not keep what is known from being looked at.
+#[tokio::test]
+async fn while_searches_fail_the_known_alarms_are_asked_for() {
+    let (world, mut mirror) = World::new("searches");
+    let mut wanted = wanted(Select::Host, None, &[]);
+    wanted.config.search_interval = Duration::ZERO;
+    world.service.will_answer(account(), None);
+    mirror.round(&wanted).await;
+    world.service.asked();
+    wanted.config.search_interval = Duration::from_hours(1);
+    let throttled = Failure::Throttled("Rate exceeded".to_owned());
+    world
+        .service
+        .answers
+        .lock()
+        .unwrap()
+        .push_back(Err(throttled));
+    world.service.will_answer(
+        page(vec![on("a-cpu", "CWBridge", "CPUUtilization", INSTANCE)]),
+        None,
+    );
+    mirror.round(&wanted).await;
+    assert_eq!(
+        world.service.asked(),
+        [
+            "prefix None None",
+            "names a-cpu c-status d-top e-middle g-new"
+        ]
+    );
+    assert_eq!(world.found(), ["a-cpu"]);
+    // And the search is put off.
+    world.service.will_answer(
+        page(vec![on("a-cpu", "CWBridge", "CPUUtilization", INSTANCE)]),
+        None,
+    );
+    mirror.round(&wanted).await;
+    assert_eq!(world.service.asked(), ["names a-cpu"]);
+}
+
+#[tokio::test]
+async fn an_account_without_end_is_given_up() {
+    let (world, mut mirror) = World::new("endless");
+    for _ in 0..2_000 {
+        world.service.will_answer(vec![], Some("again"));
+    }
+    mirror.round(&wanted(Select::Host, None, &[])).await;
+    assert_eq!(world.service.asked().len(), 1_000);
+    assert_eq!(world.viewed(), Vec::<String>::new());
+}
+
+/// Nobody was asked, so that nothing was answered.
+#[tokio::test]
+async fn where_nothing_is_known_nothing_is_asked_and_nothing_answered() {
+    let (world, mut mirror) = World::new("nothing");
+    let wanted = wanted(Select::Host, None, &[]);
+    world.service.will_answer(vec![], None);
+    mirror.round(&wanted).await;
+    world
+        .stats
+        .mirrored_at
+        .store(0, std::sync::atomic::Ordering::Relaxed);
+    mirror.round(&wanted).await;
+    assert_eq!(world.service.asked(), ["prefix None None"]);
+    let answered = world
+        .stats
+        .mirrored_at
+        .load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(answered, 0);
+}
+
 /// Of a search that fails on its second page nothing is taken: what is missing may be on it.
 #[tokio::test]
 async fn half_an_answer_is_none() {
     let (world, mut mirror) = World::new("half");
-    let wanted = wanted(Select::Host, None, &[]);
+    let mut wanted = wanted(Select::Host, None, &[]);
+    wanted.config.interval = Duration::ZERO;
     world.service.will_answer(account(), Some("2"));
     let failure = Failure::Throttled("Rate exceeded".to_owned());
     world

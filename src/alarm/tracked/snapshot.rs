@@ -8,7 +8,9 @@ use super::super::actions::GateSnapshot;
 use super::super::history::{HistoryEvent, HistoryItem};
 use super::super::reason;
 use super::super::suppression::Suppression;
-use super::{Alarm, Certainty, Kind, Options, ReasonData, Rule, StateValue, Tracked};
+use super::{
+    Alarm, Certainty, EvaluationState, Kind, Options, ReasonData, Rule, StateValue, Tracked,
+};
 
 /// One alarm as it stood at some instant.
 ///
@@ -81,9 +83,7 @@ impl Tracked {
         self.gate.restore(&snapshot.gate);
         self.gate.redefined(&self.alarm);
         self.warm_up_until = snapshot.warm_up_until;
-        self.evaluation_state = self
-            .evaluation_state
-            .filter(|_| self.warm_up_until.is_some());
+        self.evaluation_state = self.warm_up_until.map(|_| EvaluationState::InWarmUp);
         self.history = snapshot.history.iter().cloned().collect();
         if self.fingerprint != snapshot.fingerprint {
             self.remember(at, HistoryEvent::Updated);
