@@ -17,9 +17,6 @@ use super::{View, Views, WARMING_UP};
 const ARRIVAL: i64 = 120;
 const ARRIVAL_FROM_EC2: i64 = 420;
 
-/// How old the oldest datapoint that waits becomes in normal operation, in seconds: a minute, and until that is sent.
-const HELD_BACK: i64 = 120;
-
 /// Values that differ by less are the same: CloudWatch adds in another order.
 const TOLERANCE: f64 = 1e-6;
 
@@ -317,9 +314,7 @@ impl Looked {
             .alarm
             .metric_rule()
             .is_some_and(|rule| rule.stats().iter().any(|stat| !is_ec2(&stat.metric)));
-        // What is published in its time waits for less.
-        let is_held_back =
-            |waiting: Timestamp| waiting < here_since && self.asked_at - waiting > HELD_BACK;
+        let is_held_back = |waiting: Timestamp| waiting < here_since;
         if is_published && self.waiting_since.is_some_and(is_held_back) {
             return true;
         }

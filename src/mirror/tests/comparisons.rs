@@ -113,7 +113,7 @@ fn each_reason_is_told() {
         None,
         "data not yet arrived",
     );
-    // From before the transition, and for longer than it takes to publish; what waits in normal operation explains nothing.
+    // From before the transition; what waits in normal operation explains nothing.
     let arrives = "data not yet arrived";
     disagrees(&pipeline, &late(ok.clone()), Some(540), arrives);
     disagrees(
