@@ -81,6 +81,7 @@ impl Plan {
         let enabled = |collector: &Collector| Enabled {
             name: collector.name,
             interval: collector.interval,
+            directory: collector.directory.as_ref().map(PathBuf::from),
             filters: Arc::new(Filters {
                 include: collector.include.iter().filter_map(pattern).collect(),
                 exclude: collector.exclude.iter().filter_map(pattern).collect(),

@@ -20,7 +20,7 @@ pub use alarms::{Account, Alarms, Asked, Described, NAMES_MAX, Page};
 pub use failure::Failure;
 pub use history::{History, Window, windows};
 pub use identity::{Instance, configured_region, instance};
-pub use metrics::Metrics;
+pub use metrics::{Credentials, Metrics};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,6 +47,15 @@ async fn sdk_config(region: &str, endpoint_url: Option<&str>, attempts: u32) -> 
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// Where CloudWatch answers in a region.
+pub fn endpoint(region: &str) -> String {
+    let domain = match region.split('-').next() {
+        Some("cn") => "amazonaws.com.cn",
+        _ => "amazonaws.com",
+    };
+    format!("https://monitoring.{region}.{domain}")
 }
 
 /// ``AccessDenied: User … is not authorized``, or why there is no answer.

@@ -2,6 +2,8 @@
 
 mod alarms;
 mod check;
+mod doctor;
+mod import;
 mod load;
 mod replay;
 mod run;
@@ -45,6 +47,11 @@ enum Command {
     Replay(Box<replay::Args>),
     /// Run unit tests of alarms
     Test(test::Args),
+    /// Tell why nothing arrives: configuration, credentials, region, clock, permissions
+    Doctor(doctor::Args),
+    /// Make a configuration from that of another program
+    #[command(subcommand)]
+    Import(import::Command),
 }
 
 /// How the program ended.
@@ -182,6 +189,8 @@ pub fn run(
         Command::Alarms(command) => alarms::run(command, environment, out),
         Command::Replay(args) => replay::run(*args, environment.endpoint_url, out),
         Command::Test(args) => test::run(args, out),
+        Command::Doctor(args) => doctor::run(args, environment, out),
+        Command::Import(command) => import::run(command, out),
     }
 }
 

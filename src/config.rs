@@ -123,11 +123,14 @@ pub struct Collector {
     /// Regular expressions by labels: of what has the label only what matches is shown, or what does not.
     pub include: Vec<(String, String)>,
     pub exclude: Vec<(String, String)>,
+    /// Of `textfile`: the folder whose files are shown.
+    pub directory: Option<String>,
 }
 
 /// The collectors by node_exporter's names, and whether they are at work unless it is said otherwise. To look at every process
-/// costs more than all the rest.
-pub const COLLECTORS: [(&str, bool); 18] = [
+/// or connection costs more than all the rest; `textfile` needs a folder. What is published is looked at in any case.
+pub const COLLECTORS: [(&str, bool); 21] = [
+    ("cgroup", true),
     ("conntrack", true),
     ("cpu", true),
     ("diskstats", true),
@@ -143,6 +146,8 @@ pub const COLLECTORS: [(&str, bool); 18] = [
     ("pressure", true),
     ("processes", false),
     ("sockstat", true),
+    ("tcpstat", false),
+    ("textfile", false),
     ("time", true),
     ("uname", true),
     ("vmstat", true),

@@ -48,7 +48,7 @@
 //! Text, functions of strings: [`finding`] says what is wrong and where, [`tree`] parses TOML and JSON so that every value
 //! knows its place, [`definition`] reads and writes alarms as AWS tools do, [`lint`] says what is unwise about
 //! alarms, [`unit_test`] runs their unit tests, [`replay`] takes them through a history, [`config`] reads the
-//! configuration, [`cost`] tells what it will cost.
+//! configuration, [`import`] makes one of that of another program, [`cost`] tells what it will cost.
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
 //! (which metrics this host has), [`family`] (what Prometheus is told), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
@@ -74,6 +74,7 @@
 //! | text | `unit_test` | `metric`, `alarm`, `store`, `pipeline`, `finding`, `tree` |
 //! | text | `replay` | `metric`, `alarm`, `pipeline`, `finding` |
 //! | text | `config` | `finding`, `tree` |
+//! | text | `import` | `config` |
 //! | text | `cost` | `metric`, `alarm` |
 //! | shell | `family` | nothing |
 //! | shell | `stats` | nothing |
@@ -89,13 +90,13 @@
 //! | shell | `exposition` | `alarm`, `family`, `host`, `stats`, `mirror` |
 //! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror` |
 //! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `cost`, `clock`, `host`, `sources`, `journal`, `web`, `aws`, `agent` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `import`, `stats`, `cost`, `clock`, `host`, `sources`, `journal`, `web`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!
 //! | crate | only in |
 //! |---|---|
-//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `lint`, `replay`, `aws` |
+//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `lint`, `replay`, `aws`, `web` |
 //! | `csv` | `replay` |
 //! | `rusqlite` | `journal` |
 //! | `thiserror` | `math`, `alarm`, `journal` |
@@ -103,7 +104,7 @@
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
 //! | `rustix` | `host` |
-//! | `regex_lite` | `config`, `host`, `sources`, `agent` |
+//! | `regex_lite` | `config`, `import`, `host`, `sources`, `agent` |
 //! | `prometheus_client`, `flate2` | `exposition` |
 //! | `bytes` | `exposition`, `web` |
 //! | `axum`, `tokio_io_timeout` | `http` |
@@ -153,6 +154,7 @@ pub mod config;
 pub mod cost;
 pub mod definition;
 pub mod finding;
+pub mod import;
 pub mod lint;
 pub mod replay;
 pub mod tree;

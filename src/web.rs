@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::Request;
-use hyper::header::CONTENT_TYPE;
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, DATE};
+use hyper::{Request, Response};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -21,10 +22,31 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// A server that does not answer by then is taken to be gone.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
+/// One that is asked whether it is there at all.
+const SHORT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The text at an address.
 pub async fn get(url: &str) -> Result<String, String> {
     let request = Request::get(url).body(Full::default());
     within(url, ask(url, request)).await
+}
+
+/// What time a server has; `None` if it does not say. Whatever it answers beside that is of no interest.
+pub async fn date(url: &str) -> Result<Option<Timestamp>, String> {
+    let request = Request::get(url).body(Full::default());
+    let answer = tokio::time::timeout(SHORT_TIMEOUT, answer(url, request)).await;
+    let answer = answer.unwrap_or_else(|_| {
+        let time = humantime::format_duration(SHORT_TIMEOUT);
+        Err(format!("{url}: no answer within {time}"))
+    })?;
+    let date = answer
+        .headers()
+        .get(DATE)
+        .and_then(|date| date.to_str().ok());
+    let read = |date: &str| jiff::fmt::rfc2822::parse(date).ok();
+    Ok(date
+        .and_then(read)
+        .map(|date| Timestamp::from_seconds(date.timestamp().as_second())))
 }
 
 async fn within(
@@ -68,16 +90,7 @@ async fn ask(
     request: Result<Request<Full<Bytes>>, hyper::http::Error>,
 ) -> Result<String, String> {
     let cannot = |error: &dyn std::fmt::Display| format!("{url}: {error}");
-    let request = request.map_err(|error| cannot(&error))?;
-    let connector = HttpsConnectorBuilder::new()
-        .with_native_roots()
-        .map_err(|error| cannot(&error))?
-        .https_or_http()
-        .enable_http1()
-        .build();
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    let answer = client.request(request).await;
-    let answer = answer.map_err(|error| cannot(&error_chain(&error)))?;
+    let answer = answer(url, request).await?;
     let status = answer.status();
     let body = Limited::new(answer.into_body(), ANSWER_BYTES_MAX).collect();
     let body = body.await.map_err(|error| cannot(&error))?.to_bytes();
@@ -88,6 +101,23 @@ async fn ask(
         None if !status.is_success() => Err(cannot(&format_args!("the answer is {status}"))),
         None => Ok(text),
     }
+}
+
+async fn answer(
+    url: &str,
+    request: Result<Request<Full<Bytes>>, hyper::http::Error>,
+) -> Result<Response<Incoming>, String> {
+    let cannot = |error: &dyn std::fmt::Display| format!("{url}: {error}");
+    let request = request.map_err(|error| cannot(&error))?;
+    let connector = HttpsConnectorBuilder::new()
+        .with_native_roots()
+        .map_err(|error| cannot(&error))?
+        .https_or_http()
+        .enable_http1()
+        .build();
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
+    let answer = client.request(request).await;
+    answer.map_err(|error| cannot(&error_chain(&error)))
 }
 
 /// Why an answer is not whole, if the server says so: one of those that it asked in turn did not answer.

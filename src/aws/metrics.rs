@@ -1,23 +1,50 @@
 //! PutMetricData.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_sdk_cloudwatch::Client;
-use aws_sdk_cloudwatch::config::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_sdk_cloudwatch::config::{
+    Credentials as SdkCredentials, ProvideCredentials as _, SharedCredentialsProvider,
+};
 use aws_sdk_cloudwatch::error::SdkError;
 use aws_sdk_cloudwatch::operation::RequestId as _;
 use aws_sdk_cloudwatch::primitives::DateTime;
 use aws_sdk_cloudwatch::types::{self, MetricDatum, StandardUnit};
 
 use crate::finding::error_chain;
-use crate::metric::{Datapoint, Resolution};
+use crate::metric::{Datapoint, Resolution, Timestamp};
 
 use super::failure::{Failure, failure};
 use super::{ATTEMPTS_MAX, sdk_config};
 
 /// Finding credentials may mean to run a program or to ask a service.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What may be told of credentials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// As the SDK calls it, such as `Ec2InstanceMetadata`.
+    pub source: String,
+    pub expires: Option<Timestamp>,
+}
+
+impl Credentials {
+    fn of(found: &SdkCredentials) -> Self {
+        // The SDK tells the source nowhere else, and the keys not even there in full.
+        let told = format!("{found:?}");
+        let source = told.split("provider_name: \"").nth(1);
+        let source = source.and_then(|rest| rest.split('"').next());
+        let expires = found
+            .expiry()
+            .and_then(|at| at.duration_since(SystemTime::UNIX_EPOCH).ok());
+        let seconds = expires.and_then(|since| i64::try_from(since.as_secs()).ok());
+        Self {
+            source: source.unwrap_or("an unknown place").to_owned(),
+            expires: seconds.map(Timestamp::from_seconds),
+        }
+    }
+}
 
 /// CloudWatch as a place to put datapoints.
 #[derive(Clone, Debug)]
@@ -68,12 +95,17 @@ impl Metrics {
 
     /// Looks the credentials up; `Err` says that there are none, and why.
     pub async fn check_credentials(&self) -> Result<(), Failure> {
+        self.credentials().await.map(drop)
+    }
+
+    /// Where the credentials come from, and until when they are good.
+    pub async fn credentials(&self) -> Result<Credentials, Failure> {
         let missing = |why: String| Failure::NotSent(format!("there are no credentials: {why}"));
         let Some(provider) = self.connection().credentials.clone() else {
             return Err(missing("no provider is configured".to_owned()));
         };
         match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
-            Ok(Ok(_)) => Ok(()),
+            Ok(Ok(found)) => Ok(Credentials::of(&found)),
             Ok(Err(error)) => Err(missing(error_chain(&error))),
             Err(_) => Err(missing(format!(
                 "no answer within {}",

@@ -13,6 +13,7 @@ use bytesize::ByteSize;
 use crate::finding::{Finding, Position, Report, did_you_mean, one_of};
 use crate::tree::{self, Node};
 
+use super::publishable;
 use super::{AlarmFiles, Config, Journal, LISTEN, Publish, PublishedMetric};
 
 const KEYS: [&str; 6] = [
@@ -61,11 +62,17 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
         report: &mut report,
     };
     reader.keys("the configuration", &tree, &KEYS);
+    let publish = reader.publish(tree.get("publish"));
+    let names = publish.metrics.iter().flat_map(|entry| &entry.names);
+    let published: Vec<&str> = names
+        .filter_map(|name| Some(publishable(name)?.collector))
+        .collect();
+    let collectors = reader.collectors(tree.get("collectors"), &published);
     let config = Config {
         alarms: tree.get("alarms").map(|node| reader.alarms(node)),
         listen: reader.listen(tree.get("serve")),
-        publish: reader.publish(tree.get("publish")),
-        collectors: reader.collectors(tree.get("collectors")),
+        publish,
+        collectors,
         journal: reader.journal(tree.get("journal")),
         mirror: tree.get("mirror").map(|node| reader.mirror(node)),
     };

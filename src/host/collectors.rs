@@ -1,5 +1,6 @@
 //! The parts of the host, one file each with its table of names.
 
+mod cgroup;
 mod conntrack;
 mod diskstats;
 mod entropy;
@@ -14,6 +15,8 @@ mod os;
 mod pressure;
 mod processes;
 mod sockstat;
+mod tcpstat;
+mod textfile;
 mod time;
 mod uname;
 mod vmstat;
@@ -84,6 +87,11 @@ pub(super) trait Collect: Send {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()>;
 }
 
+/// What shows the files in a folder; its name is `textfile`.
+pub(super) fn textfile(folder: PathBuf) -> Box<dyn Collect> {
+    Box::new(textfile::Textfile { folder })
+}
+
 /// A part of the host by the name that node_exporter has for it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
@@ -92,7 +100,8 @@ pub(super) struct Part {
 }
 
 #[rustfmt::skip]
-pub(super) const PARTS: [Part; 17] = [
+pub(super) const PARTS: [Part; 19] = [
+    Part { name: "cgroup", new: || Box::new(cgroup::Cgroup) },
     Part { name: "conntrack", new: || Box::new(conntrack::Conntrack) },
     Part { name: "diskstats", new: || Box::new(diskstats::Disks::default()) },
     Part { name: "entropy", new: || Box::new(entropy::Entropy) },
@@ -107,6 +116,7 @@ pub(super) const PARTS: [Part; 17] = [
     Part { name: "pressure", new: || Box::new(pressure::Pressure) },
     Part { name: "processes", new: || Box::new(processes::Processes) },
     Part { name: "sockstat", new: || Box::new(sockstat::Sockstat) },
+    Part { name: "tcpstat", new: || Box::new(tcpstat::Tcpstat) },
     Part { name: "time", new: || Box::new(time::Time) },
     Part { name: "uname", new: || Box::new(uname::Uname) },
     Part { name: "vmstat", new: || Box::new(vmstat::Vmstat) },

@@ -3,6 +3,7 @@
 //! One thread is enough as long as none of them hangs. Where one does, another thread goes on with the rest, and it is not
 //! asked again until it has come back.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -12,14 +13,17 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::metric::Timestamp;
 
-use super::collectors::{Collect, PARTS, Part, Roots};
+use super::collectors::{Collect, PARTS, Roots, textfile};
 use super::gathered::{Filters, Gathered};
 
 /// A collector that takes longer holds up others, so that they get a thread of their own.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most threads that may hang: one for each collector.
-const THREADS_MAX: usize = PARTS.len() + 1;
+const THREADS_MAX: usize = PARTS.len() + 2;
+
+/// The collector that reads what others write.
+const TEXTFILE: &str = "textfile";
 
 /// How long the first look waits for the collectors, so that the first scrape has them.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -52,6 +56,8 @@ pub struct Enabled {
     pub name: &'static str,
     pub interval: Duration,
     pub filters: Arc<Filters>,
+    /// Of `textfile`: where its files are.
+    pub directory: Option<PathBuf>,
 }
 
 struct Job {
@@ -69,7 +75,7 @@ struct Done {
 }
 
 struct Slot {
-    part: Part,
+    name: &'static str,
     filters: Arc<Filters>,
     interval: i64,
     due: Timestamp,
@@ -95,7 +101,7 @@ pub(super) struct Gatherer {
 
 impl std::fmt::Debug for Gatherer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names: Vec<&str> = self.slots.iter().map(|slot| slot.part.name).collect();
+        let names: Vec<&str> = self.slots.iter().map(|slot| slot.name).collect();
         f.debug_struct("Gatherer")
             .field("slots", &names)
             .finish_non_exhaustive()
@@ -107,14 +113,17 @@ impl Gatherer {
         let (jobs, jobs_out) = channel();
         let (done, done_in) = channel();
         let slot = |enabled: &Enabled| {
-            let part = *PARTS.iter().find(|part| part.name == enabled.name)?;
+            let collect = match (&enabled.directory, enabled.name) {
+                (Some(folder), TEXTFILE) => textfile(folder.clone()),
+                _ => (PARTS.iter().find(|part| part.name == enabled.name)?.new)(),
+            };
             let interval = enabled.interval.as_secs();
             Some(Slot {
-                part,
+                name: enabled.name,
                 filters: Arc::clone(&enabled.filters),
                 interval: i64::try_from(interval).unwrap_or(i64::MAX),
                 due: Timestamp::MIN,
-                collect: Some((part.new)()),
+                collect: Some(collect),
                 given_at: clock::instant(),
                 latest: None,
                 is_failing: false,
@@ -187,7 +196,7 @@ impl Gatherer {
         let mut is_held_up = false;
         for slot in &mut self.slots {
             if is_late(slot) && !std::mem::replace(&mut slot.is_late, true) {
-                let collector = slot.part.name;
+                let collector = slot.name;
                 warn!(
                     collector,
                     "a collector takes long; the others go on without it"
@@ -205,7 +214,7 @@ impl Gatherer {
         let slot = &mut self.slots[done.place];
         slot.collect = Some(done.collect);
         slot.is_late = false;
-        let collector = slot.part.name;
+        let collector = slot.name;
         match &done.collected.error {
             Some(error) if !slot.is_failing => {
                 warn!(
@@ -234,7 +243,7 @@ impl Gatherer {
         slot.given_at = clock::instant();
         let job = Job {
             place,
-            name: slot.part.name,
+            name: slot.name,
             filters: Arc::clone(&slot.filters),
             collect,
             roots: Arc::clone(&self.roots),

@@ -146,6 +146,7 @@ fn enabled(name: &'static str) -> Enabled {
         name,
         interval: Duration::from_secs(10),
         filters: Arc::default(),
+        directory: None,
     }
 }
 

@@ -4,6 +4,7 @@
 //! another. What is not installed is skipped and named, unless `CWBRIDGE_REQUIRE_PEERS` is 1.
 
 mod alarms;
+mod hosts;
 mod load;
 mod localstack;
 mod metadata;
@@ -351,6 +352,16 @@ fn on_an_instance_with_a_role_the_same_command_publishes() {
     assert_eq!(program.count("WARN"), 0, "{}", program.log());
 }
 
+#[test]
+fn the_host_is_seen_as_node_exporter_sees_it() {
+    hosts::as_node_exporter();
+}
+
+#[test]
+fn dashboards_for_node_exporter_find_their_names() {
+    hosts::dashboards();
+}
+
 /// `promtool check metrics` has nothing to say but about names that are node_exporter's own.
 #[test]
 fn promtool_accepts_the_metrics() {
@@ -366,7 +377,7 @@ fn promtool_accepts_the_metrics() {
     let complaints = prometheus::check_metrics(&promtool, &metrics);
     let ours: Vec<&str> = complaints
         .lines()
-        .filter(|line| !line.starts_with("node_memory_"))
+        .filter(|line| !line.starts_with("node_"))
         .collect();
     assert_eq!(ours, Vec::<&str>::new());
     assert!(

@@ -42,6 +42,8 @@ fn the_example_shows_every_key() {
         "rootfs",
         "enabled",
         "include",
+        "directory",
+        "rename",
         "exclude",
         "select",
         "name_prefix",

@@ -11,14 +11,22 @@ use super::Reader;
 
 /// What stands beside the collectors' names.
 const KEYS: [&str; 5] = ["interval", "only", "procfs", "sysfs", "rootfs"];
-const COLLECTOR_KEYS: [&str; 4] = ["enabled", "interval", "include", "exclude"];
+const COLLECTOR_KEYS: [&str; 5] = ["enabled", "interval", "include", "exclude", "directory"];
+
+/// The one collector that has a folder of its own.
+const TEXTFILE: &str = "textfile";
 
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 impl Reader<'_> {
-    pub(super) fn collectors(&mut self, collectors: Option<&Node>) -> Collectors {
+    /// `published`: the collectors whose metrics are published, which are at work unless they are switched off.
+    pub(super) fn collectors(
+        &mut self,
+        collectors: Option<&Node>,
+        published: &[&str],
+    ) -> Collectors {
         let key = |key| collectors.and_then(|collectors| collectors.get(key));
         let names: Vec<&str> = COLLECTORS.iter().map(|(name, _)| *name).collect();
         if let Some(collectors) = collectors {
@@ -31,7 +39,7 @@ impl Reader<'_> {
         let collector = |(name, by_default): (&'static str, bool)| {
             let is_on = match &only {
                 Some(only) => only.iter().any(|only| only == name),
-                None => by_default,
+                None => by_default || published.contains(&name),
             };
             self.collector(name, key(name), is_on, interval)
         };
@@ -61,11 +69,19 @@ impl Reader<'_> {
             interval,
             include: Vec::new(),
             exclude: Vec::new(),
+            directory: None,
         };
         let Some(node) = node else {
             return is_on.then_some(collector);
         };
-        self.keys(&format!("`[collectors.{name}]`"), node, &COLLECTOR_KEYS);
+        let keys = match name {
+            TEXTFILE => &COLLECTOR_KEYS[..],
+            _ => &COLLECTOR_KEYS[..COLLECTOR_KEYS.len() - 1],
+        };
+        self.keys(&format!("`[collectors.{name}]`"), node, keys);
+        let directory = node.get("directory");
+        collector.directory = directory.and_then(|node| self.report.string("directory", node));
+        let is_on = is_on || collector.directory.is_some();
         let own = node.get("interval").and_then(|node| self.interval(node));
         collector.interval = own.unwrap_or(interval);
         let mut patterns = |key| {
@@ -76,7 +92,12 @@ impl Reader<'_> {
         collector.exclude = patterns("exclude");
         let enabled = node.get("enabled");
         let enabled = enabled.and_then(|node| self.report.boolean("enabled", node));
-        enabled.unwrap_or(is_on).then_some(collector)
+        let is_on = enabled.unwrap_or(is_on);
+        if is_on && name == TEXTFILE && collector.directory.is_none() {
+            let text = "`[collectors.textfile]` has no `directory`";
+            self.report.add(node.position, text);
+        }
+        is_on.then_some(collector)
     }
 
     fn interval(&mut self, node: &Node) -> Option<Duration> {

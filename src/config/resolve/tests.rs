@@ -165,7 +165,7 @@ names = "a"
             cwbridge.toml:12:39: `dimensions` names `host` twice
             cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
             cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
-            cwbridge.toml:16:9: `only` names `cpus`, but only `conntrack`, `cpu`, `diskstats`, `entropy`, `filefd`, `filesystem`, `loadavg`, `meminfo`, `netclass`, `netdev`, `netstat`, `os`, `pressure`, `processes`, `sockstat`, `time`, `uname` or `vmstat` can stand here; did you mean `cpu`?
+            cwbridge.toml:16:9: `only` names `cpus`, but only `cgroup`, `conntrack`, `cpu`, `diskstats`, `entropy`, `filefd`, `filesystem`, `loadavg`, `meminfo`, `netclass`, `netdev`, `netstat`, `os`, `pressure`, `processes`, `sockstat`, `tcpstat`, `textfile`, `time`, `uname` or `vmstat` can stand here; did you mean `cpu`?
             cwbridge.toml:17:13: `[collectors]` has no key `filesystems`; did you mean `filesystem`?
             cwbridge.toml:19:1: `[collectors.filesystem]` has no key `enable`; did you mean `enabled`?
             cwbridge.toml:20:26: `mountpoint` is `(`, which is no regular expression: found open group without closing ')'

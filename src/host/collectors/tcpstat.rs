@@ -1,0 +1,76 @@
+//! `/proc/net/tcp` and `udp`: sockets by their state. It costs in proportion to the connections.
+
+use std::collections::BTreeMap;
+
+use procfs::net::{TcpNetEntries, TcpState, UdpNetEntries};
+use procfs::{FromBufReadSI, LocalSystemInfo};
+
+use crate::family::{Kind, Row, float, row};
+use crate::host::gathered::Gathered;
+
+use super::{Collect, Roots};
+
+/// node_exporter's and the CloudWatch agent's names of the states.
+#[rustfmt::skip]
+const STATES: [(TcpState, &str, &str); 11] = [
+    (TcpState::Close, "close", "netstat_tcp_close"),
+    (TcpState::CloseWait, "close_wait", "netstat_tcp_close_wait"),
+    (TcpState::Closing, "closing", "netstat_tcp_closing"),
+    (TcpState::Established, "established", "netstat_tcp_established"),
+    (TcpState::FinWait1, "fin_wait1", "netstat_tcp_fin_wait1"),
+    (TcpState::FinWait2, "fin_wait2", "netstat_tcp_fin_wait2"),
+    (TcpState::LastAck, "last_ack", "netstat_tcp_last_ack"),
+    (TcpState::Listen, "listen", "netstat_tcp_listen"),
+    (TcpState::SynRecv, "syn_recv", "netstat_tcp_syn_recv"),
+    (TcpState::SynSent, "syn_sent", "netstat_tcp_syn_sent"),
+    (TcpState::TimeWait, "time_wait", "netstat_tcp_time_wait"),
+];
+
+#[derive(Debug, Default)]
+pub(super) struct Tcpstat;
+
+impl Collect for Tcpstat {
+    fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
+        let mut counts: BTreeMap<u8, u64> = BTreeMap::new();
+        let (mut received, mut sent) = (0, 0);
+        for file in ["net/tcp", "net/tcp6"] {
+            let Some(TcpNetEntries(entries)) = read(roots, file)? else {
+                continue;
+            };
+            for entry in entries {
+                *counts.entry(entry.state.to_u8()).or_default() += 1;
+                received += u64::from(entry.rx_queue);
+                sent += u64::from(entry.tx_queue);
+            }
+        }
+        let mut sockets = 0;
+        for file in ["net/udp", "net/udp6"] {
+            if let Some(UdpNetEntries(entries)) = read(roots, file)? {
+                sockets += entries.len() as u64;
+            }
+        }
+        let state = |name: &str, value: u64| row([("state", name.to_owned())], float(value));
+        let mut rows: Vec<Row> = Vec::new();
+        for (tcp, name, published) in STATES {
+            let count = counts.get(&tcp.to_u8()).copied().unwrap_or(0);
+            rows.push(state(name, count));
+            gathered.value(published, "Count", float(count));
+        }
+        rows.push(state("rx_queued_bytes", received));
+        rows.push(state("tx_queued_bytes", sent));
+        let help = "Number of connection states.";
+        gathered.push(Kind::Gauge, "node_tcp_connection_states", help, rows);
+        gathered.value("netstat_udp_socket", "Count", float(sockets));
+        Ok(())
+    }
+}
+
+/// `None` where the kernel does without the protocol.
+fn read<T: FromBufReadSI>(roots: &Roots, file: &str) -> anyhow::Result<Option<T>> {
+    let path = roots.procfs.join(file);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let parsed = T::from_buf_read(Roots::open(&path)?, &LocalSystemInfo);
+    Ok(Some(parsed?))
+}

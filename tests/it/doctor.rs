@@ -1,0 +1,176 @@
+//! `cwbridge doctor` and `cwbridge import`, from outside.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use cwbridge::clock;
+
+use crate::world::{Folder, cwbridge, free_port};
+
+/// Answers everything with the status, with a clock that is so many seconds off.
+fn serve(status: &'static str, off: i64) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let connection = connection.unwrap();
+            std::thread::spawn(move || while answer(&connection, status, off).is_some() {});
+        }
+    });
+    url
+}
+
+fn answer(connection: &TcpStream, status: &str, off: i64) -> Option<()> {
+    let mut reader = BufReader::new(connection);
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
+        if let Some((name, value)) = line.split_once(':')
+            && name.eq_ignore_ascii_case("content-length")
+        {
+            length = value.trim().parse().ok()?;
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    reader.read_exact(&mut vec![0; length]).ok()?;
+    let date = (clock::now() + off).calendar();
+    let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT");
+    // An empty map in CBOR.
+    let body: &[u8] = if status.starts_with("200") {
+        b"\xa0"
+    } else {
+        b""
+    };
+    let mut writer = connection;
+    write!(
+        writer,
+        "HTTP/1.1 {status}\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-type: application/cbor\r\nx-amzn-requestid: a\r\ndate: {date}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    )
+    .ok()?;
+    writer.write_all(body).ok()
+}
+
+/// The exit code, and the lines, of which those that differ from machine to machine are left out.
+fn doctor(name: &str, config: &str, url: Option<&str>) -> (Option<i32>, String) {
+    let folder = Folder::new(name);
+    let listen = format!("[serve]\nlisten = \"127.0.0.1:{}\"\n", free_port());
+    let config = folder.write("c.toml", &(listen + config));
+    let mut command = cwbridge();
+    command.args(["doctor", "--state-dir", "state", "--config"]);
+    command.arg(config).current_dir(folder.path());
+    if let Some(url) = url {
+        command.envs([
+            ("AWS_ENDPOINT_URL", url),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+        ]);
+    }
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let told = told.replace(url.unwrap_or("URL"), "URL");
+    let lines = told
+        .lines()
+        .filter(|line| !line.contains("limits: ") && !line.contains("port: "));
+    (
+        output.status.code(),
+        lines.flat_map(|line| [line, "\n"]).collect(),
+    )
+}
+
+#[test]
+fn what_is_well_is_said() {
+    let url = serve("200 OK", 0);
+    let (code, told) = doctor("doctor-well", "[mirror]\n", Some(&url));
+    expect_test::expect![[r#"
+        ok       configuration: it can be read, with 1 alarm
+        ok       state directory: `state` can be written
+        ok       instance metadata: not asked: `AWS_EC2_METADATA_DISABLED` is set
+        ok       region: us-east-1, by the environment or the profile
+        ok       endpoint: URL answers
+        ok       clock: within 5 s of the endpoint's
+        ok       credentials: of `EnvironmentVariable`, without an end
+        ok       cloudwatch:PutMetricData: allowed (tried with a datapoint that is too old to be taken)
+        ok       cloudwatch:DescribeAlarms: allowed (tried with the name of an alarm that nobody has)
+    "#]].assert_eq(&told);
+    assert_eq!(code, Some(0));
+}
+
+#[test]
+fn a_refusal_names_the_policy_and_a_clock_that_is_off_is_told() {
+    let url = serve("403 Forbidden", -1_000);
+    let (code, told) = doctor("doctor-refused", "[mirror]\n", Some(&url));
+    expect_test::expect![[r#"
+        ok       configuration: it can be read, with 1 alarm
+        ok       state directory: `state` can be written
+        ok       instance metadata: not asked: `AWS_EC2_METADATA_DISABLED` is set
+        ok       region: us-east-1, by the environment or the profile
+        ok       endpoint: URL answers
+        failure  clock: it is 1000 s ahead of the endpoint's, so that requests are refused; let chrony or systemd-timesyncd set it
+        ok       credentials: of `EnvironmentVariable`, without an end
+        failure  cloudwatch:PutMetricData: refused (tried with a datapoint that is too old to be taken): service error: unhandled error: end of input bytes; `deploy/iam/publish.json` is the policy that allows it
+        failure  cloudwatch:DescribeAlarms: refused (tried with the name of an alarm that nobody has): service error: unhandled error: end of input bytes; `deploy/iam/mirror.json` is the policy that allows it
+    "#]].assert_eq(&told);
+    assert_eq!(code, Some(2));
+    let (code, told) = doctor("doctor-off", "", Some(&serve("200 OK", -20)));
+    assert!(
+        told.contains("warning  clock: it is 20 s ahead") || told.contains("is 21 s ahead"),
+        "{told}"
+    );
+    assert_eq!(code, Some(1));
+}
+
+#[test]
+fn what_is_missing_is_said_with_what_mends_it() {
+    let (code, told) = doctor("doctor-none", "[publish]\nregoin = \"a\"\n", None);
+    assert!(
+        told.contains("`[publish]` has no key `regoin`; did you mean `region`?"),
+        "{told}"
+    );
+    assert!(
+        told.contains("failure  region: there is none; set `region` under `[publish]`"),
+        "{told}"
+    );
+    assert_eq!(code, Some(2));
+}
+
+#[test]
+fn an_agents_configuration_is_taken_over() {
+    let folder = Folder::new("import");
+    let agent = r#"{"metrics": {"metrics_collected": {"mem": {"measurement": ["used_percent"]}, "collectd": {}}}}"#;
+    folder.write("agent.json", agent);
+    folder.write("broken.json", "{");
+    let import = |file: &str| {
+        let arguments = ["import", "cloudwatch-agent", file];
+        let output = cwbridge()
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (
+            output.status.code(),
+            text(output.stdout),
+            text(output.stderr),
+        )
+    };
+    let (code, made, told) = import("agent.json");
+    assert_eq!(code, Some(1));
+    assert_eq!(
+        told,
+        "error: not taken: `metrics.metrics_collected.collectd`\n"
+    );
+    folder.write("made.toml", &made);
+    let mut command = cwbridge();
+    let command = command.args(["check", "--config", "made.toml"]);
+    let checked = command.current_dir(folder.path()).output().unwrap();
+    let told = String::from_utf8(checked.stderr).unwrap();
+    assert!(told.contains("there is nothing to check"), "{told}");
+    let (code, made, told) = import("broken.json");
+    assert_eq!((code, made), (Some(2), String::new()));
+    assert!(told.starts_with("error: broken.json: EOF"), "{told}");
+}

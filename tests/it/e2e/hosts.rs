@@ -1,0 +1,171 @@
+//! node_exporter on the same host at the same time, and what a dashboard for it asks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
+use std::time::Duration;
+
+use regex_lite::Regex;
+
+use crate::world::{Folder, Process, cwbridge, data, free_port, get, wait};
+
+use super::prometheus::{Prometheus, installed};
+
+/// A name with its labels, but for those that are empty.
+type Series = (String, BTreeSet<(String, String)>);
+
+fn series(text: &str) -> BTreeMap<Series, f64> {
+    let label = Regex::new(r#"(\w+)="((?:[^"\\]|\\.)*)""#).unwrap();
+    let line = |line: &str| {
+        let (name, value) = line.rsplit_once(' ')?;
+        let (name, labels) = name.split_once('{').unwrap_or((name, ""));
+        let labels = label.captures_iter(labels);
+        let labels = labels.map(|label| (label[1].to_owned(), label[2].to_owned()));
+        let labels = labels.filter(|(_, value)| !value.is_empty());
+        Some(((name.to_owned(), labels.collect()), value.parse().ok()?))
+    };
+    let lines = text.lines().filter(|line| line.starts_with("node_"));
+    lines.filter_map(line).collect()
+}
+
+fn heads(text: &str) -> BTreeSet<&str> {
+    text.lines().filter(|line| line.starts_with("# ")).collect()
+}
+
+/// What may differ, each with its reason: `KIND PATTERN # REASON`.
+fn differences() -> Vec<(String, Regex)> {
+    let text = fs::read_to_string(data("node_exporter/differences.txt")).unwrap();
+    let line = |line: &str| {
+        let (rule, reason) = line.split_once(" # ").unwrap();
+        assert!(!reason.is_empty());
+        let (kind, pattern) = rule.split_once(' ').unwrap();
+        (
+            kind.to_owned(),
+            Regex::new(&format!("^(?:{pattern})$")).unwrap(),
+        )
+    };
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(line)
+        .collect()
+}
+
+pub(super) fn as_node_exporter() {
+    let Some(node_exporter) = installed("prometheus-node-exporter") else {
+        return;
+    };
+    let (port, theirs) = (free_port(), free_port());
+    let folder = Folder::new("node-exporter");
+    let config = folder.write(
+        "c.toml",
+        "[collectors.processes]\nenabled = true\n[collectors.tcpstat]\nenabled = true\n",
+    );
+    let listen = format!("127.0.0.1:{port}");
+    let _program = Process::start(
+        cwbridge()
+            .args(["run", "--listen", &listen, "--config"])
+            .arg(config),
+    );
+    let mut command = Command::new(node_exporter);
+    let address = format!("--web.listen-address=127.0.0.1:{theirs}");
+    let _node_exporter =
+        Process::start(command.args([&address, "--collector.processes", "--collector.tcpstat"]));
+    let (ours, theirs) = wait(Duration::from_mins(1), "both pages", || {
+        let ours = get(port, "/metrics").filter(|text| text.contains("node_vmstat"))?;
+        Some((ours, get(theirs, "/metrics")?))
+    });
+    let told = compare(&ours, &theirs);
+    assert_eq!(
+        told,
+        Vec::<String>::new(),
+        "differences that `differences.txt` does not name"
+    );
+}
+
+/// Every difference that is not named, by the families that both have and those that only one has.
+fn compare(ours: &str, theirs: &str) -> Vec<String> {
+    let (here, there) = (series(ours), series(theirs));
+    let allowed = differences();
+    let is_allowed = |kind: &str, name: &str| {
+        let mut rules = allowed.iter();
+        rules.any(|(known, pattern)| known == kind && pattern.is_match(name))
+    };
+    let mut told = Vec::new();
+    let mut tell = |kind: &str, what: &str, more: String| {
+        if !is_allowed(kind, what) {
+            told.push(format!("{kind} {what}{more}"));
+        }
+    };
+    let names = |all: &BTreeMap<Series, f64>| -> BTreeSet<String> {
+        all.keys().map(|(name, _)| name.clone()).collect()
+    };
+    let (our_names, their_names) = (names(&here), names(&there));
+    for name in our_names.symmetric_difference(&their_names) {
+        tell("family", name, String::new());
+    }
+    let common: BTreeSet<&String> = our_names.intersection(&their_names).collect();
+    let shown = |(name, labels): &Series| {
+        let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
+        [
+            name.as_str(),
+            "{",
+            &labels.collect::<Vec<_>>().join(","),
+            "}",
+        ]
+        .concat()
+    };
+    for one in here
+        .keys()
+        .chain(there.keys())
+        .filter(|(name, _)| common.contains(name))
+    {
+        match (here.get(one), there.get(one)) {
+            (Some(here), Some(there)) => {
+                let most = here.abs().max(there.abs());
+                if (here - there).abs() > 0.05 * most + 1.0 {
+                    tell("value", &one.0, format!(": {here} here, {there} there"));
+                }
+            }
+            _ => tell("series", &shown(one), String::new()),
+        }
+    }
+    let theirs = heads(theirs);
+    for head in heads(ours).difference(&theirs) {
+        let name = head.split(' ').nth(2).unwrap_or_default();
+        let base = name.strip_suffix("_total").unwrap_or(name);
+        if common
+            .iter()
+            .any(|known| *known == name || known.strip_suffix("_total") == Some(base))
+        {
+            tell("head", head, String::new());
+        }
+    }
+    told.sort();
+    told.dedup();
+    told
+}
+
+/// A dashboard's names all return data from a Prometheus that scrapes the program.
+pub(super) fn dashboards() {
+    let Some(program) = Prometheus::program() else {
+        return;
+    };
+    let (port, folder) = (free_port(), Folder::new("dashboards"));
+    let listen = format!("127.0.0.1:{port}");
+    let _program = Process::start(cwbridge().args(["run", "--listen", &listen]));
+    let prometheus = Prometheus::start(&program, &folder, port);
+    for dashboard in ["nodes.txt", "node-exporter-full.txt"] {
+        let text = fs::read_to_string(data("node_exporter").join(dashboard)).unwrap();
+        let names = text.lines().filter(|line| !line.starts_with('#'));
+        let names: Vec<&str> = names.filter(|line| !line.is_empty()).collect();
+        assert!(names.len() > 15);
+        wait(Duration::from_secs(30), "a scrape of the host", || {
+            prometheus.query("count(node_vmstat_pgfault)")
+        });
+        let missing: Vec<&&str> = names
+            .iter()
+            .filter(|name| prometheus.query(&format!("count({name})")).is_none())
+            .collect();
+        assert_eq!(missing, Vec::<&&str>::new(), "{dashboard}");
+    }
+}
