@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What `cwbridge run` costs: size, start, memory, CPU, and requests per second beside node_exporter in the same run.
+"""What `cwbridge run` costs: size, start, memory, CPU, and requests per second, with the same collectors as node_exporter in the
+same run.
 
     cargo build --release && tests/bench/daemon.py [--minutes 10] [--seconds 10]
 
-Publishes to LocalStack if `tests/run` has installed it, and is scraped every 15 seconds meanwhile. Needs wrk and
+Publishes to LocalStack if `tests/run` has installed it, and both are scraped every 10 seconds meanwhile. Needs wrk and
 prometheus-node-exporter (Debian packages) for the comparison. Everything stays on loopback.
 """
 
@@ -13,6 +14,7 @@ import pathlib
 import re
 import shutil
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,14 @@ import urllib.request
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAM = ROOT / "target/release/cwbridge"
 PYTHON = pathlib.Path(os.environ.get("CWBRIDGE_TEST_VENV", ROOT / "target/test-venv")) / "bin/python"
+
+
+# What both look at; `cpu` and `stat` are one here.
+FAMILIES = (
+    "conntrack", "cpu", "diskstats", "entropy", "filefd", "filesystem", "loadavg", "meminfo", "netclass", "netdev", "netstat",
+    "os", "pressure", "processes", "sockstat", "stat", "tcpstat", "time", "uname", "vmstat",
+)  # fmt: skip
+CONFIG = "[collectors.processes]\nenabled = true\n[collectors.tcpstat]\nenabled = true\n"
 
 
 def free_port() -> int:
@@ -88,33 +98,66 @@ def requests_per_second(port: int, seconds: int) -> float:
     return float(re.search(r"Requests/sec:\s+(\S+)", subprocess.run(command, capture_output=True, text=True, check=True).stdout)[1])
 
 
+def start_node_exporter() -> tuple[subprocess.Popen, int] | None:
+    exporter = shutil.which("prometheus-node-exporter")
+    if not exporter:
+        print("prometheus-node-exporter is not installed: nothing is compared with it")
+        return None
+    port = free_port()
+    families = [f"--collector.{name}" for name in FAMILIES]
+    command = [exporter, "--collector.disable-defaults", *families, f"--web.listen-address=127.0.0.1:{port}"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    wait_for(port, "/metrics", 10)
+    return process, port
+
+
+def durations(port: int) -> dict[str, float]:
+    pattern = r'^node_scrape_collector_duration_seconds\{collector="(\w+)"\} (\S+)$'
+    return {name: float(value) for name, value in re.findall(pattern, get(port, "/metrics"), re.MULTILINE)}
+
+
 def measure_footprint(minutes: float, environment: dict[str, str], arguments: list[str]) -> None:
     process, port, _ = start_cwbridge(environment, arguments)
+    node = start_node_exporter()
     end = time.monotonic() + minutes * 60
-    peak = 0.0
+    peak, theirs, took = 0.0, 0.0, {}
     while time.monotonic() < end:
-        time.sleep(min(15, max(0.1, end - time.monotonic())))
+        time.sleep(min(10, max(0.1, end - time.monotonic())))
         peak = max(peak, own(port, "process_resident_memory_bytes"))
+        if node:
+            theirs = max(theirs, own(node[1], "process_resident_memory_bytes"))
+            for which, seen in enumerate((durations(port), durations(node[1]))):
+                for name, seconds in seen.items():
+                    took.setdefault(name, ([], []))[which].append(seconds)
     cpu = own(port, "process_cpu_seconds_total")
     published = own(port, "cwbridge_datapoints_published_total")
+    print(f"over {minutes:g} min: resident at most {peak / 1e6:.1f} MB, CPU {100 * cpu / (minutes * 60):.3f} % of a core, {published:.0f} datapoints published")
     process.terminate()
     process.wait()
-    print(f"over {minutes:g} min: resident at most {peak / 1e6:.1f} MB, CPU {100 * cpu / (minutes * 60):.3f} % of a core, {published:.0f} datapoints published")
+    if node:
+        spent = own(node[1], "process_cpu_seconds_total")
+        print(f"node_exporter, scraped every 10 s: resident at most {theirs / 1e6:.1f} MB, CPU {100 * spent / (minutes * 60):.3f} %: {spent / cpu:.1f} times as much")
+        both = {name: (statistics.median(ours), statistics.median(other)) for name, (ours, other) in took.items() if ours and other}
+        slower = {name: f"{ours / other:.2f}" for name, (ours, other) in sorted(both.items()) if ours > other}
+        print(f"a look takes less than node_exporter's in {len(both) - len(slower)} of {len(both)} collectors; more in {slower}")
+        node[0].terminate()
+        node[0].wait()
 
 
 def compare_with_node_exporter(seconds: int) -> None:
-    exporter = shutil.which("prometheus-node-exporter")
-    if not (exporter and shutil.which("wrk")):
-        print("wrk or prometheus-node-exporter is not installed: requests per second are not measured")
+    if not shutil.which("wrk"):
+        print("wrk is not installed: requests per second are not measured")
         return
-    baseline = free_port()
-    families = [f"--collector.{name}" for name in ("cpu", "loadavg", "meminfo", "os", "stat")]
-    command = [exporter, "--collector.disable-defaults", *families, f"--web.listen-address=127.0.0.1:{baseline}"]
-    node = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    wait_for(baseline, "/metrics", 10)
-    process, port, _ = start_cwbridge({})
+    started = start_node_exporter()
+    if not started:
+        return
+    node, baseline = started
+    with tempfile.NamedTemporaryFile("w", suffix=".toml") as config:
+        config.write(CONFIG)
+        config.flush()
+        process, port, _ = start_cwbridge({}, ["--config", config.name])
     theirs, ours = requests_per_second(baseline, seconds), requests_per_second(port, seconds)
-    print(f"/metrics: {ours:.0f} requests/s, node_exporter (cpu, loadavg, meminfo, os, stat) {theirs:.0f}: ratio {ours / theirs:.0f}")
+    print(f"/metrics with the same {len(FAMILIES)} collectors: {ours:.0f} requests/s, node_exporter {theirs:.0f}: ratio {ours / theirs:.0f}")
     for child in (node, process):
         child.terminate()
         child.wait()
