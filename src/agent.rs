@@ -6,6 +6,7 @@
 //! after its last item: when `collect` is told to stop, its channel closes, and so on down the line.
 
 mod drive;
+mod identity;
 mod mirroring;
 #[cfg(test)]
 mod model;
@@ -147,6 +148,7 @@ where
     let (shown, shown_in) = watch::channel(None);
     let (reloaded, reloaded_in) = mpsc::channel(1);
     let (here, here_in) = watch::channel(None);
+    let identity = identity::watch(here.clone(), Arc::clone(&stats));
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
     let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));
@@ -187,6 +189,7 @@ where
     // What nothing is lost of when it ends in the middle.
     let mut helpers = JoinSet::new();
     helpers.spawn(mirror);
+    helpers.spawn(identity);
     helpers.spawn(reloader.run(reloads_in));
     helpers.spawn(reload::on_hangups(hangups, reloads.clone()));
     let router = http::router(shown_in, reloads);

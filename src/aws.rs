@@ -19,7 +19,7 @@ use crate::finding::error_chain;
 pub use alarms::{Account, Alarms, Asked, Described, NAMES_MAX, Page};
 pub use failure::Failure;
 pub use history::{History, Window, windows};
-pub use identity::{Instance, configured_region, instance};
+pub use identity::{Instance, Notices, configured_region, instance, notices};
 pub use metrics::{Credentials, Metrics};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -67,6 +67,12 @@ impl fmt::Display for Asking {
     }
 }
 
+/// What so many metrics cost in a month, beside the requests that carry all of them.
+#[expect(clippy::cast_precision_loss, reason = "metrics are few")]
+pub fn metrics_alone(metrics: usize) -> f64 {
+    metrics as f64 * METRIC_DOLLARS
+}
+
 /// One request at each publishing instant carries everything.
 #[expect(clippy::cast_precision_loss, reason = "seconds and metrics are few")]
 pub fn estimate(published: &[(Metric, Resolution)]) -> Estimate {

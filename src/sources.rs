@@ -2,7 +2,7 @@
 
 mod value;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use regex_lite::Regex;
@@ -18,6 +18,9 @@ use crate::metric::{
 };
 
 use value::{CPU_UTILIZATION, Seen, TOTAL};
+
+/// The names of an entry of the configuration, and the metrics that it comes to.
+type Entry<'a> = (BTreeSet<&'a str>, Vec<(Metric, Resolution)>);
 
 /// What EC2 itself publishes about an instance, and what the CloudWatch agent does.
 const EC2_NAMESPACE: &str = "AWS/EC2";
@@ -53,6 +56,8 @@ struct Source {
     resolution: Resolution,
     /// Whether its datapoints go to CloudWatch, or only to the alarms.
     published: bool,
+    /// Of which entry of the configuration it is.
+    entry: usize,
     /// The metrics that were seen, by the values of the labels.
     known: BTreeMap<Vec<String>, Arc<Metric>>,
     is_full: bool,
@@ -106,9 +111,9 @@ impl Sources {
             here: here_dimensions(publish, here),
             collectors: collectors.enabled.iter().map(|of| of.name).collect(),
         };
-        for entry in &publish.metrics {
+        for (place, entry) in publish.metrics.iter().enumerate() {
             for name in &entry.names {
-                sources.publish(publish, here, entry, name);
+                sources.publish(publish, here, (place, entry), name);
             }
         }
         sources.add_ec2(publish, here);
@@ -120,7 +125,7 @@ impl Sources {
         &mut self,
         publish: &Publish,
         here: &Placeholders,
-        entry: &PublishedMetric,
+        (place, entry): (usize, &PublishedMetric),
         name: &str,
     ) {
         // Another one was refused when it was read.
@@ -159,6 +164,7 @@ impl Sources {
                         false => Resolution::Standard,
                     },
                     published: true,
+                    entry: place,
                     known: BTreeMap::new(),
                     is_full: false,
                 }),
@@ -190,6 +196,7 @@ impl Sources {
                 false => Resolution::Basic,
             },
             published: false,
+            entry: 0,
             known: BTreeMap::new(),
             is_full: false,
         });
@@ -220,8 +227,16 @@ impl Sources {
 
     /// The metrics that are published, with their resolution, as far as `facts` tell what there is.
     pub fn published(&self, facts: &Facts) -> Vec<(Metric, Resolution)> {
-        let mut published = Vec::new();
+        let entries = self.published_by_entry(facts).into_values();
+        entries.flat_map(|(_, metrics)| metrics).collect()
+    }
+
+    /// The same by the entries of the configuration, with the names in each.
+    pub fn published_by_entry(&self, facts: &Facts) -> BTreeMap<usize, Entry<'_>> {
+        let mut entries: BTreeMap<usize, Entry<'_>> = BTreeMap::new();
         for source in self.all.iter().filter(|source| source.published) {
+            let (names, published) = entries.entry(source.entry).or_default();
+            names.insert(&source.name);
             let mut metrics: Vec<Metric> = value::of_facts(facts, source.value)
                 .iter()
                 .filter(|seen| source.takes(seen))
@@ -238,7 +253,7 @@ impl Sources {
                     .map(|metric| (metric, source.resolution)),
             );
         }
-        published
+        entries
     }
 
     /// The metrics that are published, on any host: what there may be several of stands as one.
@@ -353,6 +368,7 @@ impl Sources {
             },
             resolution: Resolution::Standard,
             published: false,
+            entry: 0,
             known: BTreeMap::new(),
             is_full: false,
         };

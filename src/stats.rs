@@ -52,6 +52,7 @@ pub struct Stats {
     /// When they were answered last, in seconds since the epoch; 0 before the first answer.
     pub mirrored_at: AtomicI64,
     pub journal: Journal,
+    pub instance: Instance,
     /// Whether the configuration in force is the one that was read last.
     pub reload_successful: AtomicBool,
     /// When it was read, in seconds since the epoch; 0 before the start is over.
@@ -71,9 +72,38 @@ impl Default for Stats {
             mirror_unreadable: AtomicU64::new(0),
             mirrored_at: AtomicI64::new(0),
             journal: Journal::default(),
+            instance: Instance::default(),
             reload_successful: AtomicBool::new(true),
             reloaded_at: AtomicI64::new(0),
         }
+    }
+}
+
+/// The EC2 instance, if this is one.
+#[derive(Debug, Default)]
+pub struct Instance(Mutex<About>);
+
+/// What is known of an instance.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// By the names of labels.
+    pub labels: Vec<(&'static str, String)>,
+    /// What is about to be done with it, and when, in seconds since the epoch.
+    pub interruption: Option<(String, i64)>,
+    /// Since when it is at a higher risk of that.
+    pub rebalance: Option<i64>,
+}
+
+impl Instance {
+    pub fn set(&self, about: About) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = about;
+    }
+
+    pub fn get(&self) -> About {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }
 

@@ -9,7 +9,7 @@ use tracing::{debug, info, warn};
 use crate::alarm::{Alarm, MuteRule, Options, Status, alarm_name};
 use crate::aws::{self, Failure, Instance, Metrics};
 use crate::clock;
-use crate::cost::{estimate, publish_interval};
+use crate::cost::{estimate, metrics_alone, publish_interval};
 use crate::definition::{BUILT_IN, Placeholders, parse, substitute};
 use crate::host::{Facts, Host};
 use crate::keeper::Handle;
@@ -50,6 +50,11 @@ pub(super) async fn publish(
         cost = %estimate(&published),
         "will publish to CloudWatch"
     );
+    let entries = prepared.sources.published_by_entry(&facts);
+    for (names, metrics) in entries.values().filter(|_| entries.len() > 1) {
+        let (metrics, dollars) = (metrics.len(), metrics_alone(metrics.len()));
+        info!(?names, metrics, cost = %format_args!("about ${dollars:.2} a month"), "of these");
+    }
     known
         .mirror
         .wanted
@@ -100,6 +105,7 @@ pub(super) struct Here {
     region: Option<String>,
     /// Why the instance metadata service did not answer, if it did not.
     no_instance: Option<String>,
+    pub(super) instance: Option<Instance>,
 }
 
 impl Here {
@@ -115,27 +121,37 @@ impl Here {
                 "the instance metadata service did not answer; this is taken not to be an EC2 instance"
             );
         }
-        let no_instance = instance.as_ref().err().cloned();
-        let Instance {
-            id,
-            region,
-            image_id,
-            instance_type,
-            auto_scaling_group,
-            tags,
-        } = instance.unwrap_or_default();
-        Self {
+        let none = Self {
             placeholders: Placeholders {
-                instance_id: no_instance.is_none().then_some(id),
-                image_id,
-                instance_type,
-                auto_scaling_group,
-                tags,
                 variable: Some(plan.variable),
                 hostname: facts.hostname.clone(),
+                ..Placeholders::default()
             },
-            region: plan.region.clone().or(region),
-            no_instance,
+            region: plan.region.clone(),
+            no_instance: instance.as_ref().err().cloned(),
+            instance: None,
+        };
+        match instance {
+            Ok(instance) => none.with(instance),
+            Err(_) => none,
+        }
+    }
+
+    /// The same host with what EC2 says of it.
+    pub(super) fn with(&self, instance: Instance) -> Self {
+        let placeholders = Placeholders {
+            instance_id: Some(instance.id.clone()),
+            image_id: instance.image_id.clone(),
+            instance_type: instance.instance_type.clone(),
+            auto_scaling_group: instance.auto_scaling_group.clone(),
+            tags: instance.tags.clone(),
+            ..self.placeholders.clone()
+        };
+        Self {
+            placeholders,
+            region: self.region.clone().or_else(|| instance.region.clone()),
+            no_instance: None,
+            instance: Some(instance),
         }
     }
 

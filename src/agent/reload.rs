@@ -37,13 +37,16 @@ where
 {
     /// Answers one request after the other, until nobody can make any; whenever other alarms are mirrored, they are prepared.
     pub(super) async fn run(mut self, mut requests: mpsc::Receiver<ReloadRequest>) {
+        // At first the host is prepared for by the one who finds it out.
+        let _ = self.here.wait_for(Option::is_some).await;
         loop {
             tokio::select! {
                 request = requests.recv() => match request {
                     Some(request) => self.answer(request).await,
                     None => return,
                 },
-                Ok(()) = self.mirror.found.changed() => self.mirrors_others().await,
+                Ok(()) = self.mirror.found.changed() => self.prepare_anew().await,
+                Ok(()) = self.here.changed() => self.prepare_anew().await,
             }
         }
     }
@@ -57,8 +60,8 @@ where
         let _ = answer.send(outcome);
     }
 
-    /// Judges what is mirrored now beside what is configured.
-    async fn mirrors_others(&mut self) {
+    /// Judges what is mirrored now beside what is configured, on the host as it is now.
+    async fn prepare_anew(&mut self) {
         let found = Arc::clone(&self.mirror.found.borrow_and_update());
         if let Ok(here) = self.here().await {
             let prepared = here.prepare_quietly(&self.plan, &found);

@@ -13,10 +13,10 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 
 use crate::alarm::{Rule, StateValue, Status};
-use crate::family::{Family, Kind, Row, float, row, signed};
+use crate::family::{Family, Kind, Labels, Row, float, row, signed};
 use crate::host::{Collected, Cpu, MODES};
 use crate::mirror::{Agreement, Comparison, Disagreement};
-use crate::stats::{Counters, Process, Stats};
+use crate::stats::{About, Counters, Process, Stats};
 
 use super::Snapshot;
 
@@ -55,6 +55,7 @@ impl Families {
         families.cloudwatch(&snapshot.cloudwatch);
         families.own(stats);
         families.mirror(stats);
+        families.instance(&stats.instance.get());
         if let Some(process) = process {
             families.process(process);
         }
@@ -378,6 +379,35 @@ impl Families {
             "cwbridge_mirror_unreadable_alarms",
             "Alarms of CloudWatch that are about this host and cannot be read here.",
             float(stats.mirror_unreadable.load(Relaxed)),
+        );
+    }
+
+    fn instance(&mut self, about: &About) {
+        let labels: Labels = about
+            .labels
+            .iter()
+            .map(|(name, value)| (Cow::Borrowed(*name), value.clone()))
+            .collect();
+        let info = (!labels.is_empty()).then_some(Row { labels, value: 1.0 });
+        self.push(
+            Kind::Gauge,
+            "cwbridge_instance_info",
+            "A metric with a constant '1' value labeled by what EC2 says of this instance.",
+            info.into_iter().collect(),
+        );
+        let interruption = about.interruption.as_ref();
+        let interruption =
+            interruption.map(|(action, at)| row([("action", action.clone())], signed(*at)));
+        self.push(
+            Kind::Gauge,
+            "cwbridge_instance_interruption_timestamp_seconds",
+            "When EC2 is about to interrupt this spot instance, in unixtime.",
+            interruption.into_iter().collect(),
+        );
+        self.instant(
+            "cwbridge_instance_rebalance_timestamp_seconds",
+            "When EC2 recommended to rebalance this spot instance, in unixtime.",
+            about.rebalance.unwrap_or(0),
         );
     }
 

@@ -112,7 +112,7 @@ pub(super) const PARTS: [Part; 19] = [
     Part { name: "netclass", new: || Box::new(netclass::Netclass) },
     Part { name: "netdev", new: || Box::new(netdev::Netdev::default()) },
     Part { name: "netstat", new: || Box::new(netstat::Netstat) },
-    Part { name: "os", new: || Box::new(os::Os) },
+    Part { name: "os", new: || Box::<os::Os>::default() },
     Part { name: "pressure", new: || Box::new(pressure::Pressure) },
     Part { name: "processes", new: || Box::new(processes::Processes) },
     Part { name: "sockstat", new: || Box::new(sockstat::Sockstat) },

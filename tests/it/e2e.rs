@@ -352,6 +352,40 @@ fn on_an_instance_with_a_role_the_same_command_publishes() {
     assert_eq!(program.count("WARN"), 0, "{}", program.log());
 }
 
+/// What EC2 says of the instance stands in dimensions and on /metrics, an interruption too.
+#[test]
+fn an_instance_is_known_by_its_group_and_its_tags() {
+    let metadata = metadata::serve("i-0spot", "us-east-1");
+    let folder = Folder::new("group");
+    let config = "[publish]\ndimensions = { Name = \"${tag:Name}\", Of = \"${env:OF_TEST}\" }\n[[publish.metric]]\nnames = [\"mem_used_percent\"]\ndimensions = [[\"AutoScalingGroupName\"], [\"InstanceType\"]]\n[[publish.metric]]\nnames = [\"load_1\"]\ndimensions = [[\"ImageId\"]]\n";
+    let config = folder.write("c.toml", config);
+    let (port, mut command) = (free_port(), cwbridge());
+    command
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata)
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        .env("OF_TEST", "of the test");
+    let listen = format!("127.0.0.1:{port}");
+    let arguments = ["run", "--listen", &listen, "--config"];
+    let program = Process::start(command.args(arguments).arg(config));
+    for line in [
+        "CWBridge mem_used_percent {AutoScalingGroupName=web-group, Name=web, Of=of the test}",
+        "CWBridge mem_used_percent {InstanceType=t3.micro, Name=web, Of=of the test}",
+        "CWBridge load_1 {ImageId=ami-0spot, Name=web, Of=of the test}",
+        "names={\"mem_used_percent\"} metrics=2 cost=about $0.60 a month",
+        "EC2 is about to interrupt this spot instance action=\"terminate\" at=2026-09-18T08:22:00Z",
+    ] {
+        program.wait_for_line(line, Duration::from_secs(10));
+    }
+    let info = "cwbridge_instance_info{account=\"111122223333\",auto_scaling_group=\"web-group\",availability_zone=\"\",image_id=\"ami-0spot\",instance_id=\"i-0spot\",instance_type=\"t3.micro\",life_cycle=\"spot\",region=\"us-east-1\"} 1";
+    wait(MINUTE, "the instance on /metrics", || {
+        get(port, "/metrics")?.contains(info).then_some(())
+    });
+    let metrics = get(port, "/metrics").unwrap();
+    let series = "cwbridge_instance_interruption_timestamp_seconds{action=\"terminate\"}";
+    assert_eq!(value(&metrics, series), Some(1_789_719_720.0));
+}
+
 #[test]
 fn the_host_is_seen_as_node_exporter_sees_it() {
     hosts::as_node_exporter();

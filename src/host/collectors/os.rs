@@ -1,6 +1,10 @@
 //! `os-release`: what the distribution calls itself.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
 
 use crate::family::{Kind, labels, row};
 use crate::host::gathered::Gathered;
@@ -23,16 +27,37 @@ const NAMES: [&str; 12] = [
     "version_id",
 ];
 
+/// What was read last, and of which state of the file.
 #[derive(Debug, Default)]
-pub(super) struct Os;
+pub(super) struct Os {
+    known: Option<(SystemTime, BTreeMap<String, String>)>,
+}
+
+impl Os {
+    fn fields(&mut self, roots: &Roots) -> anyhow::Result<&BTreeMap<String, String>> {
+        let places = ["etc/os-release", "usr/lib/os-release"];
+        let paths = places.map(|place| roots.rootfs.join(place));
+        let changed = |path: &PathBuf| Some((path.clone(), path.metadata().ok()?.modified().ok()?));
+        let (path, changed) = paths
+            .iter()
+            .find_map(changed)
+            .context("there is no `os-release`")?;
+        let is_known = self
+            .known
+            .as_ref()
+            .is_some_and(|(known, _)| *known == changed);
+        if !is_known {
+            let text = super::text(&path)?;
+            self.known = Some((changed, text.lines().filter_map(field).collect()));
+        }
+        let fields = self.known.as_ref().map(|(_, fields)| fields);
+        fields.context("there is no `os-release`")
+    }
+}
 
 impl Collect for Os {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
-        let places = ["etc/os-release", "usr/lib/os-release"];
-        let texts = places.map(|place| super::text(&roots.rootfs.join(place)));
-        let [first, second] = texts;
-        let text = first.or(second)?;
-        let fields: BTreeMap<String, String> = text.lines().filter_map(field).collect();
+        let fields = self.fields(roots)?;
         let value = |name: &str| fields.get(name).cloned().unwrap_or_default();
         let info = labels(NAMES.map(|name| (name, value(name))));
         let row_of_info = crate::family::Row {

@@ -1,6 +1,9 @@
-//! `/proc/net/tcp` and `udp`: sockets by their state. It costs in proportion to the connections.
+//! Sockets by their state. It costs in proportion to the connections.
+
+mod diag;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use procfs::net::{TcpNetEntries, TcpState, UdpNetEntries};
 use procfs::{FromBufReadSI, LocalSystemInfo};
@@ -31,24 +34,16 @@ pub(super) struct Tcpstat;
 
 impl Collect for Tcpstat {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
-        let mut counts: BTreeMap<u8, u64> = BTreeMap::new();
-        let (mut received, mut sent) = (0, 0);
-        for file in ["net/tcp", "net/tcp6"] {
-            let Some(TcpNetEntries(entries)) = read(roots, file)? else {
-                continue;
-            };
-            for entry in entries {
-                *counts.entry(entry.state.to_u8()).or_default() += 1;
-                received += u64::from(entry.rx_queue);
-                sent += u64::from(entry.tx_queue);
-            }
-        }
-        let mut sockets = 0;
-        for file in ["net/udp", "net/udp6"] {
-            if let Some(UdpNetEntries(entries)) = read(roots, file)? {
-                sockets += entries.len() as u64;
-            }
-        }
+        let Sockets {
+            states: counts,
+            received,
+            sent,
+            udp,
+        } = match roots.procfs == Path::new("/proc") {
+            // Of this host's own network, where that may be asked.
+            true => Sockets::asked().or_else(|_| Sockets::read(roots))?,
+            false => Sockets::read(roots)?,
+        };
         let state = |name: &str, value: u64| row([("state", name.to_owned())], float(value));
         let mut rows: Vec<Row> = Vec::new();
         for (tcp, name, published) in STATES {
@@ -60,8 +55,53 @@ impl Collect for Tcpstat {
         rows.push(state("tx_queued_bytes", sent));
         let help = "Number of connection states.";
         gathered.push(Kind::Gauge, "node_tcp_connection_states", help, rows);
-        gathered.value("netstat_udp_socket", "Count", float(sockets));
+        gathered.value("netstat_udp_socket", "Count", float(udp));
         Ok(())
+    }
+}
+
+/// How many sockets are in each state, and what waits in those of TCP.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Sockets {
+    states: BTreeMap<u8, u64>,
+    received: u64,
+    sent: u64,
+    udp: u64,
+}
+
+impl Sockets {
+    fn add(&mut self, state: u8, received: u32, sent: u32) {
+        *self.states.entry(state).or_default() += 1;
+        self.received += u64::from(received);
+        self.sent += u64::from(sent);
+    }
+
+    fn asked() -> Result<Self, rustix::io::Errno> {
+        let mut sockets = Self::default();
+        diag::sockets(diag::TCP, &mut |of| {
+            sockets.add(of.state, of.received, of.sent);
+        })?;
+        let mut udp = 0;
+        diag::sockets(diag::UDP, &mut |_| udp += 1)?;
+        Ok(Self { udp, ..sockets })
+    }
+
+    fn read(roots: &Roots) -> anyhow::Result<Self> {
+        let mut sockets = Self::default();
+        for file in ["net/tcp", "net/tcp6"] {
+            let Some(TcpNetEntries(entries)) = read(roots, file)? else {
+                continue;
+            };
+            for entry in entries {
+                sockets.add(entry.state.to_u8(), entry.rx_queue, entry.tx_queue);
+            }
+        }
+        for file in ["net/udp", "net/udp6"] {
+            if let Some(UdpNetEntries(entries)) = read(roots, file)? {
+                sockets.udp += entries.len() as u64;
+            }
+        }
+        Ok(sockets)
     }
 }
 

@@ -1,13 +1,13 @@
 //! `/proc/vmstat`: paging, swapping, and what the kernel killed for want of memory.
 
-use procfs::VmStat;
+use procfs::{FromBufRead as _, VmStat};
 
 use crate::family::{Kind, Row, signed};
 use crate::host::gathered::Gathered;
 
 use super::{Collect, Roots};
 
-/// The fields that node_exporter shows unless it is told otherwise: `^(oom_kill|pgpg|pswp|pg.*fault).*`.
+/// The lines with the fields that node_exporter shows unless it is told otherwise: `^(oom_kill|pgpg|pswp|pg.*fault).*`.
 fn is_shown(field: &str) -> bool {
     let begins = ["oom_kill", "pgpg", "pswp"];
     begins.iter().any(|begin| field.starts_with(begin))
@@ -19,11 +19,12 @@ pub(super) struct Vmstat;
 
 impl Collect for Vmstat {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
-        let VmStat(fields) = roots.parse("vmstat")?;
-        let mut shown: Vec<(String, i64)> = fields
-            .into_iter()
-            .filter(|(field, _)| is_shown(field))
-            .collect();
+        // Most of what there is is not shown.
+        let text = roots.text("vmstat")?;
+        let lines = text.lines().filter(|line| is_shown(line));
+        let lines: String = lines.flat_map(|line| [line, "\n"]).collect();
+        let VmStat(fields) = VmStat::from_buf_read(lines.as_bytes())?;
+        let mut shown: Vec<(String, i64)> = fields.into_iter().collect();
         shown.sort_unstable();
         for (field, value) in shown {
             let help = format!("/proc/vmstat information field {field}.");

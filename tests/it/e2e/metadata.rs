@@ -27,6 +27,21 @@ fn answer(mut stream: TcpStream, instance_id: &str, region: &str) -> std::io::Re
         _ if !token_shown => None,
         ["GET", "/latest/meta-data/instance-id"] => Some(instance_id),
         ["GET", "/latest/meta-data/placement/region"] => Some(region),
+        ["GET", "/latest/meta-data/ami-id"] => Some("ami-0e2e"),
+        ["GET", "/latest/meta-data/instance-type"] => Some("t3.micro"),
+        ["GET", "/latest/meta-data/instance-life-cycle"] => Some("spot"),
+        ["GET", "/latest/meta-data/tags/instance"] => Some("Name\naws:autoscaling:groupName"),
+        ["GET", "/latest/meta-data/tags/instance/Name"] => Some("web"),
+        [
+            "GET",
+            "/latest/meta-data/tags/instance/aws:autoscaling:groupName",
+        ] => Some("web-group"),
+        ["GET", "/latest/dynamic/instance-identity/document"] => {
+            Some(r#"{"accountId": "111122223333", "region": "us-east-1"}"#)
+        }
+        ["GET", "/latest/meta-data/spot/instance-action"] if instance_id == "i-0spot" => {
+            Some(r#"{"action": "terminate", "time": "2026-09-18T08:22:00Z"}"#)
+        }
         ["GET", path]
             if path.trim_end_matches('/') == "/latest/meta-data/iam/security-credentials" =>
         {
