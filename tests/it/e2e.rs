@@ -371,13 +371,13 @@ fn an_instance_is_known_by_its_group_and_its_tags() {
     for line in [
         "CWBridge mem_used_percent {AutoScalingGroupName=web-group, Name=web, Of=of the test}",
         "CWBridge mem_used_percent {InstanceType=t3.micro, Name=web, Of=of the test}",
-        "CWBridge load_1 {ImageId=ami-0spot, Name=web, Of=of the test}",
+        "CWBridge load_1 {ImageId=ami-0e2e, Name=web, Of=of the test}",
         "names={\"mem_used_percent\"} metrics=2 cost=about $0.60 a month",
         "EC2 is about to interrupt this spot instance action=\"terminate\" at=2026-09-18T08:22:00Z",
     ] {
         program.wait_for_line(line, Duration::from_secs(10));
     }
-    let info = "cwbridge_instance_info{account=\"111122223333\",auto_scaling_group=\"web-group\",availability_zone=\"\",image_id=\"ami-0spot\",instance_id=\"i-0spot\",instance_type=\"t3.micro\",life_cycle=\"spot\",region=\"us-east-1\"} 1";
+    let info = "cwbridge_instance_info{account=\"111122223333\",auto_scaling_group=\"web-group\",availability_zone=\"\",image_id=\"ami-0e2e\",instance_id=\"i-0spot\",instance_type=\"t3.micro\",life_cycle=\"spot\",region=\"us-east-1\"} 1";
     wait(MINUTE, "the instance on /metrics", || {
         get(port, "/metrics")?.contains(info).then_some(())
     });
