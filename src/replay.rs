@@ -14,16 +14,19 @@ mod sweep;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::alarm::{Alarm, MetricAlarm, MuteRule, Options, Transition};
+use crate::alarm::{Alarm, MetricAlarm, MuteRule, Options, StateValue, Transition};
 use crate::metric::{Content, Metric, Reading, Resolution, Sample, Timestamp, Unit};
 use crate::pipeline::{Outcome, Pipeline};
 
 pub use chart::{Chart, svg};
 pub use heat::{Heat, heat_svg};
 pub use incidents::{Caught, Incident, incidents};
-pub use rows::{Batch, Csv, Table, Wrong, instant, json_rows};
+pub use rows::{Batch, Csv, Only, Reads, Table, Wrong, instant, json_rows};
 pub use summary::Summary;
 pub use sweep::{Axis, COMBINATIONS_MAX, Parameter, Setting, Variant, axis, variants};
+
+/// The most rows of one instant that are held until the next.
+const SAMPLES_MAX: usize = 4_096;
 
 /// Something that a history has at some instant.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,8 @@ pub struct Row {
 /// Alarms on their way through a history.
 #[derive(Debug)]
 pub struct Replay {
+    /// Whether there are mute rules.
+    can_withhold: bool,
     pipeline: Pipeline,
     /// What came at the newest instant, and is not judged yet; nothing at the beginning.
     reading: Reading,
@@ -67,8 +72,10 @@ impl Replay {
             .map(|alarm| (alarm.name.clone(), Summary::new(start, caught())))
             .collect();
         pipeline.set_alarms(alarms, start);
+        let can_withhold = !mute_rules.is_empty();
         pipeline.set_mute_rules(mute_rules, start);
         Self {
+            can_withhold,
             pipeline,
             reading: Reading {
                 at: Timestamp::MIN,
@@ -108,9 +115,10 @@ impl Replay {
             content: row.content,
         };
         let mut done = Vec::new();
-        if row.at > self.reading.at {
+        // Many rows of one instant are not all held.
+        if row.at > self.reading.at || self.reading.samples.len() == SAMPLES_MAX {
             done = self.step();
-            self.reading.at = row.at;
+            self.reading.at = self.reading.at.max(row.at);
         }
         self.disordered += u64::from(row.at < self.reading.at);
         self.reading.samples.push(sample);
@@ -126,8 +134,10 @@ impl Replay {
         };
         let outcome = self.pipeline.advance(&last);
         transitions.append(&mut self.note(outcome));
-        for summary in self.summaries.values_mut() {
+        let not_judged: BTreeMap<String, String> = self.not_mirrored().into_iter().collect();
+        for (name, summary) in &mut self.summaries {
             summary.count(until);
+            summary.not_judged = not_judged.get(name).cloned();
         }
         for chart in self.charts.values_mut() {
             chart.end(until);
@@ -169,8 +179,11 @@ impl Replay {
         self.evaluated += outcome.evaluated as u64;
         self.dropped += outcome.dropped.len() as u64;
         for transition in &outcome.events.transitions {
+            let goes_off = transition.to == StateValue::Alarm;
+            let is_withheld = goes_off && self.is_withheld(&transition.alarm);
             if let Some(summary) = self.summaries.get_mut(&transition.alarm.name) {
                 summary.enter(transition.from, transition.to, transition.at);
+                summary.withheld += u64::from(is_withheld);
             }
             if let Some(chart) = self.charts.get_mut(&transition.alarm.name) {
                 chart.state(transition.at, transition.to);
@@ -184,6 +197,18 @@ impl Replay {
             }
         }
         outcome.events.transitions
+    }
+
+    /// Whether nobody hears of it. What mutes and suppresses is looked for only where there can be something.
+    fn is_withheld(&self, alarm: &Alarm) -> bool {
+        if !alarm.actions.enabled {
+            return true;
+        }
+        if !self.can_withhold && alarm.suppressor().is_none() {
+            return false;
+        }
+        let status = self.pipeline.status(&alarm.name);
+        status.is_some_and(|status| status.muted_until.is_some() || status.suppressed_by.is_some())
     }
 
     /// In the order of the alarms' names.

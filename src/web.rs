@@ -68,15 +68,16 @@ struct Answer {
     warnings: Vec<String>,
 }
 
-/// What a Prometheus server answers for one range, a minute a step: the JSON text, or what went wrong.
+/// What a Prometheus server answers for one range, in steps of so many seconds: the JSON text, or what went wrong.
 pub async fn query_range(
     url: &str,
     query: &str,
     from: Timestamp,
     to: Timestamp,
+    step: i64,
 ) -> Result<String, String> {
     let body = format!(
-        "query={}&start={from}&end={to}&step=60",
+        "query={}&start={from}&end={to}&step={step}",
         utf8_percent_encode(query, NON_ALPHANUMERIC)
     );
     let request = Request::post(format!("{}/api/v1/query_range", url.trim_end_matches('/')))

@@ -28,23 +28,32 @@ pub struct Window {
     pub period: i64,
 }
 
-/// The ranges to be asked for one after the other, so that each comes in one answer. `age`: of the beginning, in seconds: minutes
-/// are kept for 15 days, five minutes for 63, hours for 455.
-pub fn windows(start: Timestamp, end: Timestamp, age: i64) -> Vec<Window> {
-    let kept = [(15 * DAY, 60), (63 * DAY, 300)];
-    let kept = kept.into_iter().find(|(most, _)| age <= *most);
-    let period = kept.map_or(3_600, |(_, period)| period);
-    let length = DATAPOINTS_MAX / STATISTICS_MAX * period / DAY * DAY;
+/// The ranges to be asked for one after the other, so that each comes in one answer, with the finest datapoints that are kept of
+/// each: minutes for 15 days before `now`, five minutes for 63, hours for 455.
+pub fn windows(start: Timestamp, end: Timestamp, now: Timestamp) -> Vec<Window> {
+    let kept = [(now - 63 * DAY, 3_600), (now - 15 * DAY, 300), (end, 60)];
     let mut windows = Vec::new();
-    let mut from = start.floor(period);
-    while from < end {
-        let to = (from + length).min(end.ceil(period));
-        windows.push(Window {
-            start: from,
-            end: to,
-            period,
-        });
-        from = to;
+    let mut from = start.floor(60);
+    for (until, period) in kept {
+        // Of the stretch before, the whole of its last datapoint.
+        let until = match period {
+            60 => until,
+            _ => until.ceil(3_600).min(end),
+        };
+        if from >= until {
+            continue;
+        }
+        from = from.floor(period);
+        let length = DATAPOINTS_MAX / STATISTICS_MAX * period / DAY * DAY;
+        while from < until {
+            let to = (from + length).min(until.ceil(period));
+            windows.push(Window {
+                start: from,
+                end: to,
+                period,
+            });
+            from = to;
+        }
     }
     windows
 }
@@ -89,7 +98,8 @@ impl History {
                 .set_next_token(token)
                 .send()
                 .await;
-            let answer = answer.map_err(|error| said(&error))?;
+            let answer =
+                answer.map_err(|error| format!("GetMetricData of `{metric}`: {}", said(&error)))?;
             for result in answer.metric_data_results() {
                 if result.status_code() == Some(&StatusCode::InternalError) {
                     return Err(format!("CloudWatch has no whole answer for `{metric}`"));
@@ -149,4 +159,35 @@ fn query(
         .id(format!("s{place}"))
         .metric_stat(stat)
         .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_stretch_is_asked_for_as_finely_as_it_is_kept() {
+        let now = Timestamp::from_seconds(1_000 * DAY);
+        let ago = |days: i64| now - days * DAY;
+        let asked = |start: i64, end: i64| -> Vec<(i64, i64)> {
+            let windows = windows(ago(start), ago(end), now);
+            for pair in windows.windows(2) {
+                assert_eq!(
+                    pair[0].end, pair[1].start,
+                    "nothing is left out or asked for twice"
+                );
+            }
+            assert_eq!(windows.first().unwrap().start, ago(start));
+            assert_eq!(windows.last().unwrap().end, ago(end));
+            let days = windows
+                .iter()
+                .map(|of| ((of.end - of.start) / DAY, of.period));
+            days.collect()
+        };
+        assert_eq!(asked(10, 0), [(10, 60)]);
+        assert_eq!(asked(20, 5), [(5, 300), (10, 60)]);
+        assert_eq!(asked(60, 40), [(20, 300)]);
+        assert_eq!(asked(70, 0), [(7, 3_600), (48, 300), (15, 60)]);
+        assert_eq!(asked(200, 100), [(100, 3_600)]);
+    }
 }

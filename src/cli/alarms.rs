@@ -41,7 +41,7 @@ struct Service {
     #[arg(long, value_name = "URL")]
     endpoint_url: Option<String>,
     /// Only alarms and mute rules whose names begin so
-    #[arg(long, value_name = "PREFIX")]
+    #[arg(long, value_name = "PREFIX", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name_prefix: Option<String>,
 }
 

@@ -3,17 +3,17 @@
 mod report;
 mod source;
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::alarm::{Alarm, MuteRule, Rule, Transition};
+use crate::alarm::{Alarm, MetricAlarm, MetricStat, MuteRule, Transition};
 use crate::definition::{Inputs, duplicates};
 use crate::metric::{Metric, Timestamp, Unit};
 use crate::replay::{
-    Axis, Incident, Replay, Row, Variant, axis, heat_svg, incidents, instant, svg, variants,
+    Axis, Incident, Only, Replay, Row, Variant, axis, heat_svg, incidents, instant, svg, variants,
 };
 
 use super::load::{self, Read, read};
@@ -100,9 +100,20 @@ pub(super) fn run(mut args: Args, endpoint_url: Option<String>, out: &mut impl W
 }
 
 fn play(args: &Args, out: &mut impl Write) -> Result<(), Trouble> {
+    if let (Some(start), Some(end)) = (args.start, args.end)
+        && start >= end
+    {
+        return Err(vec![format!(
+            "`--start` is {start}, which is not before {end}"
+        )]);
+    }
     let (alarms, mute_rules) = alarms(args)?;
     let incidents = args.incidents.as_deref().map(known_incidents).transpose()?;
-    let only_metric = only_metric(&alarms);
+    let (metrics, only_metric) = (metrics(&alarms), only_metric(&alarms));
+    let period = alarms
+        .iter()
+        .filter_map(|alarm| Some(alarm.metric_rule()?.period.seconds()));
+    let (shortest_period, period) = (period.clone().min(), period.max().unwrap_or(60));
     let sweep = sweep(args, &alarms)?;
     let alarms = match sweep.is_empty() {
         true => alarms,
@@ -110,7 +121,12 @@ fn play(args: &Args, out: &mut impl Write) -> Result<(), Trouble> {
     };
     let mut player = Player {
         alarms: Some((alarms, mute_rules)),
+        metrics,
         only_metric,
+        unread: Vec::new(),
+        metrics_seen: 0,
+        period,
+        shortest_period: shortest_period.unwrap_or(60),
         incidents,
         replay: None,
         newest: None,
@@ -165,19 +181,35 @@ fn known_incidents(path: &Path) -> Result<Arc<[Incident]>, Trouble> {
     }
 }
 
-/// The metric that the alarms read, if it is one, in the unit that they ask for.
-fn only_metric(alarms: &[Alarm]) -> Option<(Arc<Metric>, Unit)> {
-    let mut metrics = BTreeSet::new();
-    let mut found = None;
-    for alarm in alarms {
-        if let Rule::Metric(rule) = &alarm.rule {
-            for stat in rule.stats() {
-                metrics.insert(stat.metric.to_string());
-                found = Some((Arc::clone(&stat.metric), stat.unit.unwrap_or(Unit::NONE)));
-            }
-        }
+/// Every metric that the alarms read, with the unit that they ask for.
+fn metrics(alarms: &[Alarm]) -> HashMap<Metric, Unit> {
+    let stats = alarms
+        .iter()
+        .filter_map(Alarm::metric_rule)
+        .flat_map(MetricAlarm::stats);
+    let metrics = stats.map(|stat| ((*stat.metric).clone(), stat.unit.unwrap_or(Unit::NONE)));
+    metrics.collect()
+}
+
+/// The metric that the alarms read, if it is one, and what they ask for of it; or why there is none.
+fn only_metric(alarms: &[Alarm]) -> Result<Only, &'static str> {
+    let stats = alarms
+        .iter()
+        .filter_map(Alarm::metric_rule)
+        .flat_map(MetricAlarm::stats);
+    let stats: Vec<&MetricStat> = stats.collect();
+    let Some(first) = stats.first() else {
+        return Err("the alarms read no metric");
+    };
+    if stats.iter().any(|stat| stat.metric != first.metric) {
+        return Err("the alarms read several metrics");
     }
-    found.filter(|_| metrics.len() == 1)
+    let is_one = stats.iter().all(|stat| stat.statistic == first.statistic);
+    Ok(Only {
+        metric: Arc::clone(&first.metric),
+        unit: first.unit.unwrap_or(Unit::NONE),
+        statistic: is_one.then(|| first.statistic.clone()),
+    })
 }
 
 /// An alarm with every combination of its settings.
@@ -203,6 +235,24 @@ fn sweep(args: &Args, alarms: &[Alarm]) -> Result<Vec<Swept>, Trouble> {
             "the plot of a sweep has two settings, one down and one across".to_owned(),
         ]);
     }
+    let parameters = args.sweep.iter().map(|axis| axis.parameter);
+    if let Some((place, twice)) = parameters
+        .clone()
+        .enumerate()
+        .find(|(place, of)| parameters.clone().take(*place).any(|other| other == *of))
+    {
+        let nth = place + 1;
+        return Err(vec![format!(
+            "`{}` is swept twice: once more by the {nth}. `--sweep`",
+            twice.name()
+        )]);
+    }
+    for alarm in alarms.iter().filter(|alarm| alarm.metric_rule().is_none()) {
+        complain(&[format!(
+            "alarm `{}` has no settings to sweep, and is left out",
+            alarm.name
+        )]);
+    }
     let on_metrics = alarms.iter().filter(|alarm| alarm.metric_rule().is_some());
     let mut swept = Vec::new();
     for alarm in on_metrics {
@@ -215,16 +265,29 @@ fn sweep(args: &Args, alarms: &[Alarm]) -> Result<Vec<Swept>, Trouble> {
     }
     match swept.iter().flat_map(Swept::alarms).count() {
         1.. => Ok(swept),
-        0 => Err(vec![
-            "no alarm here has settings that CloudWatch would take".to_owned(),
-        ]),
+        0 => {
+            let mut variants = swept.iter().flat_map(|swept| &swept.variants);
+            let why = variants.find_map(|variant| variant.alarm.as_ref().err());
+            let why = why.map_or_else(String::new, |why| format!(": {why}"));
+            Err(vec![format!(
+                "no alarm here has settings that CloudWatch would take{why}"
+            )])
+        }
     }
 }
 
 struct Player<'a, W: Write> {
     /// Until the first row says when they begin.
     alarms: Option<(Vec<Alarm>, Vec<MuteRule>)>,
-    only_metric: Option<(Arc<Metric>, Unit)>,
+    /// Every metric that the alarms read, with the unit that is asked for.
+    metrics: HashMap<Metric, Unit>,
+    only_metric: Result<Only, &'static str>,
+    /// Metrics in the history that no alarm reads.
+    unread: Vec<String>,
+    metrics_seen: usize,
+    /// The longest that an alarm has, in seconds.
+    period: i64,
+    shortest_period: i64,
     incidents: Option<Arc<[Incident]>>,
     replay: Option<Replay>,
     newest: Option<Timestamp>,
@@ -278,7 +341,22 @@ impl<W: Write> Player<'_, W> {
         let (Some(mut replay), Some(newest)) = (self.replay.take(), self.newest) else {
             return Err(vec!["the history has no rows in that time".to_owned()]);
         };
-        let done = replay.end(self.args.end.unwrap_or(newest + 60));
+        if !self.unread.is_empty() {
+            let names: Vec<String> = self
+                .unread
+                .iter()
+                .take(MISTAKES_MAX)
+                .map(|name| format!("`{name}`"))
+                .collect();
+            let told = format!("no alarm reads {}", names.join(", "));
+            match self.unread.len() == self.metrics_seen {
+                true => return Err(vec![format!("of the whole history {told}")]),
+                false => complain(&[told]),
+            }
+        }
+        // One period after the last row.
+        let last = (newest + 1).ceil(self.period).max(newest + 60);
+        let done = replay.end(self.args.end.unwrap_or(last));
         self.tell(&done)?;
         for (alarm, reason) in replay.not_mirrored() {
             complain(&[format!("alarm `{alarm}` was not judged: {reason}")]);

@@ -148,14 +148,20 @@ impl Chart {
         let values = values.flat_map(|column| [column.samples, column.judged, column.breaching]);
         let all = values.fold(self.threshold.map(|at| (at, at)), either);
         let (low, high) = all.unwrap_or((0.0, 1.0));
+        let (low, high) = (low.max(-FARTHEST), high.min(FARTHEST));
+        // Values that lie so close together that their distance is lost in them get room around them.
+        let room = low.abs().max(high.abs()) * 1e-9;
         match high - low {
-            0.0 => (low - 1.0, high + 1.0),
+            span if span <= room => (low - room.max(1.0), high + room.max(1.0)),
             // From zero where that is near.
             span if low >= 0.0 && low < span => (0.0, high + span * 0.05),
             span => (low - span * 0.05, high + span * 0.05),
         }
     }
 }
+
+/// What is farther away is drawn there.
+const FARTHEST: f64 = 1e300;
 
 const GREEN: &str = "#2e7d32";
 const RED: &str = "#c62828";

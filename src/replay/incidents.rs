@@ -78,15 +78,15 @@ impl Caught {
         }
     }
 
-    /// The alarm was in ALARM from `from` until `to`.
-    pub(super) fn alarm(&mut self, from: Timestamp, to: Timestamp) {
+    /// The alarm went off at `from`.
+    pub(super) fn alarm(&mut self, from: Timestamp) {
         let mut is_for_one = false;
         for (incident, told_at) in self.incidents.iter().zip(&mut self.told_at) {
             let begins = incident.start - EARLY_MAX;
-            if from <= incident.end && begins <= to {
+            // One that went off long before, and did not end, tells nobody anything.
+            if (begins..=incident.end).contains(&from) {
                 is_for_one = true;
-                let at = from.max(begins);
-                *told_at = Some(told_at.map_or(at, |before| before.min(at)));
+                *told_at = Some(told_at.map_or(from, |before| before.min(from)));
             }
         }
         self.false_alarms += u64::from(!is_for_one);
@@ -107,6 +107,10 @@ impl Caught {
             .filter_map(|(incident, at)| at.map(|at| incident.start - at))
             .collect();
         early.sort_unstable();
-        early.get(early.len() / 2).copied()
+        let upper = early.get(early.len() / 2)?;
+        match early.len() % 2 {
+            0 => Some(i64::midpoint(*early.get(early.len() / 2 - 1)?, *upper)),
+            _ => Some(*upper),
+        }
     }
 }

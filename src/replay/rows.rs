@@ -6,8 +6,11 @@ use std::io::Read;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
-use crate::metric::{Content, Metric, Resolution, Timestamp, Unit};
+use crate::metric::{
+    BasicStatistic, Content, Metric, Resolution, Statistic, StatisticSet, Timestamp, Unit,
+};
 
 use super::Row;
 
@@ -28,12 +31,46 @@ impl fmt::Display for Wrong {
     }
 }
 
+impl Wrong {
+    /// With the file that it is in.
+    pub fn of(&self, file: &str) -> String {
+        match self.line {
+            0 => format!("{file}: {}", self.message),
+            _ => format!("{file}:{self}"),
+        }
+    }
+}
+
+/// The one metric that alarms read, with what they ask for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Only {
+    pub metric: Arc<Metric>,
+    pub unit: Unit,
+    /// If it is one.
+    pub statistic: Option<Statistic>,
+}
+
+/// What alarms read of a history.
+#[derive(Clone, Debug)]
+pub struct Reads {
+    /// Every metric, with the unit that is asked for.
+    pub metrics: HashMap<Metric, Unit>,
+    /// The only one, or why there is none.
+    pub only: Result<Only, &'static str>,
+}
+
 pub(super) fn wrong(line: u64, message: impl Into<String>) -> Wrong {
     Wrong {
         line,
         message: message.into(),
     }
 }
+
+/// A row that is older than the newest one by more seconds than this is not merely late.
+const LATE_MAX: i64 = 600;
+
+/// The end of the year 9999.
+const SECONDS_MAX: i64 = 253_402_300_799;
 
 /// The columns of a CSV file.
 const COLUMNS: [&str; 4] = ["timestamp", "value", "metric", "unit"];
@@ -44,8 +81,13 @@ pub struct Csv<R> {
     record: csv::ByteRecord,
     /// The places of [`COLUMNS`].
     columns: [Option<usize>; 4],
-    /// The unit of the first metric, which is that of rows that name none.
-    unit: Option<Unit>,
+    /// The unit of each metric where rows do not say it.
+    units: Vec<Unit>,
+    reads: HashMap<Metric, Unit>,
+    /// Metrics that no alarm reads, since the last batch.
+    unread: Vec<String>,
+    /// The newest row so far, with its line.
+    newest: (Timestamp, u64),
     known: HashMap<String, usize>,
     /// Every metric so far.
     metrics: Vec<Arc<Metric>>,
@@ -73,8 +115,17 @@ pub struct Batch {
     /// The metrics that appeared with them.
     metrics: Vec<Arc<Metric>>,
     pub wrong: Vec<Wrong>,
+    /// Metrics that appeared and that no alarm reads.
+    pub unread: Vec<String>,
     /// How far into the file they end.
     pub bytes: u64,
+}
+
+impl Batch {
+    /// How many metrics appeared with them for the first time.
+    pub fn new_metrics(&self) -> usize {
+        self.metrics.len()
+    }
 }
 
 /// The metrics of the batches so far.
@@ -104,8 +155,7 @@ impl<R> fmt::Debug for Csv<R> {
 }
 
 impl<R: Read> Csv<R> {
-    /// `metric`: the one that the alarms read, if that is one only.
-    pub fn new(input: R, metric: Option<(Arc<Metric>, Unit)>) -> Result<Self, Wrong> {
+    pub fn new(input: R, reads: Reads) -> Result<Self, Wrong> {
         let mut reader = csv::ReaderBuilder::new()
             // Of each row would make a copy.
             .trim(csv::Trim::Headers)
@@ -131,23 +181,32 @@ impl<R: Read> Csv<R> {
         if columns[0].is_none() || columns[1].is_none() {
             return Err(wrong(1, "the header must have `timestamp` and `value`"));
         }
-        if columns[2].is_none() && metric.is_none() {
-            return Err(wrong(
-                1,
-                "the alarms read several metrics: the header must have `metric`, as `Namespace Name {Dimension=value}`",
-            ));
+        let is_twice =
+            |column: &&&str| header.iter().filter(|found| *found == **column).count() > 1;
+        if let Some(twice) = COLUMNS.iter().find(is_twice) {
+            return Err(wrong(1, format!("the header has `{twice}` twice")));
         }
+        let only = match (columns[2], reads.only) {
+            (Some(_), _) => None,
+            (None, Ok(only)) => Some(only),
+            (None, Err(why)) => {
+                let text = format!(
+                    "{why}: the header must have `metric`, as `Namespace Name {{Dimension=value}}`"
+                );
+                return Err(wrong(1, text));
+            }
+        };
         Ok(Self {
             reader,
             record: csv::ByteRecord::new(),
             columns,
             known: HashMap::new(),
-            metrics: metric
-                .iter()
-                .map(|(metric, _)| Arc::clone(metric))
-                .collect(),
+            metrics: only.iter().map(|only| Arc::clone(&only.metric)).collect(),
             handed_on: 0,
-            unit: metric.map(|(_, unit)| unit),
+            units: only.iter().map(|only| only.unit).collect(),
+            reads: reads.metrics,
+            unread: Vec::new(),
+            newest: (Timestamp::MIN, 0),
         })
     }
 
@@ -163,6 +222,7 @@ impl<R: Read> Csv<R> {
                 None => break,
             }
         }
+        batch.unread = std::mem::take(&mut self.unread);
         batch.metrics = self.metrics[self.handed_on..].to_vec();
         self.handed_on = self.metrics.len();
         batch.bytes = self.reader.position().byte();
@@ -183,10 +243,25 @@ impl<R: Read> Csv<R> {
             let line = self.record.position().map_or(0, csv::Position::line);
             match self.row() {
                 Ok(None) => {}
-                Ok(Some(row)) => return Some(Ok(row)),
+                Ok(Some(row)) => return Some(self.in_order(row, line)),
                 Err(message) => return Some(Err(wrong(line, message))),
             }
         }
+    }
+
+    /// What comes later than CloudWatch would take it into account would only be lost.
+    fn in_order(&mut self, record: Record, line: u64) -> Result<Record, Wrong> {
+        let (newest, newest_line) = self.newest;
+        if record.at > newest {
+            self.newest = (record.at, line);
+        } else if newest - record.at > LATE_MAX {
+            let text = format!(
+                "the row is of {}, and line {newest_line} of {newest}: rows must be in the order of time, and none more than {LATE_MAX} s late",
+                record.at
+            );
+            return Err(wrong(line, text));
+        }
+        Ok(record)
     }
 
     fn row(&mut self) -> Result<Option<Record>, String> {
@@ -206,30 +281,31 @@ impl<R: Read> Csv<R> {
         let value: f64 = value
             .parse()
             .map_err(|_| format!("`value` is `{value}`, but must be a number"))?;
-        let (metric, unit) = match (columns[2], self.unit) {
-            (None, Some(unit)) => (0, unit),
-            _ => {
+        let metric = match columns[2] {
+            None => 0,
+            Some(_) => {
                 let text = field(2)?;
-                let place = match self.known.get(text) {
+                match self.known.get(text) {
                     Some(place) => *place,
                     None => {
                         let metric = Metric::from_notation(text).ok_or_else(|| format!("`metric` is `{text}`, but must be like `Namespace Name {{Dimension=value}}`"))?;
                         self.known.insert(text.to_owned(), self.metrics.len());
+                        if !self.reads.contains_key(&metric) {
+                            self.unread.push(text.to_owned());
+                        }
+                        self.units
+                            .push(self.reads.get(&metric).copied().unwrap_or(Unit::NONE));
                         self.metrics.push(Arc::new(metric));
                         self.metrics.len() - 1
                     }
-                };
-                (place, Unit::NONE)
+                }
             }
         };
-        let unit = match columns[3] {
-            None => unit,
-            Some(_) => {
-                let name = field(3)?;
-                Unit::from_name(name).ok_or_else(|| {
-                    format!("`unit` is `{name}`, but must be a unit that CloudWatch knows")
-                })?
-            }
+        let unit = match columns[3].map(|_| field(3)).transpose()? {
+            None | Some("") => self.units[metric],
+            Some(name) => Unit::from_name(name).ok_or_else(|| {
+                format!("`unit` is `{name}`, but must be a unit that CloudWatch knows")
+            })?,
         };
         Ok(Some(Record {
             at,
@@ -243,6 +319,11 @@ impl<R: Read> Csv<R> {
 /// `2026-01-05T00:00:00Z`, any other offset, or seconds since the epoch.
 pub fn instant(text: &str) -> Result<Timestamp, String> {
     if let Ok(seconds) = text.parse::<i64>() {
+        if seconds.abs() > SECONDS_MAX {
+            return Err(format!(
+                "`{text}` is beyond the year 9999; seconds since 1970 are wanted, and these look like milliseconds"
+            ));
+        }
         return Ok(Timestamp::from_seconds(seconds));
     }
     if let Ok(at) = text.parse::<jiff::Timestamp>() {
@@ -257,7 +338,10 @@ pub fn instant(text: &str) -> Result<Timestamp, String> {
             Ok(Timestamp::from_milliseconds((seconds * 1e3) as i64))
         }
         _ if text.parse::<jiff::civil::DateTime>().is_ok() => {
-            Err(format!("`{text}` has no time zone; `{text}Z` is in UTC"))
+            let time = if text.contains(':') { "" } else { "T00:00:00" };
+            Err(format!(
+                "`{text}` has no time zone; `{text}{time}Z` is in UTC"
+            ))
         }
         _ => Err(format!(
             "`{text}` is no instant; `2026-01-05T00:00:00Z` and seconds since 1970 are"
@@ -269,6 +353,7 @@ pub fn instant(text: &str) -> Result<Timestamp, String> {
 #[serde(rename_all = "PascalCase")]
 struct MetricData {
     metric_data_results: Vec<MetricDataResult>,
+    next_token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -276,24 +361,28 @@ struct MetricData {
 struct MetricDataResult {
     timestamps: Vec<String>,
     values: Vec<f64>,
+    status_code: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct MetricStatistics {
-    datapoints: Vec<HashMap<String, serde_json::Value>>,
+    datapoints: Vec<Map<String, Value>>,
 }
 
 #[derive(Deserialize)]
 struct QueryRange {
-    data: Matrix,
+    #[serde(default)]
+    error: Option<String>,
+    data: Option<Matrix>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Matrix {
     result_type: String,
-    result: Vec<Series>,
+    #[serde(default)]
+    result: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -301,88 +390,161 @@ struct Series {
     values: Vec<(f64, String)>,
 }
 
+/// A value with its instant, and the unit where that is said.
+type Point = (Timestamp, f64, Option<Unit>);
+
 /// The rows of a JSON file, all of one metric, in order of time. Values are taken as they are: of a statistic of periods as one
 /// sample for each.
-pub fn json_rows(text: &str, metric: &Arc<Metric>, unit: Unit) -> Result<Vec<Row>, Wrong> {
-    let mut points = points(text)?;
-    points.sort_by_key(|(at, _)| *at);
-    let row = |(at, value): (Timestamp, f64)| Row {
+pub fn json_rows(text: &str, only: &Only) -> Result<Vec<Row>, Wrong> {
+    let mut points = points(text, only)?;
+    points.sort_by_key(|(at, ..)| *at);
+    // How many samples there were is not the value of one.
+    let counts = only.statistic == Some(Statistic::Basic(BasicStatistic::SampleCount));
+    let content = |value: f64| match counts {
+        false => Content::Value(value),
+        true => Content::StatisticSet(StatisticSet {
+            sample_count: value,
+            sum: 0.0,
+            minimum: 0.0,
+            maximum: 0.0,
+        }),
+    };
+    let row = |(at, value, unit): Point| Row {
         at,
-        metric: Arc::clone(metric),
-        unit,
+        metric: Arc::clone(&only.metric),
+        unit: unit.unwrap_or(only.unit),
         resolution: Resolution::Standard,
-        content: Content::Value(value),
+        content: content(value),
     };
-    Ok(points
-        .into_iter()
-        .filter(|(_, value)| value.is_finite())
-        .map(row)
-        .collect())
+    let finite = points.into_iter().filter(|(_, value, _)| value.is_finite());
+    Ok(finite.map(row).collect())
 }
 
-fn points(text: &str) -> Result<Vec<(Timestamp, f64)>, Wrong> {
-    let at = |text: &str| instant(text).map_err(|message| wrong(0, message));
-    let one = |count: usize| match count {
-        1 => Ok(()),
-        many => Err(wrong(
-            0,
-            format!("{many} series are in it, but one is wanted"),
-        )),
-    };
-    if let Ok(data) = serde_json::from_str::<MetricData>(text) {
-        one(data.metric_data_results.len())?;
-        let results = data.metric_data_results.into_iter();
-        let points = results.flat_map(|result| result.timestamps.into_iter().zip(result.values));
-        return points
-            .map(|(text, value)| Ok((at(&text)?, value)))
-            .collect();
-    }
-    if let Ok(data) = serde_json::from_str::<MetricStatistics>(text) {
-        return data.datapoints.iter().map(statistic).collect();
-    }
-    match serde_json::from_str::<QueryRange>(text) {
-        Ok(QueryRange { data }) if data.result_type == "matrix" => {
-            one(data.result.len())?;
-            let values = data.result.into_iter().flat_map(|series| series.values);
-            let point = |(seconds, value): (f64, String)| {
-                let value = value
-                    .parse()
-                    .map_err(|_| wrong(0, format!("`{value}` is no number")))?;
-                Ok((at(&seconds.to_string())?, value))
-            };
-            values.map(point).collect()
-        }
-        Ok(QueryRange { data }) => Err(wrong(
-            0,
-            format!(
-                "the result is a `{}`, but a `matrix` is wanted, of `query_range`",
-                data.result_type
-            ),
-        )),
-        Err(error) => {
-            let line = u64::try_from(error.line()).unwrap_or(0);
-            Err(wrong(
-                line,
-                format!(
-                    "this is neither what `get-metric-data`, `get-metric-statistics` nor `query_range` print ({error})"
-                ),
-            ))
-        }
+/// By the member that tells whose answer it is.
+fn points(text: &str, only: &Only) -> Result<Vec<Point>, Wrong> {
+    let json = serde_json::from_str::<Value>(text);
+    let json = json.map_err(|error| {
+        let line = u64::try_from(error.line()).unwrap_or(0);
+        wrong(line, format!("this is no JSON: {error}"))
+    })?;
+    let has = |member: &str| json.get(member).is_some();
+    if has("MetricDataResults") {
+        metric_data(read(json.clone())?)
+    } else if has("Datapoints") {
+        let MetricStatistics { datapoints } = read(json.clone())?;
+        let datapoints = datapoints.iter().enumerate();
+        let read = |(place, datapoint)| {
+            statistic(datapoint, only)
+                .map_err(|message| wrong(0, format!("Datapoints[{place}]: {message}")))
+        };
+        datapoints.map(read).collect()
+    } else if has("status") || has("data") {
+        query_range(read(json.clone())?)
+    } else {
+        let text = "this is neither what `get-metric-data`, `get-metric-statistics` nor `query_range` print: it has none of `MetricDataResults`, `Datapoints` and `data`";
+        Err(wrong(0, text))
     }
 }
 
-/// A datapoint of get-metric-statistics has one statistic that was asked for.
-fn statistic(datapoint: &HashMap<String, serde_json::Value>) -> Result<(Timestamp, f64), Wrong> {
-    let at = datapoint
-        .get("Timestamp")
-        .and_then(serde_json::Value::as_str);
-    let at = at.ok_or_else(|| wrong(0, "a datapoint has no `Timestamp`"))?;
-    let mut numbers = datapoint.values().filter_map(serde_json::Value::as_f64);
-    match (numbers.next(), numbers.next()) {
-        (Some(value), None) => Ok((instant(at).map_err(|message| wrong(0, message))?, value)),
-        _ => Err(wrong(
-            0,
-            "each datapoint must have one statistic: ask for one",
-        )),
+fn read<T: serde::de::DeserializeOwned>(json: Value) -> Result<T, Wrong> {
+    serde_json::from_value(json).map_err(|error| wrong(0, error.to_string()))
+}
+
+fn several(count: usize) -> Wrong {
+    wrong(0, format!("{count} series are in it, but one is wanted"))
+}
+
+fn metric_data(data: MetricData) -> Result<Vec<Point>, Wrong> {
+    if data.next_token.is_some() {
+        let text = "it is not all: `NextToken` says that there is more, which `aws cloudwatch get-metric-data` without `--no-paginate` fetches";
+        return Err(wrong(0, text));
     }
+    let [result] = &data.metric_data_results[..] else {
+        return Err(several(data.metric_data_results.len()));
+    };
+    let of = "MetricDataResults[0]";
+    if let Some(code) = result
+        .status_code
+        .as_ref()
+        .filter(|code| *code != "Complete")
+    {
+        return Err(wrong(
+            0,
+            format!("{of}: it is not all: `StatusCode` is `{code}`"),
+        ));
+    }
+    let (timestamps, values) = (result.timestamps.len(), result.values.len());
+    if timestamps != values {
+        let text = format!("{of} has {timestamps} `Timestamps` and {values} `Values`");
+        return Err(wrong(0, text));
+    }
+    let points = result.timestamps.iter().zip(&result.values).enumerate();
+    let point = |(place, (text, value)): (usize, (&String, &f64))| {
+        let at = instant(text);
+        let at = at.map_err(|message| wrong(0, format!("{of}.Timestamps[{place}]: {message}")))?;
+        Ok((at, *value, None))
+    };
+    points.map(point).collect()
+}
+
+fn query_range(answer: QueryRange) -> Result<Vec<Point>, Wrong> {
+    if let Some(error) = answer.error {
+        return Err(wrong(0, format!("the server refused: {error}")));
+    }
+    let Some(data) = answer.data else {
+        return Err(wrong(0, "the answer has no `data`"));
+    };
+    if data.result_type != "matrix" {
+        let text = format!(
+            "the result is a `{}`, but a `matrix` is wanted, of `query_range`",
+            data.result_type
+        );
+        return Err(wrong(0, text));
+    }
+    // Of a time without data a server has no series.
+    if data.result.len() > 1 {
+        return Err(several(data.result.len()));
+    }
+    let mut points = Vec::new();
+    for series in data.result {
+        let Series { values } = read(series)?;
+        for (place, (seconds, value)) in values.into_iter().enumerate() {
+            let of =
+                |message: String| wrong(0, format!("data.result[0].values[{place}]: {message}"));
+            let at = instant(&seconds.to_string()).map_err(of)?;
+            let number = value.parse();
+            let number = number.map_err(|_| of(format!("`{value}` is no number")))?;
+            points.push((at, number, None));
+        }
+    }
+    Ok(points)
+}
+
+/// A datapoint of get-metric-statistics: of the statistics in it that which the alarm reads.
+fn statistic(datapoint: &Map<String, Value>, only: &Only) -> Result<Point, String> {
+    let at = datapoint.get("Timestamp").and_then(Value::as_str);
+    let at = instant(at.ok_or("it has no `Timestamp`")?)?;
+    let unit = match datapoint.get("Unit").and_then(Value::as_str) {
+        None => None,
+        Some(name) => Some(Unit::from_name(name).ok_or_else(|| format!("`{name}` is no unit"))?),
+    };
+    let extended = datapoint
+        .get("ExtendedStatistics")
+        .and_then(Value::as_object);
+    let numbers = datapoint.iter().chain(extended.into_iter().flatten());
+    let mut numbers = numbers.filter_map(|(name, value)| Some((name, value.as_f64()?)));
+    let value = match &only.statistic {
+        Some(wanted) => {
+            let wanted = wanted.to_string();
+            let found = numbers.find(|(name, _)| **name == wanted);
+            let (_, value) =
+                found.ok_or_else(|| format!("it has no `{wanted}`, which the alarm reads"))?;
+            value
+        }
+        None => match (numbers.next(), numbers.next()) {
+            (Some((_, value)), None) => value,
+            _ => return Err("it must have one statistic: ask for one".to_owned()),
+        },
+    };
+    Ok((at, value, unit))
 }

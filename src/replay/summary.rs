@@ -24,6 +24,10 @@ pub struct Summary {
     pub flaps: u64,
     /// The longest time in ALARM, in seconds.
     pub longest: i64,
+    /// How often its actions were switched off, muted or suppressed when it went off.
+    pub withheld: u64,
+    /// Why it was not judged, if it was not: then the rest says nothing.
+    pub not_judged: Option<String>,
     left_alarm_at: Option<Timestamp>,
     /// Where incidents are known.
     pub incidents: Option<Caught>,
@@ -41,6 +45,8 @@ impl Summary {
             alarms: 0,
             flaps: 0,
             longest: 0,
+            withheld: 0,
+            not_judged: None,
             left_alarm_at: None,
         }
     }
@@ -54,6 +60,9 @@ impl Summary {
         }
         if to == StateValue::Alarm {
             self.alarms += 1;
+            if let Some(incidents) = &mut self.incidents {
+                incidents.alarm(at);
+            }
             let flaps = self
                 .left_alarm_at
                 .is_some_and(|left| at - left <= FLAP_WITHIN);
@@ -68,9 +77,6 @@ impl Summary {
         self.seconds[self.state as usize] += lasted;
         if self.state == StateValue::Alarm {
             self.longest = self.longest.max(lasted);
-            if let Some(incidents) = &mut self.incidents {
-                incidents.alarm(self.since, at);
-            }
         }
         self.since = at;
     }

@@ -76,22 +76,27 @@ impl Scale {
     }
 }
 
+/// More lines than there can be at round values.
+const LINES_MAX: usize = 32;
+
 /// Lines and words at round values and times.
 pub(super) fn axes(scale: &Scale, text: &mut String) {
     let step = round_step((scale.high - scale.low) / MARKS);
-    let mut value = (scale.low / step).ceil() * step;
-    while value <= scale.high {
-        let y = scale.y(value);
+    let first = (scale.low / step).ceil();
+    for place in 0..LINES_MAX {
         // 0.1 + 0.2 is 0.3 here.
-        let shown = (value / step).round() * step;
+        let value = (first + float(place)) * step;
+        if value > scale.high {
+            break;
+        }
+        let y = scale.y(value);
         let _ = writeln!(
             text,
             "<path d=\"M{LEFT} {y:.1}H{RIGHT}\" stroke=\"#eceff1\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" fill=\"#546e7a\">{}</text>",
             LEFT - 6.0,
             y + 4.0,
-            short(shown, step)
+            short(value, step)
         );
-        value += step;
     }
     let step = time_step((scale.end - scale.start) / 6);
     let mut at = scale.start.ceil(step);

@@ -90,13 +90,17 @@ pub fn axis(text: &str) -> Result<Axis, String> {
             .map(|text| text.trim().to_owned())
             .collect(),
     };
-    let settings: Result<Vec<Setting>, String> = texts
-        .into_iter()
-        .map(|text| setting(parameter, text))
-        .collect();
+    let mut settings: Vec<Setting> = Vec::new();
+    for text in texts {
+        let setting = setting(parameter, text)?;
+        if settings.iter().any(|known| known.value == setting.value) {
+            return Err(format!("`{name}={values}` has `{}` twice", setting.text));
+        }
+        settings.push(setting);
+    }
     Ok(Axis {
         parameter,
-        settings: settings?,
+        settings,
     })
 }
 

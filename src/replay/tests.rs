@@ -1,6 +1,7 @@
 use super::*;
 use crate::alarm::StateValue;
 use crate::definition::parse;
+use crate::metric::Statistic;
 
 const ALARM: &str = "{AlarmName: a, Namespace: n, MetricName: m, Statistic: Average, Period: 60, EvaluationPeriods: 2, Threshold: 50,
   ComparisonOperator: GreaterThanThreshold, TreatMissingData: notBreaching}";
@@ -15,8 +16,23 @@ fn metric() -> Arc<Metric> {
     Arc::new(Metric::new("n", "m", vec![]))
 }
 
+fn only() -> Only {
+    Only {
+        metric: metric(),
+        unit: Unit::NONE,
+        statistic: None,
+    }
+}
+
+fn reads() -> Reads {
+    Reads {
+        metrics: [((*metric()).clone(), Unit::PERCENT)].into(),
+        only: Ok(only()),
+    }
+}
+
 fn rows(csv: &str) -> Vec<Result<Row, String>> {
-    let mut csv = Csv::new(csv.as_bytes(), Some((metric(), Unit::NONE))).unwrap();
+    let mut csv = Csv::new(csv.as_bytes(), reads()).unwrap();
     let (mut table, mut all) = (Table::default(), Vec::new());
     while let Some(mut batch) = csv.batch() {
         all.extend(table.rows(&mut batch).map(Ok));
@@ -58,7 +74,15 @@ fn what_is_wrong_is_told_with_its_line() {
         ]
     );
     assert!(wrong[3].contains("fields"), "{}", wrong[3]);
-    let header = |text: &str| Csv::new(text.as_bytes(), None).unwrap_err().to_string();
+    let several = Reads {
+        only: Err("the alarms read several metrics"),
+        ..reads()
+    };
+    let header = |text: &str| {
+        Csv::new(text.as_bytes(), several.clone())
+            .unwrap_err()
+            .to_string()
+    };
     assert_eq!(
         header("time,value\n"),
         "1: the header has `time`, but only `timestamp`, `value`, `metric` and `unit` are known"
@@ -68,9 +92,8 @@ fn what_is_wrong_is_told_with_its_line() {
 
 #[test]
 fn json_of_aws_and_of_prometheus_is_read() {
-    let metric = metric();
     let values = |text: &str| -> Vec<(i64, Content)> {
-        let rows = json_rows(text, &metric, Unit::NONE).unwrap();
+        let rows = json_rows(text, &only()).unwrap();
         rows.into_iter()
             .map(|row| (row.at.seconds(), row.content))
             .collect()
@@ -94,11 +117,7 @@ fn json_of_aws_and_of_prometheus_is_read() {
         ),
         expected
     );
-    let wrong = |text: &str| {
-        json_rows(text, &metric, Unit::NONE)
-            .unwrap_err()
-            .to_string()
-    };
+    let wrong = |text: &str| json_rows(text, &only()).unwrap_err().to_string();
     assert!(wrong("[]").contains("neither what"));
     assert!(
         wrong(r#"{"data": {"resultType": "vector", "result": []}}"#)
@@ -271,14 +290,182 @@ fn incidents_are_told_early_late_or_not_at_all() {
     let at = |minute: i64| Timestamp::from_seconds(minute * 60);
     let known = incidents(&b"start,end\n6000,7200\n60000,60600\n120000,120600\n"[..]).unwrap();
     let mut caught = Caught::new(known.into());
-    caught.alarm(at(98), at(99));
-    caught.alarm(at(110), at(130));
-    caught.alarm(at(500), at(501));
-    caught.alarm(at(1_005), at(1_006));
+    for minute in [98, 110, 500, 1_005] {
+        caught.alarm(at(minute));
+    }
     assert_eq!(
         (caught.all(), caught.caught(), caught.false_alarms),
         (3, 2, 1)
     );
-    // The first was told two minutes before it began, the second five minutes after.
-    assert_eq!(caught.early(), Some(120));
+    // The first was told two minutes before it began, the second five minutes after: in between lies the median.
+    assert_eq!(caught.early(), Some(-90));
+    // What went off long before tells nobody anything, though it is still on.
+    caught.alarm(at(1_900));
+    assert_eq!((caught.caught(), caught.false_alarms), (2, 2));
+}
+
+#[test]
+fn rows_out_of_order_and_in_milliseconds_are_told_with_their_line() {
+    let wrong = |csv: &str| -> String {
+        let wrong = rows(csv).into_iter().filter_map(Result::err);
+        wrong.map(|line| line + "\n").collect()
+    };
+    expect_test::expect![[r#"
+        4: the row is of 2026-01-05T00:00:00Z, and line 2 of 2026-01-05T00:11:00Z: rows must be in the order of time, and none more than 600 s late
+        5: `1767571860000` is beyond the year 9999; seconds since 1970 are wanted, and these look like milliseconds
+        6: `2026-01-05` has no time zone; `2026-01-05T00:00:00Z` is in UTC
+    "#]].assert_eq(&wrong(
+        "timestamp,value\n1767571860,1\n1767571800,2\n1767571200,3\n1767571860000,4\n2026-01-05,5\n",
+    ));
+}
+
+#[test]
+fn a_column_of_metrics_takes_the_units_of_the_alarms_and_tells_what_nobody_reads() {
+    let text = "timestamp,metric,unit,value\n60,n m,,1\n120,n m,Bytes,2\n180,n other,,3\n";
+    let mut csv = Csv::new(text.as_bytes(), reads()).unwrap();
+    let mut batch = csv.batch().unwrap();
+    assert_eq!(batch.unread, ["n other"]);
+    let units: Vec<Unit> = Table::default()
+        .rows(&mut batch)
+        .map(|row| row.unit)
+        .collect();
+    assert_eq!(
+        units,
+        [Unit::PERCENT, Unit::from_name("Bytes").unwrap(), Unit::NONE]
+    );
+    let twice = Csv::new(&b"timestamp,value,value\n"[..], reads()).unwrap_err();
+    assert_eq!(twice.of("a.csv"), "a.csv:1: the header has `value` twice");
+}
+
+#[test]
+fn half_an_answer_of_aws_and_another_statistic_are_told() {
+    let maximum = Only {
+        statistic: Statistic::from_name("Maximum"),
+        ..only()
+    };
+    let wrong = |text: &str| json_rows(text, &maximum).unwrap_err().of("a.json") + "\n";
+    let told = [
+        r#"{"MetricDataResults": [{"Timestamps": ["1970-01-01T00:02:00Z"], "Values": [1, 2]}]}"#,
+        r#"{"MetricDataResults": [{"Timestamps": [], "Values": [], "StatusCode": "PartialData"}]}"#,
+        r#"{"MetricDataResults": [], "NextToken": "abc"}"#,
+        r#"{"MetricDataResults": [{"Timestamps": ["yesterday"], "Values": [1]}]}"#,
+        r#"{"MetricDataResults": [{"Timestamps": []}]}"#,
+        r#"{"Datapoints": [{"Timestamp": "1970-01-01T00:02:00Z", "Minimum": 1}]}"#,
+        r#"{"Datapoints": [{"Timestamp": "1970-01-01T00:02:00Z", "Maximum": 1, "Unit": "Furlongs"}]}"#,
+        r#"{"status": "error", "error": "parse error"}"#,
+        r#"{"data": {"resultType": "matrix", "result": [{"values": [[60, "x"]]}]}}"#,
+        "{",
+    ]
+    .map(wrong);
+    expect_test::expect![[r#"
+        a.json: MetricDataResults[0] has 1 `Timestamps` and 2 `Values`
+        a.json: MetricDataResults[0]: it is not all: `StatusCode` is `PartialData`
+        a.json: it is not all: `NextToken` says that there is more, which `aws cloudwatch get-metric-data` without `--no-paginate` fetches
+        a.json: MetricDataResults[0].Timestamps[0]: `yesterday` is no instant; `2026-01-05T00:00:00Z` and seconds since 1970 are
+        a.json: missing field `Values`
+        a.json: Datapoints[0]: it has no `Maximum`, which the alarm reads
+        a.json: Datapoints[0]: `Furlongs` is no unit
+        a.json: the server refused: parse error
+        a.json: data.result[0].values[0]: `x` is no number
+        a.json:1: this is no JSON: EOF while parsing an object at line 1 column 1
+    "#]].assert_eq(&told.concat());
+    let read = |text: &str, statistic: &str| {
+        let only = Only {
+            statistic: Statistic::from_name(statistic),
+            ..only()
+        };
+        json_rows(text, &only).unwrap().remove(0)
+    };
+    let text = r#"{"Datapoints": [{"Timestamp": "1970-01-01T00:02:00Z", "Maximum": 3, "SampleCount": 70, "Unit": "Percent", "ExtendedStatistics": {"p99": 2.5}}]}"#;
+    let row = read(text, "Maximum");
+    assert_eq!(
+        (row.content, row.unit),
+        (Content::Value(3.0), Unit::PERCENT)
+    );
+    assert_eq!(read(text, "p99").content, Content::Value(2.5));
+    let Content::StatisticSet(set) = read(text, "SampleCount").content else {
+        panic!("how many there were is not a value");
+    };
+    assert_eq!(set.sample_count, 70.0);
+    // Of a time without data a server has no series.
+    let none = r#"{"data": {"resultType": "matrix", "result": []}}"#;
+    assert_eq!(json_rows(none, &only()), Ok(vec![]));
+}
+
+#[test]
+fn settings_that_are_alike_are_not_swept() {
+    for twice in [
+        "threshold=1,1",
+        "threshold=1,1.0",
+        "threshold=0..1e-9:1e-10",
+        "threshold=1e20..1e20+2:1",
+    ] {
+        assert!(axis(twice).is_err(), "{twice}");
+    }
+}
+
+/// However large the values and however close together, a picture has an end and numbers in it.
+#[test]
+fn extreme_values_are_drawn() {
+    for (threshold, value) in [
+        (1e16, 10_000_000_000_000_002.0),
+        (1e17, 1e17),
+        (1e18, 1e18),
+        (-1e308, 1.7e308),
+        (0.0, 0.0),
+        (5e-324, 0.0),
+    ] {
+        let mut alarms = alarms();
+        if let crate::alarm::Rule::Metric(rule) = &mut alarms[0].rule {
+            rule.comparison = crate::alarm::Comparison::Threshold {
+                operator: crate::alarm::ComparisonOperator::GreaterThanThreshold,
+                threshold,
+            };
+        }
+        let start = Timestamp::from_seconds(0);
+        let mut replay = Replay::new(alarms, vec![], start, None);
+        replay.draw(start);
+        for minute in 0..5 {
+            replay.row(Row {
+                at: Timestamp::from_seconds(minute * 60),
+                metric: metric(),
+                unit: Unit::NONE,
+                resolution: Resolution::Standard,
+                content: Content::Value(value),
+            });
+        }
+        replay.end(Timestamp::from_seconds(300));
+        let picture = svg(&replay.charts());
+        assert!(
+            !picture.contains("NaN") && !picture.contains("inf"),
+            "{threshold} and {value}: {picture}"
+        );
+    }
+}
+
+#[test]
+fn what_nobody_hears_of_and_what_is_not_judged_is_counted_apart() {
+    let mut alarms = alarms();
+    alarms[0].actions.enabled = false;
+    let above = parse("b", "{AlarmName: b, AlarmRule: ALARM(elsewhere)}");
+    alarms.push(above.alarms.into_iter().next().unwrap().alarm);
+    let mut replay = Replay::new(alarms, vec![], Timestamp::from_seconds(0), None);
+    for minute in 0..10 {
+        replay.row(Row {
+            at: Timestamp::from_seconds(minute * 60),
+            metric: metric(),
+            unit: Unit::NONE,
+            resolution: Resolution::Standard,
+            content: Content::Value(90.0),
+        });
+    }
+    replay.end(Timestamp::from_seconds(600));
+    let (a, b) = (&replay.summaries()["a"], &replay.summaries()["b"]);
+    assert_eq!((a.alarms, a.withheld, &a.not_judged), (1, 1, &None));
+    assert!(
+        b.not_judged
+            .as_ref()
+            .is_some_and(|why| why.contains("elsewhere")),
+        "{b:?}"
+    );
 }

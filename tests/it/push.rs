@@ -300,3 +300,23 @@ fn a_prefix_holds_for_the_files_too() {
         .filter(|(operation, _)| operation.starts_with("Put"));
     assert_eq!(changes.count(), 1);
 }
+
+/// A shell variable that is not set must not put the whole account at risk.
+#[test]
+fn an_empty_prefix_is_none() {
+    let folder = Folder::new("push-empty");
+    folder.write("alarms.yaml", FILE);
+    let (url, asked) = endpoint(None);
+    let push = [
+        "push",
+        "alarms.yaml",
+        "--yes",
+        "--prune",
+        "--name-prefix",
+        "",
+    ];
+    let output = alarms(&folder, &url, &push);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("a value is required for '--name-prefix <PREFIX>'"));
+    assert_eq!(asked.lock().unwrap().len(), 0);
+}

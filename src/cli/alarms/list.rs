@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::definition::read_alarm_snapshot;
 use crate::journal::Reader;
@@ -37,7 +37,7 @@ struct Alarms {
     alarms: Vec<Alarm>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct Alarm {
     name: String,
     state: Option<String>,
@@ -51,7 +51,7 @@ struct Alarm {
     cloudwatch: Option<CloudWatch>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 struct CloudWatch {
     state: String,
     #[serde(default)]
@@ -86,7 +86,13 @@ pub(super) fn run(
     let state_dir = args.state_dir.clone();
     let state_dir = state_dir.or_else(|| environment.state.choose(is_root()));
     match state_dir.map(|dir| last_known(&dir)) {
-        Some(Ok(alarms)) => table(&alarms, out).map_err(cannot_write)?,
+        Some(Ok(alarms)) => match args.format {
+            Format::Text => table(&alarms, out).map_err(cannot_write)?,
+            Format::Json => {
+                let alarms = serde_json::json!({ "alarms": alarms });
+                writeln!(out, "{alarms:#}").map_err(cannot_write)?;
+            }
+        },
         Some(Err(problem)) => return Err(vec![unreachable, problem]),
         None => return Err(vec![unreachable]),
     }

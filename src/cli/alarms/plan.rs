@@ -165,6 +165,7 @@ impl Plan {
         client: &Alarms,
         out: &mut impl Write,
     ) -> Result<(), Trouble> {
+        let mut unwritable = None;
         for (place, Step { kind, name, what }) in self.steps.iter().enumerate() {
             let done = match (kind, what) {
                 (_, What::Create(request) | What::Change(request, _)) => client.put(request).await,
@@ -188,9 +189,11 @@ impl Plan {
                 What::Change(..) => "changed",
                 What::Delete => "deleted",
             };
-            writeln!(out, "{verb} {kind} {name}").map_err(cannot_write)?;
+            // Whoever reads along may be gone; what was begun is brought to its end.
+            let told = writeln!(out, "{verb} {kind} {name}");
+            unwritable = unwritable.or(told.err());
         }
-        Ok(())
+        unwritable.map_or(Ok(()), |error| Err(cannot_write(error)))
     }
 }
 

@@ -41,6 +41,10 @@ pub(super) fn transition(
 
 pub(super) fn text(replay: &Replay, out: &mut impl Write) -> io::Result<()> {
     for (alarm, summary) in replay.summaries() {
+        if let Some(why) = &summary.not_judged {
+            writeln!(out, "{alarm}: not judged: {why}")?;
+            continue;
+        }
         let times = match summary.alarms {
             1 => "once".to_owned(),
             many => format!("{many} times"),
@@ -55,6 +59,13 @@ pub(super) fn text(replay: &Replay, out: &mut impl Write) -> io::Result<()> {
             percent(summary, StateValue::Alarm),
             percent(summary, StateValue::InsufficientData),
         )?;
+        if summary.withheld > 0 {
+            let withheld = summary.withheld;
+            write!(
+                out,
+                "; {withheld} of them with its actions switched off, muted or suppressed"
+            )?;
+        }
         if let Some(incidents) = &summary.incidents {
             let early = early(incidents).map_or(String::new(), |early| format!(", {early}"));
             write!(
@@ -117,6 +128,9 @@ struct SummaryJson<'a> {
     seconds_ok: i64,
     seconds_alarm: i64,
     seconds_insufficient_data: i64,
+    alarms_withheld: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_judged: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none", flatten)]
     incidents: Option<IncidentsJson>,
 }
@@ -141,7 +155,7 @@ impl From<&Caught> for IncidentsJson {
     }
 }
 
-fn summary_json<'a>(alarm: &'a str, summary: &Summary) -> SummaryJson<'a> {
+fn summary_json<'a>(alarm: &'a str, summary: &'a Summary) -> SummaryJson<'a> {
     SummaryJson {
         alarm,
         transitions: summary.transitions,
@@ -152,6 +166,8 @@ fn summary_json<'a>(alarm: &'a str, summary: &Summary) -> SummaryJson<'a> {
         seconds_ok: summary.seconds(StateValue::Ok),
         seconds_alarm: summary.seconds(StateValue::Alarm),
         seconds_insufficient_data: summary.seconds(StateValue::InsufficientData),
+        alarms_withheld: summary.withheld,
+        not_judged: summary.not_judged.as_deref(),
         incidents: summary.incidents.as_ref().map(IncidentsJson::from),
     }
 }

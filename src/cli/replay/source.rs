@@ -9,7 +9,7 @@ use std::sync::mpsc::sync_channel;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::alarm::{Alarm, Rule};
-use crate::aws::{self, History as CloudWatch};
+use crate::aws::{self, History as CloudWatch, Window};
 use crate::clock;
 use crate::definition::{Placeholders, read_alarm_snapshot, substitute};
 use crate::journal::Reader;
@@ -17,7 +17,7 @@ use crate::metric::{
     BasicStatistic, Content, Datapoint, Metric, Resolution, Statistic, StatisticSet, Timestamp,
     Unit,
 };
-use crate::replay::{Csv, Row, Table, Wrong, json_rows};
+use crate::replay::{Csv, Reads, Row, Table, Wrong, json_rows};
 use crate::web;
 
 use super::super::{consents, region_of, runtime};
@@ -81,12 +81,15 @@ impl<W: Write> Player<'_, W> {
     fn csv(&mut self, path: &Path) -> Result<(), Trouble> {
         let cannot =
             |error: io::Error| vec![format!("`{}` cannot be read: {error}", path.display())];
-        let named = |wrong: &Wrong| format!("{}:{wrong}", path.display());
+        let named = |wrong: &Wrong| wrong.of(&path.display().to_string());
         let file = File::open(path).map_err(cannot)?;
         let size = file.metadata().map_err(cannot)?.len();
         let input = BufReader::with_capacity(1 << 16, file);
-        let mut csv =
-            Csv::new(input, self.only_metric.clone()).map_err(|wrong| vec![named(&wrong)])?;
+        let reads = Reads {
+            metrics: self.metrics.clone(),
+            only: self.only_metric.clone(),
+        };
+        let mut csv = Csv::new(input, reads).map_err(|wrong| vec![named(&wrong)])?;
         let bar = progress(size, "{bytes} of {total_bytes}");
         let done = std::thread::scope(|scope| {
             let (sender, batches) = sync_channel(BATCHES_MAX);
@@ -99,6 +102,8 @@ impl<W: Write> Player<'_, W> {
             });
             let mut table = Table::default();
             for mut batch in batches {
+                self.unread.append(&mut batch.unread);
+                self.metrics_seen += batch.new_metrics();
                 for row in table.rows(&mut batch) {
                     self.row(row)?;
                 }
@@ -122,14 +127,16 @@ impl<W: Write> Player<'_, W> {
 
     /// The one series that a JSON text holds.
     fn series(&mut self, text: &str, of: &str) -> Result<(), Trouble> {
-        let Some((metric, unit)) = self.only_metric.clone() else {
-            return Err(vec![
-                "a series without a name is for alarms that read one metric; `--csv` has a column for several"
-                    .to_owned(),
-            ]);
+        let only = match self.only_metric.clone() {
+            Ok(only) => only,
+            Err(why) => {
+                return Err(vec![format!(
+                    "{why}: a series without a name is for alarms that read one metric, and `--csv` has a column for several"
+                )]);
+            }
         };
-        let rows = json_rows(text, &metric, unit);
-        for row in rows.map_err(|wrong| vec![format!("{of}:{wrong}")])? {
+        let rows = json_rows(text, &only);
+        for row in rows.map_err(|wrong| vec![wrong.of(of)])? {
             self.row(row)?;
         }
         Ok(())
@@ -174,7 +181,7 @@ impl<W: Write> Player<'_, W> {
         }
     }
 
-    /// A minute a step, as many at once as a server takes.
+    /// A minute a step, or less where an alarm has a shorter period, as many at once as a server takes.
     fn prometheus(&mut self, url: &str) -> Result<(), Trouble> {
         let (start, end) = self.between()?;
         let Some(query) = self.args.server.query.as_deref() else {
@@ -187,10 +194,11 @@ impl<W: Write> Player<'_, W> {
             u64::try_from((end - start) / 60).unwrap_or(0),
             "{pos} of {len} minutes",
         );
+        let step = self.shortest_period.min(60);
         let mut from = start;
         while from <= end {
-            let to = end.min(from + (STEPS_MAX - 1) * 60);
-            let asked = web::query_range(url, query, from, to);
+            let to = end.min(from + (STEPS_MAX - 1) * step);
+            let asked = web::query_range(url, query, from, to, step);
             let answer = runtime.block_on(asked).map_err(|error| vec![error])?;
             self.series(&answer, url)?;
             if let Some(warning) = web::partial(&answer) {
@@ -200,7 +208,7 @@ impl<W: Write> Player<'_, W> {
                 break;
             }
             bar.set_position(u64::try_from((to - start) / 60).unwrap_or(0));
-            from = to + 60;
+            from = to + step;
         }
         bar.finish_and_clear();
         Ok(())
@@ -210,8 +218,8 @@ impl<W: Write> Player<'_, W> {
         let (start, end) = self.between()?;
         let alarms = self.alarms.as_ref().map_or(&[][..], |(alarms, _)| alarms);
         let series = asked(alarms);
-        let age = clock::now() - start;
-        let windows = aws::windows(start, end, age);
+        let windows = aws::windows(start, end, clock::now());
+        too_coarse(alarms, &windows)?;
         let requests = windows.len() * series.len();
         let metrics: usize =
             series.iter().map(|of| of.statistics().len()).sum::<usize>() * windows.len();
@@ -269,6 +277,31 @@ impl<W: Write> Player<'_, W> {
         Err(vec![format!(
             "${dollars:.2} is more than ${DOLLARS_MAX}; `--yes` allows it"
         )])
+    }
+}
+
+/// CloudWatch keeps less and less of what is old: of that an alarm with a shorter period would see but a part.
+fn too_coarse(alarms: &[Alarm], windows: &[Window]) -> Result<(), Trouble> {
+    let period = |alarm: &Alarm| Some(alarm.metric_rule()?.period.seconds());
+    let told = alarms.iter().filter_map(|alarm| {
+        let period = period(alarm)?;
+        let coarse = windows.iter().rfind(|window| window.period > period)?;
+        let Window {
+            period: kept, end, ..
+        } = coarse;
+        let fix = match windows.last() {
+            Some(last) if last.period <= period => format!("`--start {end}` leaves that out"),
+            _ => "`--csv` takes what was kept elsewhere".to_owned(),
+        };
+        Some(format!(
+            "alarm `{}` has a period of {period} s, and of before {end} CloudWatch has one datapoint in {kept} s; {fix}",
+            alarm.name
+        ))
+    });
+    let told: Vec<String> = told.collect();
+    match told.is_empty() {
+        true => Ok(()),
+        false => Err(told),
     }
 }
 
