@@ -102,6 +102,7 @@ impl Replay {
     }
 
     /// Takes the next row, and judges what was due before it. Returns what the alarms did.
+    #[inline(always)]
     pub fn row(&mut self, row: Row) -> Vec<Transition> {
         self.rows += 1;
         if !self.charts.is_empty() {
@@ -166,6 +167,7 @@ impl Replay {
         }
     }
 
+    #[inline(always)]
     fn step(&mut self) -> Vec<Transition> {
         if self.reading.samples.is_empty() {
             return Vec::new();
@@ -175,6 +177,7 @@ impl Replay {
         self.note(outcome)
     }
 
+    #[inline(always)]
     fn note(&mut self, outcome: Outcome) -> Vec<Transition> {
         self.evaluated += outcome.evaluated as u64;
         self.dropped += outcome.dropped.len() as u64;

@@ -228,6 +228,7 @@ impl DatapointStore {
     }
 
     /// The place of the sample's series, which may be new.
+    #[inline(always)]
     fn series_of(&mut self, sample: &Sample) -> usize {
         let is = |series: &Series| {
             series.unit == sample.unit && Arc::ptr_eq(&series.metric, &sample.metric)
@@ -390,6 +391,7 @@ impl DatapointStore {
 
     /// The statistic of the samples from `start` up to and without `end`, as seen at `now`: a period holds the slots that
     /// start in it, and a slot is seen once its time is over.
+    #[inline(always)]
     pub fn period(
         &mut self,
         SeriesId(i): SeriesId,

@@ -228,6 +228,7 @@ impl Evaluator {
         self.next_due
     }
 
+    #[inline(always)]
     fn find_next_due(&mut self) {
         let due = |tracked: &Tracked| tracked.due.into_iter().chain(tracked.gate.due()).min();
         self.next_due = self.alarms.iter().filter_map(due).min();

@@ -82,6 +82,7 @@ impl EvaluationRange {
 
     /// Adds the newest period, by which every other one ages. A value whose band is missing is missing, too. `tolerance` is
     /// how far the value may be off, as a share of the threshold.
+    #[inline(always)]
     pub(super) fn push(&mut self, point: Point, comparison: &Comparison, tolerance: f64) {
         let breaching = point
             .value
@@ -114,6 +115,7 @@ impl EvaluationRange {
     }
 
     /// Counts the `range` newest periods.
+    #[inline(always)]
     fn newest(&self, range: usize) -> Counts {
         let before = self.slots.get(range).map_or(self.gone, |slot| slot.counted);
         Counts {
@@ -129,6 +131,7 @@ impl EvaluationRange {
     }
 
     /// Counts what an alarm with N looks at in the `range` newest periods.
+    #[inline(always)]
     pub(super) fn tally(&self, range: usize, n: usize) -> Tally {
         let used = self.existing(range).min(n);
         let oldest = match self.existing(used) == used {

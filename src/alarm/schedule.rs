@@ -20,6 +20,7 @@ impl MetricAlarm {
     /// How often the alarm is evaluated, in seconds: every minute, every ten seconds for periods under a minute, every hour
     /// when it looks back further than a day (SPEC section 3). On a wall clock it is every minute, whatever the period
     /// (SPEC section 13).
+    #[inline(always)]
     pub fn evaluation_interval(&self) -> i64 {
         let span = i64::from(self.evaluation_periods).saturating_mul(self.period.seconds());
         match self.evaluation_window {
@@ -107,6 +108,7 @@ impl Ranges {
 ///
 /// Sliding windows move by the evaluation interval and are not aligned to multiples of the period; wall-clock windows end
 /// with the last completed period.
+#[inline(always)]
 pub(super) fn window_end(alarm: &MetricAlarm, now: Timestamp) -> Timestamp {
     match &alarm.evaluation_window {
         EvaluationWindow::Sliding => now.floor(alarm.evaluation_interval()),

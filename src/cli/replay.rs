@@ -327,6 +327,7 @@ impl<W: Write> Player<'_, W> {
         self.replay = Some(replay);
     }
 
+    #[inline(always)]
     fn tell(&mut self, transitions: &[Transition]) -> Result<(), Trouble> {
         if !self.args.sweep.is_empty() {
             return Ok(());

@@ -38,6 +38,7 @@ impl Timestamp {
 
     /// The start of the step of `seconds` that this instant lies in, counted from the epoch.
     #[must_use]
+    #[inline(always)]
     pub fn floor(self, seconds: i64) -> Self {
         let step = seconds.saturating_mul(1_000);
         Self {

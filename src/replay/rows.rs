@@ -270,8 +270,7 @@ impl<R: Read> Csv<R> {
             let bytes = columns[column]
                 .and_then(|place| self.record.get(place))
                 .unwrap_or_default();
-            let text = std::str::from_utf8(bytes);
-            text.map(str::trim)
+            std::str::from_utf8(bytes.trim_ascii())
                 .map_err(|_| format!("`{}` is no text", COLUMNS[column]))
         };
         let (at, value) = (instant(field(0)?)?, field(1)?);

@@ -105,6 +105,7 @@ impl History {
     }
 
     /// Merges a closed slot into the one that holds `start`, if it is recent enough to be kept.
+    #[inline(always)]
     pub(super) fn add(
         &mut self,
         start: Timestamp,
@@ -210,6 +211,7 @@ impl History {
         self.complete_since = self.complete_since.max(until);
     }
 
+    #[inline(always)]
     fn forget(&mut self) {
         while self.slots.len() > self.slots_max {
             self.slots.pop_front();
@@ -221,6 +223,7 @@ impl History {
     }
 
     /// The positions of the slots that start in the period and whose time is over at `now`.
+    #[inline(always)]
     fn positions(
         &self,
         start: Timestamp,
