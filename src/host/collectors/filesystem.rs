@@ -271,7 +271,7 @@ fn place(mount_point: &Path, rootfs: &Path) -> String {
 }
 
 /// Where a mount point of the host is seen from here.
-fn below(rootfs: &Path, mount_point: &Path) -> PathBuf {
+pub(super) fn below(rootfs: &Path, mount_point: &Path) -> PathBuf {
     if rootfs.parent().is_none() || mount_point.starts_with(rootfs) {
         return mount_point.to_owned();
     }
