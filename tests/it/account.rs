@@ -276,3 +276,54 @@ fn a_prometheus_answer_that_breaks_off_is_none() {
     assert_eq!(code, Some(2));
     assert!(told.starts_with("error: URL:1:"), "{told}");
 }
+
+/// Four statistics of four thousand metrics over twenty years of hours, which is seven requests for each.
+#[test]
+fn a_history_that_costs_more_than_a_dollar_is_not_asked_for_without_consent() {
+    let folder = Folder::new("dollar");
+    let alarm = |number: usize| {
+        let name = format!("MetricName: m{number}");
+        ALARM
+            .replace("AlarmName: a", &format!("AlarmName: a{number}"))
+            .replace("MetricName: m", &name)
+            .replace("Period: 60", "Period: 3600")
+    };
+    let alarms: Vec<String> = (0..4_000)
+        .map(|number| format!("- {}\n", alarm(number)))
+        .collect();
+    folder.write("alarms.yaml", &alarms.concat());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let url = serve(move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        ("400 Bad Request", "application/cbor", vec![0xa0])
+    });
+    let replay = |more: &[&str]| {
+        let mut command = cwbridge();
+        let command = command.args(["replay", "alarms.yaml", "--from", "cloudwatch"]);
+        let command = command.args([
+            "--start",
+            "2001-01-05T00:00:00Z",
+            "--end",
+            "2021-01-05T00:00:00Z",
+        ]);
+        let command = command.args(["--endpoint-url", &url]).args(more);
+        let output = command
+            .envs(CREDENTIALS)
+            .current_dir(folder.path())
+            .output();
+        let output = output.unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
+    };
+    let (code, told) = replay(&[]);
+    let refused = "CloudWatch is asked 28000 times, which costs about $1.12\nerror: $1.12 is more than $1; `--yes` allows it\n";
+    assert_eq!(told, refused);
+    assert_eq!(code, Some(2));
+    assert_eq!(asked.load(Ordering::Relaxed), 0);
+    let (code, _) = replay(&["--yes"]);
+    assert_eq!(code, Some(2), "the endpoint refuses");
+    assert_ne!(asked.load(Ordering::Relaxed), 0);
+}
