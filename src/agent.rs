@@ -21,7 +21,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use regex_lite::Regex;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -75,18 +74,11 @@ pub struct Plan {
 impl Plan {
     fn parts(&self) -> Parts {
         let collectors = &self.config.collectors;
-        let pattern = |(label, pattern): &(String, String)| {
-            // What is no pattern was refused when it was read.
-            Some((label.clone(), Regex::new(pattern).ok()?))
-        };
         let enabled = |collector: &Collector| Enabled {
             name: collector.name,
             interval: collector.interval,
             directory: collector.directory.as_ref().map(PathBuf::from),
-            filters: Arc::new(Filters {
-                include: collector.include.iter().filter_map(pattern).collect(),
-                exclude: collector.exclude.iter().filter_map(pattern).collect(),
-            }),
+            filters: Arc::new(Filters::of(&collector.include, &collector.exclude)),
         };
         Parts {
             cpu: collectors.has("cpu"),

@@ -96,7 +96,7 @@
 //!
 //! | crate | only in |
 //! |---|---|
-//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `lint`, `replay`, `aws`, `web` |
+//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `lint`, `replay`, `host`, `aws`, `web` |
 //! | `csv` | `replay` |
 //! | `rusqlite` | `journal` |
 //! | `thiserror` | `math`, `alarm`, `journal` |
@@ -104,7 +104,7 @@
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
 //! | `rustix` | `host` |
-//! | `regex_lite` | `config`, `import`, `host`, `sources`, `agent` |
+//! | `regex_lite` | `config`, `import`, `host` |
 //! | `prometheus_client`, `flate2` | `exposition` |
 //! | `bytes` | `exposition`, `web` |
 //! | `axum`, `tokio_io_timeout` | `http` |

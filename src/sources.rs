@@ -5,13 +5,12 @@ mod value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use regex_lite::Regex;
 use tracing::warn;
 
 use crate::alarm::{Alarm, MetricAlarm, MetricStat, Rule, Source as AlarmSource};
 use crate::config::{Collectors, Publish, PublishedMetric, publishable};
 use crate::definition::Placeholders;
-use crate::host::{Facts, Look};
+use crate::host::{Facts, Filters, Look};
 use crate::metric::{
     BasicStatistic, Content, Datapoint, Dimension, Metric, Reading, Resolution, Sample, Statistic,
     Timestamp, Unit,
@@ -65,40 +64,23 @@ struct Source {
 
 #[derive(Debug, Default)]
 struct Filter {
-    include: Vec<(String, Regex)>,
-    exclude: Vec<(String, Regex)>,
+    shown: Filters,
     /// Labels that have this value.
     only: Vec<(String, String)>,
 }
 
 impl Filter {
     fn of(entry: &PublishedMetric) -> Self {
-        let compiled = |(label, pattern): &(String, String)| {
-            // What is no pattern was refused when it was read.
-            Some((label.clone(), Regex::new(pattern).ok()?))
-        };
         Self {
-            include: entry.include.iter().filter_map(compiled).collect(),
-            exclude: entry.exclude.iter().filter_map(compiled).collect(),
+            shown: Filters::of(&entry.include, &entry.exclude),
             only: Vec::new(),
         }
     }
 
     fn keeps(&self, seen: &Seen<'_>) -> bool {
-        let matches = |(label, pattern): &(String, Regex)| {
-            seen.label(label).map(|value| pattern.is_match(value))
-        };
-        self.include
-            .iter()
-            .all(|filter| matches(filter) != Some(false))
-            && !self
-                .exclude
-                .iter()
-                .any(|filter| matches(filter) == Some(true))
-            && self
-                .only
-                .iter()
-                .all(|(label, value)| seen.label(label) == Some(value))
+        let mut only = self.only.iter();
+        self.shown.keeps(|label| seen.label(label))
+            && only.all(|(label, value)| seen.label(label) == Some(value))
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Gathered {
     pub values: Vec<Value>,
 }
 
-/// What is shown of a collector, by the labels of Prometheus.
+/// What is left of what is seen, by patterns on its labels.
 #[derive(Clone, Debug, Default)]
 pub struct Filters {
     /// Of what has the label only what matches.
@@ -35,18 +35,31 @@ pub struct Filters {
 }
 
 impl Filters {
-    fn keeps(&self, labels: &Labels) -> bool {
-        let label = |name: &str| labels.iter().find(|(known, _)| known == name);
-        let matches = |(name, pattern): &(String, Regex)| {
-            label(name).map(|(_, value)| pattern.is_match(value))
-        };
-        self.include
-            .iter()
-            .all(|filter| matches(filter) != Some(false))
-            && !self
-                .exclude
-                .iter()
-                .any(|filter| matches(filter) == Some(true))
+    /// From patterns that were found to be some when they were read.
+    pub fn of(include: &[(String, String)], exclude: &[(String, String)]) -> Self {
+        let compiled =
+            |(label, pattern): &(String, String)| Some((label.clone(), Regex::new(pattern).ok()?));
+        Self {
+            include: include.iter().filter_map(compiled).collect(),
+            exclude: exclude.iter().filter_map(compiled).collect(),
+        }
+    }
+
+    /// `label`: the value of the label of that name, if there is one.
+    pub fn keeps<'a>(&self, label: impl Fn(&str) -> Option<&'a str>) -> bool {
+        let matches =
+            |(name, pattern): &(String, Regex)| label(name).map(|value| pattern.is_match(value));
+        let (mut include, mut exclude) = (self.include.iter(), self.exclude.iter());
+        include.all(|filter| matches(filter) != Some(false))
+            && !exclude.any(|filter| matches(filter) == Some(true))
+    }
+
+    fn keeps_labels(&self, labels: &Labels) -> bool {
+        self.keeps(|name| {
+            let mut labels = labels.iter();
+            let label = labels.find(|(known, _)| known == name);
+            label.map(|(_, value)| value.as_str())
+        })
     }
 }
 
@@ -137,7 +150,7 @@ impl Gathered {
 
     /// Whether what bears these labels is wanted.
     pub(super) fn keeps(&self, labels: &Labels) -> bool {
-        self.filters.keeps(labels)
+        self.filters.keeps_labels(labels)
     }
 
     /// Leaves out the rows and values that are too many, and tells how many those are.
@@ -160,7 +173,7 @@ impl Gathered {
         help: impl Into<Cow<'static, str>>,
         mut rows: Vec<Row>,
     ) {
-        rows.retain(|row| self.filters.keeps(&row.labels));
+        rows.retain(|row| self.filters.keeps_labels(&row.labels));
         self.families.push(Family {
             name: name.into(),
             help: help.into(),
@@ -212,7 +225,7 @@ impl Gathered {
         for metric in metrics {
             for (labels, item) in items
                 .iter()
-                .filter(|(labels, _)| self.filters.keeps(labels))
+                .filter(|(labels, _)| self.filters.keeps_labels(labels))
             {
                 let value = (metric.read)(item);
                 let value = match metric.is_delta {
