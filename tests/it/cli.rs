@@ -1,6 +1,7 @@
 //! The program from outside: exit codes, messages, and its way down.
 
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use expect_test::{Expect, expect};
@@ -376,4 +377,32 @@ fn a_huge_file_is_refused() {
         said.contains("has 104857600 bytes, but at most 67108864 are read"),
         "{said}"
     );
+}
+
+/// `script` of util-linux is the terminal.
+#[test]
+fn on_a_terminal_a_long_replay_shows_how_far_it_is() {
+    let folder = Folder::new("progress");
+    folder.write("alarm.yaml", "{AlarmName: a, Namespace: n, MetricName: m, Statistic: Average, Period: 60, EvaluationPeriods: 1, Threshold: 80, ComparisonOperator: GreaterThanThreshold}");
+    let rows = (0..200_000).map(|minute| format!("{},1\n", 1_704_067_200 + 60 * minute));
+    let rows: String = rows.collect();
+    folder.write("history.csv", &["timestamp,value\n", &rows].concat());
+    let command = format!(
+        "{} replay alarm.yaml --csv history.csv",
+        env!("CARGO_BIN_EXE_cwbridge")
+    );
+    let terminal = Command::new("script")
+        .args(["-qec", &command, "/dev/null"])
+        .stdin(Stdio::null())
+        .current_dir(folder.path())
+        .output();
+    let Ok(terminal) = terminal else {
+        return;
+    };
+    let told = String::from_utf8(terminal.stdout).unwrap();
+    assert!(told.contains(" of 2.4"), "{told}");
+    let mut command = cwbridge();
+    let command = command.args(["replay", "alarm.yaml", "--csv", "history.csv"]);
+    let elsewhere = command.current_dir(folder.path()).output().unwrap();
+    assert_eq!(String::from_utf8(elsewhere.stderr).unwrap(), "");
 }
