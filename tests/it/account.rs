@@ -1,64 +1,14 @@
 //! An account of five thousand alarms whose pages are refused now and then, and a Prometheus server that answers in part.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::endpoint::{Answer, serve};
 use crate::world::{Folder, Process, cwbridge, free_port, get, value, wait};
 
 const ALARMS: usize = 5_000;
 const PAGE: usize = 100;
-
-/// A status, a content type and a body.
-type Answer = (&'static str, &'static str, Vec<u8>);
-
-/// Answers each request with what `answer` makes of its path and body.
-fn serve(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let answer = Arc::new(answer);
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let (connection, answer) = (connection.unwrap(), Arc::clone(&answer));
-            std::thread::spawn(move || while one(&connection, &*answer).is_some() {});
-        }
-    });
-    url
-}
-
-fn one(connection: &TcpStream, answer: &dyn Fn(&str, &str) -> Answer) -> Option<()> {
-    let mut reader = BufReader::new(connection);
-    let (mut path, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let line = line.trim();
-        if let Some(rest) = line.strip_prefix("POST ") {
-            rest.split(' ').next()?.clone_into(&mut path);
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let (status, kind, body) = answer(&path, &String::from_utf8_lossy(&body));
-    let mut writer = connection;
-    write!(
-        writer,
-        "HTTP/1.1 {status}\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-type: {kind}\r\nx-amzn-requestid: a\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    )
-    .ok()?;
-    writer.write_all(&body).ok()
-}
 
 /// What the SDK reads of CBOR.
 enum Cbor<'a> {
@@ -138,9 +88,8 @@ fn account() -> (String, Arc<AtomicUsize>) {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let url = serve(move |path, body| {
-        let kind = "application/cbor";
         if !path.ends_with("DescribeAlarms") {
-            return ("200 OK", kind, vec![0xa0]);
+            return Answer::cbor("200 OK", *b"\xa0");
         }
         let mut answer = Vec::new();
         if count.fetch_add(1, Ordering::Relaxed) % 10 == 3 {
@@ -149,7 +98,7 @@ fn account() -> (String, Arc<AtomicUsize>) {
                 ("message", Cbor::Text("Rate exceeded")),
             ];
             Cbor::Map(error.into()).write(&mut answer);
-            return ("400 Bad Request", kind, answer);
+            return Answer::cbor("400 Bad Request", answer);
         }
         let by_name = body.contains("a-2525");
         let token = body.split("page-").nth(1);
@@ -168,7 +117,7 @@ fn account() -> (String, Arc<AtomicUsize>) {
             members.push(("NextToken", Cbor::Text(&next)));
         }
         Cbor::Map(members).write(&mut answer);
-        ("200 OK", kind, answer)
+        Answer::cbor("200 OK", answer)
     });
     (url, asked)
 }
@@ -237,7 +186,10 @@ const ALARM: &str = "{AlarmName: a, Namespace: n, MetricName: m, Statistic: Aver
 fn replayed(name: &str, answer: &'static str) -> (Option<i32>, String, String) {
     let folder = Folder::new(name);
     folder.write("alarm.yaml", ALARM);
-    let url = serve(move |_, _| ("200 OK", "application/json", answer.into()));
+    let url = serve(move |_, _| Answer {
+        content_type: "application/json",
+        ..Answer::cbor("200 OK", answer)
+    });
     let mut command = cwbridge();
     let times = ["--start", "1767571200", "--end", "1767571500"];
     let command = command
@@ -296,7 +248,7 @@ fn a_history_that_costs_more_than_a_dollar_is_not_asked_for_without_consent() {
     let count = Arc::clone(&asked);
     let url = serve(move |_, _| {
         count.fetch_add(1, Ordering::Relaxed);
-        ("400 Bad Request", "application/cbor", vec![0xa0])
+        Answer::cbor("400 Bad Request", *b"\xa0")
     });
     let replay = |more: &[&str]| {
         let mut command = cwbridge();

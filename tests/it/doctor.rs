@@ -1,57 +1,25 @@
 //! `cwbridge doctor` and `cwbridge import`, from outside.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-
 use cwbridge::clock;
 
+use crate::endpoint::{Answer, serve};
 use crate::world::{Folder, cwbridge, free_port};
 
 /// Answers everything with the status, with a clock that is so many seconds off.
-fn serve(status: &'static str, off: i64) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let connection = connection.unwrap();
-            std::thread::spawn(move || while answer(&connection, status, off).is_some() {});
+fn aws(status: &'static str, off: i64) -> String {
+    serve(move |_, _| {
+        let date = (clock::now() + off).calendar();
+        let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string();
+        // An empty map in CBOR.
+        let body: &[u8] = match status {
+            "200 OK" => b"\xa0",
+            _ => b"",
+        };
+        Answer {
+            date: Some(date),
+            ..Answer::cbor(status, body)
         }
-    });
-    url
-}
-
-fn answer(connection: &TcpStream, status: &str, off: i64) -> Option<()> {
-    let mut reader = BufReader::new(connection);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-        if line.trim().is_empty() {
-            break;
-        }
-    }
-    reader.read_exact(&mut vec![0; length]).ok()?;
-    let date = (clock::now() + off).calendar();
-    let date = date.strftime("%a, %d %b %Y %H:%M:%S GMT");
-    // An empty map in CBOR.
-    let body: &[u8] = if status.starts_with("200") {
-        b"\xa0"
-    } else {
-        b""
-    };
-    let mut writer = connection;
-    write!(
-        writer,
-        "HTTP/1.1 {status}\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-type: application/cbor\r\nx-amzn-requestid: a\r\ndate: {date}\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    )
-    .ok()?;
-    writer.write_all(body).ok()
+    })
 }
 
 /// The exit code, and the lines, of which those that differ from machine to machine are left out.
@@ -84,7 +52,7 @@ fn doctor(name: &str, config: &str, url: Option<&str>) -> (Option<i32>, String) 
 
 #[test]
 fn what_is_well_is_said() {
-    let url = serve("200 OK", 0);
+    let url = aws("200 OK", 0);
     let (code, told) = doctor("doctor-well", "[mirror]\n", Some(&url));
     expect_test::expect![[r#"
         ok       configuration: it can be read, with 1 alarm
@@ -102,7 +70,7 @@ fn what_is_well_is_said() {
 
 #[test]
 fn a_refusal_names_the_policy_and_a_clock_that_is_off_is_told() {
-    let url = serve("403 Forbidden", -1_000);
+    let url = aws("403 Forbidden", -1_000);
     let (code, told) = doctor("doctor-refused", "[mirror]\n", Some(&url));
     expect_test::expect![[r#"
         ok       configuration: it can be read, with 1 alarm
@@ -116,7 +84,7 @@ fn a_refusal_names_the_policy_and_a_clock_that_is_off_is_told() {
         failure  cloudwatch:DescribeAlarms: refused (tried with the name of an alarm that nobody has): service error: unhandled error: end of input bytes; `deploy/iam/mirror.json` is the policy that allows it
     "#]].assert_eq(&told);
     assert_eq!(code, Some(2));
-    let (code, told) = doctor("doctor-off", "", Some(&serve("200 OK", -20)));
+    let (code, told) = doctor("doctor-off", "", Some(&aws("200 OK", -20)));
     assert!(
         told.contains("warning  clock: it is 20 s ahead") || told.contains("is 21 s ahead"),
         "{told}"

@@ -19,6 +19,7 @@ mod conformance;
 mod doctor;
 mod durability;
 mod e2e;
+mod endpoint;
 mod examples;
 mod faults;
 mod golden;

@@ -1,10 +1,9 @@
 //! `cwbridge alarms` and an endpoint that writes down what it is asked for.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
 use std::process::Output;
 use std::sync::{Arc, Mutex};
 
+use crate::endpoint::{Answer, serve};
 use crate::world::{Folder, cwbridge};
 
 const FILE: &str = r#"
@@ -60,61 +59,24 @@ const FILE: &str = r#"
 /// The operations that were asked for, with the bodies as far as they are text.
 type Asked = Arc<Mutex<Vec<(String, String)>>>;
 
-/// Answers everything with nothing, but the operation named so with an error.
+/// Answers everything with nothing, but what has `refused` in its body with an error.
 fn endpoint(refused: Option<&'static str>) -> (String, Asked) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = Asked::default();
     let record = Arc::clone(&asked);
-    std::thread::spawn(move || {
-        for connection in listener.incoming() {
-            let (connection, record) = (connection.unwrap(), Arc::clone(&record));
-            std::thread::spawn(move || while answer(&connection, refused, &record).is_some() {});
+    let url = serve(move |path, body| {
+        let operation = path.rsplit('/').next().unwrap_or_default();
+        let asked = (operation.to_owned(), body.to_owned());
+        record.lock().unwrap().push(asked);
+        match refused.is_some_and(|part| body.contains(part)) {
+            // `{"__type": "LimitExceededFault", "message": "too many"}` and `{}` in CBOR.
+            true => Answer::cbor(
+                "400 Bad Request",
+                *b"\xa2\x66__type\x72LimitExceededFault\x67message\x68too many",
+            ),
+            false => Answer::cbor("200 OK", *b"\xa0"),
         }
     });
     (url, asked)
-}
-
-fn answer(connection: &TcpStream, refused: Option<&str>, record: &Asked) -> Option<()> {
-    let mut reader = BufReader::new(connection);
-    let (mut operation, mut length) = (String::new(), 0);
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-        let line = line.trim();
-        if let Some((path, _)) = line
-            .strip_prefix("POST ")
-            .and_then(|rest| rest.split_once(' '))
-        {
-            path.rsplit('/').next()?.clone_into(&mut operation);
-        }
-        if let Some((name, value)) = line.split_once(':')
-            && name.eq_ignore_ascii_case("content-length")
-        {
-            length = value.trim().parse().ok()?;
-        }
-        if line.is_empty() {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let text = String::from_utf8_lossy(&body).into_owned();
-    let is_refused = refused.is_some_and(|part| text.contains(part));
-    record.lock().unwrap().push((operation, text));
-    // `{}` and `{"__type": "LimitExceededFault", "message": "too many"}` in CBOR.
-    let error = b"\xa2\x66__type\x72LimitExceededFault\x67message\x68too many";
-    let (status, body) = match is_refused {
-        true => ("400 Bad Request", &error[..]),
-        false => ("200 OK", &b"\xa0"[..]),
-    };
-    let head = format!(
-        "HTTP/1.1 {status}\r\nsmithy-protocol: rpc-v2-cbor\r\ncontent-type: application/cbor\r\nx-amzn-requestid: a\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    let mut writer = connection;
-    writer.write_all(head.as_bytes()).ok()?;
-    writer.write_all(body).ok()
 }
 
 fn alarms(folder: &Folder, url: &str, arguments: &[&str]) -> Output {
