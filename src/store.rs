@@ -137,8 +137,8 @@ struct Slot {
     /// How many samples it was made of, whatever each of them counts as.
     samples: usize,
     statistics: StatisticSet,
-    /// `None` once something came already aggregated, or where nobody reads them.
-    values: Option<Distribution>,
+    /// `None` once something came already aggregated, or where nobody reads them. Boxed, because slots are moved often.
+    values: Option<Box<Distribution>>,
 }
 
 impl DatapointStore {
@@ -290,14 +290,12 @@ impl DatapointStore {
                     series.see(slot);
                 }
             }
-            let closed = series
-                .open
-                .extract_if(.., |(start, _)| over(*start, resolution));
-            for (start, slot) in closed {
-                let Slot {
-                    statistics, values, ..
-                } = slot;
-                series.history.add(start, &statistics, values.as_ref());
+            let is_over = |(start, _): &&mut (Timestamp, Slot)| over(*start, resolution);
+            let mut closed = 0;
+            for (start, slot) in series.open.iter_mut().take_while(is_over) {
+                closed += 1;
+                let (start, values) = (*start, slot.values.as_deref());
+                series.history.add(start, &slot.statistics, values);
                 series.closed.add(start, start + resolution.seconds());
                 if self.is_for_alarms_only {
                     continue;
@@ -307,10 +305,11 @@ impl DatapointStore {
                     unit: series.unit,
                     resolution,
                     start,
-                    statistics,
-                    values,
+                    statistics: slot.statistics,
+                    values: slot.values.take().map(|values| *values),
                 });
             }
+            series.open.drain(..closed);
         }
         datapoints.sort_by_key(|datapoint| datapoint.start);
         datapoints
@@ -454,7 +453,7 @@ impl Slot {
         let mut slot = Self {
             samples: 1,
             statistics,
-            values: keeps_values.then(Distribution::new),
+            values: keeps_values.then(Box::default),
         };
         slot.add_values(content);
         slot

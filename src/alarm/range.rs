@@ -92,9 +92,12 @@ impl EvaluationRange {
             .filter(|_| breaching.is_some())
             .unwrap_or(f64::NAN);
         let near = tolerance > 0.0 && breaching.is_some() && is_near(comparison, value, tolerance);
-        self.counted.existing += usize::from(!value.is_nan());
-        self.counted.breaching += usize::from(breaching == Some(true));
-        self.counted.near += usize::from(near);
+        let counted = Counts {
+            existing: self.counted.existing + usize::from(!value.is_nan()),
+            breaching: self.counted.breaching + usize::from(breaching == Some(true)),
+            near: self.counted.near + usize::from(near),
+        };
+        self.counted = counted;
         if self.slots.len() == self.length
             && let Some(slot) = self.slots.pop_back()
         {
@@ -107,7 +110,7 @@ impl EvaluationRange {
             sample_count: point.sample_count,
             breaching: breaching.unwrap_or(false),
             near,
-            counted: self.counted,
+            counted,
         });
         if matches!(comparison, Comparison::Band { .. }) {
             self.bands.push_front(point.band);

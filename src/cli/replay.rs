@@ -11,9 +11,9 @@ use std::sync::Arc;
 
 use crate::alarm::{Alarm, MetricAlarm, MetricStat, MuteRule, Transition};
 use crate::definition::{Inputs, duplicates};
-use crate::metric::{Metric, Timestamp, Unit};
+use crate::metric::{Metric, Sample, Timestamp, Unit};
 use crate::replay::{
-    Axis, Incident, Only, Replay, Row, Variant, axis, heat_svg, incidents, instant, svg, variants,
+    Axis, Incident, Only, Replay, Variant, axis, heat_svg, incidents, instant, svg, variants,
 };
 
 use super::load::{self, Read, read};
@@ -299,7 +299,7 @@ struct Player<'a, W: Write> {
 }
 
 impl<W: Write> Player<'_, W> {
-    fn row(&mut self, row: Row) -> Result<(), Trouble> {
+    fn row(&mut self, row: &Sample) -> Result<(), Trouble> {
         let is_before = self.args.start.is_some_and(|start| row.at < start);
         let is_after = self.args.end.is_some_and(|end| row.at > end);
         if is_before || is_after || !self.mistakes.is_empty() {

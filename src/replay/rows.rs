@@ -9,10 +9,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::metric::{
-    BasicStatistic, Content, Metric, Resolution, Statistic, StatisticSet, Timestamp, Unit,
+    BasicStatistic, Content, Metric, Resolution, Sample, Statistic, StatisticSet, Timestamp, Unit,
 };
-
-use super::Row;
 
 /// What cannot be read of a history, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,20 +126,31 @@ impl Batch {
     }
 }
 
-/// The metrics of the batches so far.
+/// The newest row of every metric in the batches so far.
 #[derive(Debug, Default)]
-pub struct Table(Vec<Arc<Metric>>);
+pub struct Table(Vec<Sample>);
 
 impl Table {
-    /// The rows of the next batch.
-    pub fn rows(&mut self, batch: &mut Batch) -> impl Iterator<Item = Row> {
-        self.0.append(&mut batch.metrics);
-        batch.records.iter().map(|record| Row {
-            at: record.at,
-            metric: Arc::clone(&self.0[record.metric]),
-            unit: record.unit,
+    /// Lends each row of the next batch until there is trouble.
+    #[inline(always)]
+    pub fn each<T>(
+        &mut self,
+        batch: &mut Batch,
+        mut row: impl FnMut(&Sample) -> Result<(), T>,
+    ) -> Result<(), T> {
+        self.0.extend(batch.metrics.drain(..).map(|metric| Sample {
+            metric,
+            unit: Unit::NONE,
             resolution: Resolution::Standard,
-            content: Content::Value(record.value),
+            at: Timestamp::MIN,
+            content: Content::Value(0.0),
+        }));
+        batch.records.iter().try_for_each(|record| {
+            let newest = &mut self.0[record.metric];
+            newest.at = record.at;
+            newest.unit = record.unit;
+            newest.content = Content::Value(record.value);
+            row(newest)
         })
     }
 }
@@ -210,10 +219,13 @@ impl<R: Read> Csv<R> {
         })
     }
 
-    /// The next rows; `None` at the end.
-    pub fn batch(&mut self) -> Option<Batch> {
-        let mut batch = Batch::default();
+    /// The next rows; `None` at the end. `used` is a batch that nobody reads any more, whose memory is used again: threads that
+    /// give each other memory wait for one another.
+    pub fn batch(&mut self, used: Option<Batch>) -> Option<Batch> {
+        let mut batch = used.unwrap_or_default();
+        batch.records.clear();
         batch.records.reserve_exact(BATCH_ROWS);
+        batch.wrong.clear();
         while batch.records.len() + batch.wrong.len() < BATCH_ROWS {
             match self.next_record() {
                 Some(Ok(record)) => batch.records.push(record),
@@ -394,7 +406,7 @@ type Point = (Timestamp, f64, Option<Unit>);
 
 /// The rows of a JSON file, all of one metric, in order of time. Values are taken as they are: of a statistic of periods as one
 /// sample for each.
-pub fn json_rows(text: &str, only: &Only) -> Result<Vec<Row>, Wrong> {
+pub fn json_rows(text: &str, only: &Only) -> Result<Vec<Sample>, Wrong> {
     let mut points = points(text, only)?;
     points.sort_by_key(|(at, ..)| *at);
     // How many samples there were is not the value of one.
@@ -408,7 +420,7 @@ pub fn json_rows(text: &str, only: &Only) -> Result<Vec<Row>, Wrong> {
             maximum: 0.0,
         }),
     };
-    let row = |(at, value, unit): Point| Row {
+    let row = |(at, value, unit): Point| Sample {
         at,
         metric: Arc::clone(&only.metric),
         unit: unit.unwrap_or(only.unit),

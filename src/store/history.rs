@@ -112,21 +112,23 @@ impl History {
         set: &StatisticSet,
         values: Option<&Distribution>,
     ) {
-        let start = start.floor(self.step);
+        // Most slots come in order, and dividing takes longer than comparing.
+        let start = match start == self.end {
+            true => start,
+            false => start.floor(self.step),
+        };
         self.newest_end = self.newest_end.max(Some(start + self.step));
         self.revision += u64::from(start < self.read_until);
-        // Most slots come in order.
         if start != self.end && !self.make_room(start) {
             return;
         }
-        if start == self.end {
-            self.push_empty();
+        match start == self.end {
+            true => self.push(*set, values.cloned()),
+            false if start + self.step == self.end => {
+                self.merge(self.slots.len() - 1, set, values);
+            }
+            false => self.merge(self.steps(start - self.first), set, values),
         }
-        let position = match start + self.step == self.end {
-            true => self.slots.len() - 1,
-            false => self.steps(start - self.first),
-        };
-        self.merge(position, set, values);
         self.forget();
     }
 
@@ -148,15 +150,16 @@ impl History {
             self.first = self.first - self.step;
         }
         while start > self.end {
-            self.push_empty();
+            self.push(StatisticSet::EMPTY, None);
         }
         true
     }
 
-    fn push_empty(&mut self) {
-        self.slots.push_back(StatisticSet::EMPTY);
-        if let Some(values) = &mut self.values {
-            values.push_back(None);
+    #[inline(always)]
+    fn push(&mut self, set: StatisticSet, values: Option<Distribution>) {
+        self.slots.push_back(set);
+        if let Some(all) = &mut self.values {
+            all.push_back(values);
         }
         self.end = self.end + self.step;
     }

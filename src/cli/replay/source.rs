@@ -14,10 +14,10 @@ use crate::clock;
 use crate::definition::{Placeholders, read_alarm_snapshot, substitute};
 use crate::journal::Reader;
 use crate::metric::{
-    BasicStatistic, Content, Datapoint, Metric, Resolution, Statistic, StatisticSet, Timestamp,
-    Unit,
+    BasicStatistic, Content, Datapoint, Metric, Resolution, Sample, Statistic, StatisticSet,
+    Timestamp, Unit,
 };
-use crate::replay::{Csv, Reads, Row, Table, Wrong, json_rows};
+use crate::replay::{Csv, Reads, Table, Wrong, json_rows};
 use crate::web;
 
 use super::super::{consents, region_of, runtime};
@@ -93,8 +93,9 @@ impl<W: Write> Player<'_, W> {
         let bar = progress(size, "{bytes} of {total_bytes}");
         let done = std::thread::scope(|scope| {
             let (sender, batches) = sync_channel(BATCHES_MAX);
+            let (used, emptied) = sync_channel(BATCHES_MAX);
             scope.spawn(move || {
-                while let Some(batch) = csv.batch() {
+                while let Some(batch) = csv.batch(emptied.try_recv().ok()) {
                     if sender.send(batch).is_err() {
                         break;
                     }
@@ -104,15 +105,15 @@ impl<W: Write> Player<'_, W> {
             for mut batch in batches {
                 self.unread.append(&mut batch.unread);
                 self.metrics_seen += batch.new_metrics();
-                for row in table.rows(&mut batch) {
-                    self.row(row)?;
-                }
+                table.each(&mut batch, |row| self.row(row))?;
                 self.mistakes.extend(batch.wrong.iter().map(named));
                 self.mistakes.truncate(MISTAKES_MAX);
                 if self.mistakes.len() == MISTAKES_MAX {
                     break;
                 }
                 bar.set_position(batch.bytes);
+                // If there is no room, it is given up.
+                let _ = used.try_send(batch);
             }
             Ok(())
         });
@@ -137,7 +138,7 @@ impl<W: Write> Player<'_, W> {
         };
         let rows = json_rows(text, &only);
         for row in rows.map_err(|wrong| vec![wrong.of(of)])? {
-            self.row(row)?;
+            self.row(&row)?;
         }
         Ok(())
     }
@@ -155,7 +156,7 @@ impl<W: Write> Player<'_, W> {
         let mut failed = None;
         let each = |datapoint: Datapoint| {
             bar.inc(1);
-            failed = self.row(row(datapoint)).err();
+            failed = self.row(&row(datapoint)).err();
             failed.is_none()
         };
         let read = reader.datapoints_of(since, |_, _| true, each);
@@ -263,7 +264,7 @@ impl<W: Write> Player<'_, W> {
                 bar.inc(1);
             }
             rows.sort_by_key(|row| row.at);
-            rows.into_iter().try_for_each(|row| self.row(row))?;
+            rows.iter().try_for_each(|row| self.row(row))?;
         }
         bar.finish_and_clear();
         Ok(())
@@ -340,7 +341,7 @@ impl Asked {
     }
 
     /// The datapoints of the answer, which has values in the order of the statistics.
-    fn rows(&self, answer: &[(Timestamp, Vec<f64>)]) -> Vec<Row> {
+    fn rows(&self, answer: &[(Timestamp, Vec<f64>)]) -> Vec<Sample> {
         let content = |values: &[f64]| match *values {
             [value] => Some(Content::Value(value)),
             [sample_count, sum, minimum, maximum] => Some(Content::StatisticSet(StatisticSet {
@@ -352,7 +353,7 @@ impl Asked {
             _ => None,
         };
         let row = |(at, values): &(Timestamp, Vec<f64>)| {
-            Some(Row {
+            Some(Sample {
                 at: *at,
                 metric: Arc::clone(&self.metric),
                 unit: self.unit.unwrap_or(Unit::NONE),
@@ -426,8 +427,8 @@ fn here(reader: &Reader) -> Placeholders {
 }
 
 /// As it came when it was open.
-fn row(datapoint: Datapoint) -> Row {
-    Row {
+fn row(datapoint: Datapoint) -> Sample {
+    Sample {
         at: datapoint.start,
         metric: datapoint.metric,
         unit: datapoint.unit,
