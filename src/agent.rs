@@ -30,6 +30,7 @@ use crate::alarm::{Alarm, MuteRule};
 use crate::clock;
 use crate::config::{Collector, Config};
 use crate::definition::Placeholders;
+use crate::guard::Guard;
 use crate::host::{self, Enabled, Filters, Host, Look, Parts, Plan as Gather, Roots};
 use crate::http;
 use crate::journal::Limits;
@@ -59,6 +60,8 @@ pub struct Plan {
     /// `None`: the built-in alarm.
     pub alarms: Option<Vec<Alarm>>,
     pub mute_rules: Vec<MuteRule>,
+    /// Who may read what is served; `None`: anyone who reaches the address.
+    pub guard: Option<Arc<Guard>>,
     /// Where the journal is; `None` if there is no place for it.
     pub state_dir: Option<PathBuf>,
     /// As configured; `None` leaves it to the instance metadata.
@@ -130,7 +133,7 @@ where
 {
     let stats = Arc::new(Stats::default());
     stats.reloaded_at.store(clock::now().seconds(), Relaxed);
-    let facts = plan.facts();
+    let (facts, guard) = (plan.facts(), plan.guard.clone());
     let host = Host::new(plan.parts());
     let (keeper, mut kept) = keep(&plan, &stats)?;
     let (stop, stopped) = oneshot::channel();
@@ -185,7 +188,7 @@ where
     helpers.spawn(reloader.run(reloads_in));
     helpers.spawn(reload::on_hangups(hangups, reloads.clone()));
     let router = http::router(shown_in, reloads);
-    let server = tokio::spawn(http::serve(listener, router));
+    let server = tokio::spawn(http::serve(listener, router, guard));
 
     let outcome = until(shutdown, &mut tasks, &mut kept).await;
     systemd::stopping();

@@ -19,6 +19,8 @@ pub struct Config {
     /// `None` for the built-in alarm.
     pub alarms: Option<Vec<AlarmFiles>>,
     pub listen: SocketAddr,
+    /// The exporter-toolkit's web-config file, relative to the configuration.
+    pub web_config: Option<String>,
     pub publish: Publish,
     pub collectors: Collectors,
     pub journal: Journal,

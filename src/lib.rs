@@ -51,7 +51,8 @@
 //! configuration, [`import`] makes one of that of another program, [`cost`] tells what it will cost.
 //!
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
-//! (which metrics this host has), [`family`] (what Prometheus is told), [`exposition`] (a snapshot as Prometheus text), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
+//! (which metrics this host has), [`family`] (what Prometheus is told), [`exposition`] (a snapshot as Prometheus text),
+//! [`guard`] (who may read it), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
 //! [`publish`], [`mirror`] (CloudWatch's own alarms, compared),
 //! [`agent`] (the tasks and the channels between them), [`cli`].
 //!
@@ -88,9 +89,10 @@
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `mirror` | `metric`, `alarm`, `definition`, `config`, `cost`, `stats`, `clock`, `sources`, `aws` |
 //! | shell | `exposition` | `alarm`, `family`, `host`, `stats`, `mirror` |
-//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror` |
-//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `import`, `stats`, `cost`, `clock`, `host`, `sources`, `journal`, `web`, `aws`, `agent` |
+//! | shell | `guard` | `finding`, `tree` |
+//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror`, `guard` |
+//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `guard`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `import`, `stats`, `cost`, `clock`, `host`, `sources`, `guard`, `journal`, `web`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!
@@ -107,14 +109,17 @@
 //! | `regex_lite` | `config`, `import`, `host` |
 //! | `prometheus_client`, `flate2` | `exposition` |
 //! | `bytes` | `exposition`, `web` |
-//! | `axum`, `tokio_io_timeout` | `http` |
+//! | `axum` | `guard`, `http` |
+//! | `tokio_io_timeout`, `tokio_rustls` | `http` |
+//! | `base64` | `guard`, `web` |
+//! | `bcrypt`, `rustls`, `sha2`, `webpki` | `guard` |
 //! | `hyper` | `http`, `web` |
 //! | `hyper_util` | `aws`, `http`, `web` |
 //! | `http_body_util`, `hyper_rustls`, `percent_encoding` | `web` |
 //! | `aws_config`, `aws_sdk_cloudwatch` | `aws` |
 //! | `clap`, `glob`, `indicatif`, `tracing_subscriber` | `cli` |
 //! | `sd_notify` | `agent` |
-//! | `tokio` | `http`, `web`, `aws`, `keeper`, `publish`, `mirror`, `agent`, `cli` |
+//! | `tokio` | `guard`, `http`, `web`, `aws`, `keeper`, `publish`, `mirror`, `agent`, `cli` |
 //!
 //! # Invariants
 //!
@@ -166,6 +171,7 @@ pub mod cli;
 pub mod clock;
 pub mod exposition;
 pub mod family;
+pub mod guard;
 pub mod host;
 pub mod http;
 pub mod journal;

@@ -2,15 +2,18 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, DATE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE};
+use hyper::http::request::Builder;
 use hyper::{Request, Response};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 
 use crate::finding::error_chain;
@@ -25,15 +28,42 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 /// One that is asked whether it is there at all.
 const SHORT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The text at an address.
+/// The text at an address, which may begin with a name and a password, `https://name:password@host`.
 pub async fn get(url: &str) -> Result<String, String> {
-    let request = Request::get(url).body(Full::default());
+    let (url, authorization) = &credentials(url);
+    let request = with(authorization.as_ref(), Request::get(url)).body(Full::default());
     within(url, ask(url, request)).await
+}
+
+/// An address as it can be shown: without the password.
+pub fn shown(url: &str) -> String {
+    credentials(url).0
+}
+
+/// An address without name and password, and the header that has them.
+fn credentials(url: &str) -> (String, Option<String>) {
+    let split = || {
+        let (scheme, rest) = url.split_once("://")?;
+        let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let at = rest[..authority].rfind('@')?;
+        let pair: Vec<u8> = percent_decode_str(&rest[..at]).collect();
+        let header = format!("Basic {}", STANDARD.encode(pair));
+        Some((format!("{scheme}://{}", &rest[at + 1..]), Some(header)))
+    };
+    split().unwrap_or_else(|| (url.to_owned(), None))
+}
+
+fn with(authorization: Option<&String>, request: Builder) -> Builder {
+    match authorization {
+        Some(authorization) => request.header(AUTHORIZATION, authorization),
+        None => request,
+    }
 }
 
 /// What time a server has; `None` if it does not say. Whatever it answers beside that is of no interest.
 pub async fn date(url: &str) -> Result<Option<Timestamp>, String> {
-    let request = Request::get(url).body(Full::default());
+    let (url, authorization) = &credentials(url);
+    let request = with(authorization.as_ref(), Request::get(url)).body(Full::default());
     let answer = tokio::time::timeout(SHORT_TIMEOUT, answer(url, request)).await;
     let answer = answer.unwrap_or_else(|_| {
         let time = humantime::format_duration(SHORT_TIMEOUT);
@@ -80,7 +110,9 @@ pub async fn query_range(
         "query={}&start={from}&end={to}&step={step}",
         utf8_percent_encode(query, NON_ALPHANUMERIC)
     );
-    let request = Request::post(format!("{}/api/v1/query_range", url.trim_end_matches('/')))
+    let (url, authorization) = &credentials(url.trim_end_matches('/'));
+    let request = Request::post(format!("{url}/api/v1/query_range"));
+    let request = with(authorization.as_ref(), request)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Full::from(body));
     within(url, ask(url, request)).await
@@ -130,6 +162,26 @@ pub fn partial(answer: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_password_goes_into_a_header_and_is_not_shown() {
+        for (url, without, header) in [
+            ("http://a:1/b@c", "http://a:1/b@c", None),
+            (
+                "https://me:p%40ss@a/b?c=d@e",
+                "https://a/b?c=d@e",
+                Some("Basic bWU6cEBzcw=="),
+            ),
+            ("https://me:p@ss@a", "https://a", Some("Basic bWU6cEBzcw==")),
+            ("nonsense@a", "nonsense@a", None),
+        ] {
+            let (shown, authorization) = credentials(url);
+            assert_eq!(
+                (shown.as_str(), authorization.as_deref()),
+                (without, header)
+            );
+        }
+    }
 
     #[test]
     fn an_answer_says_whether_it_is_whole() {

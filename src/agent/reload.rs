@@ -149,6 +149,10 @@ where
                 self.plan.config.listen != plan.config.listen,
             ),
             (
+                "`web_config` under `[serve]`",
+                self.plan.config.web_config != plan.config.web_config,
+            ),
+            (
                 "`region` under `[publish]`",
                 self.plan.region != plan.region,
             ),

@@ -1,6 +1,6 @@
 //! `cwbridge doctor`: why nothing arrives.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -9,9 +9,12 @@ use std::sync::Arc;
 use crate::aws::{self, Alarms, Asked, Failure, Metrics};
 use crate::clock;
 use crate::config::{Config, check_region};
+use crate::guard::Guard;
 use crate::metric::{Datapoint, Metric, Resolution, StatisticSet, Timestamp, Unit};
 use crate::stats::process;
 use crate::web;
+
+use tokio::time::Instant;
 
 use super::load::{self, Loaded};
 use super::{Environment, Exit, complain, is_root, runtime};
@@ -33,6 +36,9 @@ const CLOCK_OFF_TOLD: i64 = 5;
 
 /// Fewer open files than this are too few for 64 connections and the rest.
 const FILES_MIN: u64 = 256;
+
+/// What is written to find out whether there is room.
+const WRITTEN_BYTES: usize = 1 << 16;
 
 /// CloudWatch takes nothing that is older than two weeks; a datapoint that is only tells whether it would be taken.
 const TOO_OLD: i64 = 20 * 86_400;
@@ -87,6 +93,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
     let Loaded {
         config,
         alarms,
+        guard,
         findings: mistakes,
         ..
     } = load::load(args.config.as_deref());
@@ -105,7 +112,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
             &format!("it can be read, with {count} {alarms}"),
         );
     }
-    listen(config.listen, &mut findings);
+    listen(config.listen, guard.as_ref(), &mut findings);
     let configured = config.journal.dir.clone().map(PathBuf::from);
     let dir = args.state_dir.or(configured);
     state(
@@ -130,20 +137,26 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
     }
 }
 
-fn listen(address: SocketAddr, findings: &mut Findings<'_, impl Write>) {
+/// `guard`: what is asked of those who read. Without a password nothing more is found out than that somebody answers.
+fn listen(address: SocketAddr, guard: Option<&Guard>, findings: &mut Findings<'_, impl Write>) {
     let Err(error) = TcpListener::bind(address) else {
         return findings.ok("port", &format!("`{address}` is free"));
     };
-    let answers = runtime().is_ok_and(|runtime| {
-        let url = format!("http://{address}/-/healthy");
-        let health = web::get(&url);
-        runtime
-            .block_on(health)
-            .is_ok_and(|text| text.contains("cwbridge"))
+    let answer = runtime().and_then(|runtime| {
+        let has_tls = guard.is_some_and(|guard| guard.rules(Instant::now()).tls.is_some());
+        let scheme = if has_tls { "https" } else { "http" };
+        runtime.block_on(web::get(&format!("{scheme}://{address}/-/healthy")))
     });
-    match answers {
-        true => findings.ok("port", &format!("a daemon answers on `{address}`")),
-        false => findings.failure(
+    match answer {
+        Ok(text) if text.contains("cwbridge") => {
+            findings.ok("port", &format!("a daemon answers on `{address}`"));
+        }
+        Err(error) if guard.is_some() => findings.warning(
+            "port",
+            &format!("somebody listens on `{address}`, but does not say who: {error}"),
+            "as `web_config` asks for a password or a certificate, this may be the daemon",
+        ),
+        _ => findings.failure(
             "port",
             &format!("nobody can listen on `{address}`: {error}"),
             "set `listen` under `[serve]` to another one",
@@ -173,19 +186,28 @@ fn state(dir: Option<PathBuf>, findings: &mut Findings<'_, impl Write>) {
 fn writable(dir: &Path) -> io::Result<()> {
     fs::create_dir_all(dir)?;
     let file = dir.join(format!("doctor-{}", std::process::id()));
-    fs::write(&file, "")?;
-    fs::remove_file(file)
+    // An empty file has room on a full disk, too.
+    let written =
+        fs::write(&file, vec![b' '; WRITTEN_BYTES]).and_then(|()| File::open(&file)?.sync_all());
+    fs::remove_file(file)?;
+    written
 }
 
 fn limits(findings: &mut Findings<'_, impl Write>) {
     match process().and_then(|process| process.max_fds) {
         Some(files) if files < FILES_MIN => findings.warning(
             "limits",
-            &format!("only {files} files may be open"),
+            &format!("only {files} files may be open, as started from here"),
             "`LimitNOFILE` in the unit, or `ulimit -n`, raises it",
         ),
-        Some(files) => findings.ok("limits", &format!("{files} files may be open")),
-        None => findings.ok("limits", "as many files may be open as there are"),
+        Some(files) => findings.ok(
+            "limits",
+            &format!("{files} files may be open, as started from here"),
+        ),
+        None => findings.ok(
+            "limits",
+            "as many files may be open as there are, as started from here",
+        ),
     }
 }
 

@@ -8,6 +8,7 @@ use crate::alarm::{Alarm, MuteRule};
 use crate::config::{self, AlarmFiles, Config};
 use crate::definition::{Inputs, Parsed, duplicates, parse_with};
 use crate::finding::{Finding, Position, did_you_mean};
+use crate::guard::Guard;
 
 /// Read if it is there and no other file is named.
 pub(super) const DEFAULT_CONFIG: &str = "/etc/cwbridge/cwbridge.toml";
@@ -21,6 +22,8 @@ pub(super) struct Loaded {
     /// `None` where the configuration names no alarm files.
     pub(super) alarms: Option<Vec<Alarm>>,
     pub(super) mute_rules: Vec<MuteRule>,
+    /// `None` where the configuration names no web-config file.
+    pub(super) guard: Option<Guard>,
     pub(super) findings: Vec<Finding>,
 }
 
@@ -93,6 +96,12 @@ pub(super) fn load(config: Option<&Path>) -> Loaded {
         findings.append(&mut duplicates(&read.parsed.alarms));
         read.parsed
     });
+    let guard = config.web_config.as_deref();
+    let guard = guard.map(|file| Guard::open(&folder.join(file)));
+    let guard = guard.transpose().unwrap_or_else(|mut wrong| {
+        findings.append(&mut wrong);
+        None
+    });
     let (alarms, mute_rules) = match parsed.map(Parsed::into_rules) {
         Some((alarms, mute_rules)) => (Some(alarms), mute_rules),
         None => (None, Vec::new()),
@@ -101,6 +110,7 @@ pub(super) fn load(config: Option<&Path>) -> Loaded {
         config,
         alarms,
         mute_rules,
+        guard,
         findings,
     }
 }

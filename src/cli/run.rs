@@ -3,17 +3,20 @@
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use anyhow::Context as _;
 use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::agent::{self, Plan};
 use crate::aws;
 use crate::config::check_region;
+use crate::guard::Guard;
 use crate::journal::OpenError;
 use crate::metric::Datapoint;
 
@@ -48,6 +51,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
         mut config,
         alarms,
         mute_rules,
+        guard,
         findings,
     } = load::load(config_file.as_deref());
     config.listen = listen.unwrap_or(config.listen);
@@ -85,6 +89,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
             config,
             alarms,
             mute_rules,
+            guard: guard.map(Arc::new),
             state_dir,
             region,
             endpoint_url: environment.endpoint_url.clone(),
@@ -139,7 +144,7 @@ impl Files {
 }
 
 async fn watch(plan: Plan, files: Files) -> Exit {
-    let (listener, shutdown, hangups) = match begin(plan.config.listen).await {
+    let (listener, shutdown, hangups) = match begin(plan.config.listen, plan.guard.clone()).await {
         Ok(begun) => begun,
         Err(error) => {
             complain(&[format!("{error:#}")]);
@@ -163,6 +168,7 @@ async fn watch(plan: Plan, files: Files) -> Exit {
 /// Binds the address and catches the signals, before anything is said.
 async fn begin(
     listen: SocketAddr,
+    guard: Option<Arc<Guard>>,
 ) -> anyhow::Result<(TcpListener, impl Future<Output = ()>, mpsc::Receiver<()>)> {
     let listener = TcpListener::bind(listen).await.with_context(|| {
         format!("cannot listen on `{listen}` (`--listen` takes another address)")
@@ -175,9 +181,15 @@ async fn begin(
         while hangup.recv().await.is_some() && hangups.send(()).await.is_ok() {}
     });
     let address = listener.local_addr()?;
-    info!(version = env!("CARGO_PKG_VERSION"), metrics = %format_args!("http://{address}/metrics"), "cwbridge started");
-    if !address.ip().is_loopback() {
-        warn!(%address, "anyone who reaches this address can read the metrics; there is no TLS and no password");
+    let rules = guard.map(|guard| guard.rules(Instant::now()));
+    let rules = rules.as_deref().cloned().unwrap_or_default();
+    let scheme = if rules.tls.is_some() { "https" } else { "http" };
+    info!(version = env!("CARGO_PKG_VERSION"), metrics = %format_args!("{scheme}://{address}/metrics"), "cwbridge started");
+    let is_remote = !address.ip().is_loopback();
+    if is_remote && !rules.is_closed() {
+        warn!(%address, "anyone who reaches this address can read the metrics: no password is asked for; `web_config` under `[serve]` names a file that asks");
+    } else if is_remote && rules.tls.is_none() {
+        warn!(%address, "passwords come to this address in the clear; `tls_server_config` of the web config has TLS");
     }
     let shutdown = async move {
         let signal = tokio::select! {

@@ -24,7 +24,7 @@ const KEYS: [&str; 6] = [
     "collectors",
     "mirror",
 ];
-const SERVE_KEYS: [&str; 1] = ["listen"];
+const SERVE_KEYS: [&str; 2] = ["listen", "web_config"];
 const PUBLISH_KEYS: [&str; 6] = [
     "namespace",
     "region",
@@ -71,6 +71,7 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
     let config = Config {
         alarms: tree.get("alarms").map(|node| reader.alarms(node)),
         listen: reader.listen(tree.get("serve")),
+        web_config: reader.web_config(tree.get("serve")),
         publish,
         collectors,
         journal: reader.journal(tree.get("journal")),
@@ -126,6 +127,11 @@ impl Reader<'_> {
             );
             default
         })
+    }
+
+    fn web_config(&mut self, serve: Option<&Node>) -> Option<String> {
+        let node = serve?.get("web_config")?;
+        self.report.string("web_config", node)
     }
 
     fn publish(&mut self, publish: Option<&Node>) -> Publish {

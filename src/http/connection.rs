@@ -4,13 +4,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
+
+use crate::guard::{Guard, Refusal};
 
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +36,12 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// After an accept that failed for want of resources.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves connections for ever; dropping the future closes them.
-pub async fn serve(listener: TcpListener, router: Router) {
+/// Serves connections for ever; dropping the future closes them. `guard`: what is asked of clients, if anything is.
+pub async fn serve(listener: TcpListener, router: Router, guard: Option<Arc<Guard>>) {
+    let router = match &guard {
+        Some(guard) => router.layer(from_fn_with_state(Arc::clone(guard), guarded)),
+        None => router,
+    };
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -40,7 +53,7 @@ pub async fn serve(listener: TcpListener, router: Router) {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let router = router.clone().layer(Extension(Peer(peer)));
-                connections.spawn(connection(stream, router, permit));
+                connections.spawn(connection(stream, router, guard.clone(), permit));
             }
             Err(error) => {
                 warn!(%error, "a connection was not accepted");
@@ -50,20 +63,65 @@ pub async fn serve(listener: TcpListener, router: Router) {
     }
 }
 
-async fn connection(stream: TcpStream, router: Router, permit: OwnedSemaphorePermit) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    guard: Option<Arc<Guard>>,
+    permit: OwnedSemaphorePermit,
+) {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let stream = Box::pin(stream);
+    match guard.and_then(|guard| guard.rules(Instant::now()).tls.clone()) {
+        None => answer(stream, router).await,
+        Some(config) => {
+            let handshake = TlsAcceptor::from(config).accept(stream);
+            match tokio::time::timeout(REQUEST_TIMEOUT, handshake).await {
+                Ok(Ok(stream)) => answer(stream, router).await,
+                Ok(Err(error)) => debug!(%error, "a connection ended in the TLS handshake"),
+                Err(_) => debug!("a connection took too long for the TLS handshake"),
+            }
+        }
+    }
+    drop(permit);
+}
+
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
     let mut http = hyper::server::conn::http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(REQUEST_TIMEOUT);
     let ended = http
-        .serve_connection(
-            TokioIo::new(Box::pin(stream)),
-            TowerToHyperService::new(router),
-        )
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
         .await;
     if let Err(error) = ended {
         debug!(%error, "a connection ended early");
     }
-    drop(permit);
+}
+
+/// Lets through who may, and puts the configured headers onto every answer.
+async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let now = Instant::now();
+    let rules = guard.rules(now);
+    let mut response = match guard.admit(&rules, request.headers(), now).await {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refused(refusal),
+    };
+    for (name, value) in &rules.headers {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
+    response
+}
+
+fn refused(refusal: Refusal) -> Response {
+    match refusal {
+        Refusal::NoPassword => {
+            let asks = (header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic"));
+            let text = "a name and a password of the web config are needed\n";
+            (StatusCode::UNAUTHORIZED, [asks], text).into_response()
+        }
+        Refusal::TooMany => {
+            let text = "too many requests; `rate_limit` of the web config has the limit\n";
+            (StatusCode::TOO_MANY_REQUESTS, text).into_response()
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use expect_test::{Expect, expect};
 
-use crate::world::{Folder, Process, cwbridge, free_port, get, pause, wait};
+use crate::world::{Folder, Process, cwbridge, data, free_port, get, pause, wait};
 
 /// Runs the program to its end in a folder with the given files; what it says on both streams, and its exit code.
 #[track_caller]
@@ -208,6 +208,66 @@ fn off_loopback_there_is_a_warning() {
     let process =
         Process::start(cwbridge().args(["run", "--listen", &format!("0.0.0.0:{}", free_port())]));
     process.wait_for_line("anyone who reaches this address", Duration::from_secs(5));
+}
+
+/// TLS and passwords as exporter-toolkit's file has them, read anew when it changes.
+#[test]
+fn a_web_config_keeps_out_who_has_no_password() {
+    let folder = Folder::new("web-config");
+    let (port, tls) = (free_port(), data("tls"));
+    let tls = tls.display();
+    let with = |user: &str| {
+        // The password is `scrape`.
+        let hash = "$2y$04$WQ/lakDnZg/tXg/xWUvyJe/X0NzgfnzKnH7dYdLIrULwRfYXDVoAC";
+        let text = format!(
+            "tls_server_config:\n  cert_file: {tls}/server.pem\n  key_file: {tls}/server.key\nbasic_auth_users:\n  {user}: {hash}\n"
+        );
+        folder.write("web.yml", &text);
+    };
+    with("alice");
+    let text = format!("[serve]\nlisten = \"127.0.0.1:{port}\"\nweb_config = \"web.yml\"\n");
+    let config = folder.write("cwbridge.toml", &text);
+    let mut process = Process::start(cwbridge().arg("run").arg("--config").arg(&config));
+    process.wait_for_line("https://127.0.0.1", Duration::from_secs(10));
+    let list = |user: &str| {
+        let mut command = cwbridge();
+        command.args(["alarms", "list", "--state-dir", "nowhere", "--url"]);
+        command.arg(format!("https://{user}@127.0.0.1:{port}"));
+        command.env("SSL_CERT_FILE", data("tls/ca.pem"));
+        let output = command.output().unwrap();
+        let told = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (told(&output.stdout), told(&output.stderr))
+    };
+    wait(Duration::from_secs(5), "the alarms", || {
+        let (told, _) = list("alice:scrape");
+        told.contains("cpu-high").then_some(())
+    });
+    let (told, refused) = list("alice:guess");
+    assert!(
+        told.is_empty() && refused.contains("401"),
+        "{told}{refused}"
+    );
+    assert!(!refused.contains("guess"), "{refused}");
+    assert!(get(port, "/metrics").is_none());
+    with("bob");
+    wait(Duration::from_secs(5), "the change", || {
+        let (told, _) = list("bob:scrape");
+        told.contains("cpu-high").then_some(())
+    });
+    assert!(list("alice:scrape").1.contains("401"));
+    let log = process.log();
+    assert!(log.contains("the web config was read anew"), "{log}");
+    // A mistake keeps the program from starting.
+    folder.write("web.yml", "basic_auth_users: {alice: scrape}\n");
+    process.stop("TERM");
+    let output = cwbridge().arg("run").arg("--config").arg(&config).output();
+    let output = output.unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{told}");
+    assert!(
+        told.contains("web.yml:1:27: the password of `alice` must be a hash of bcrypt"),
+        "{told}"
+    );
 }
 
 #[test]

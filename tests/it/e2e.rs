@@ -18,7 +18,7 @@ use cwbridge::journal::Reader;
 use cwbridge::metric::Timestamp;
 
 use crate::proxy::{Fault, Proxy};
-use crate::world::{Folder, Process, cwbridge, free_port, get, value, wait};
+use crate::world::{Folder, Process, cwbridge, data, free_port, get, value, wait};
 
 use load::Load;
 use localstack::LocalStack;
@@ -418,6 +418,24 @@ fn promtool_accepts_the_metrics() {
         prometheus::check_metrics(&promtool, "# TYPE bad counter\nbad 1\n").contains("bad"),
         "promtool complains where there is cause"
     );
+}
+
+#[test]
+fn prometheus_scrapes_with_tls_a_certificate_and_a_password() {
+    let Some(program) = Prometheus::program() else {
+        return;
+    };
+    let (folder, port, tls) = (Folder::new("e2e-tls"), free_port(), data("tls"));
+    let tls = tls.display();
+    let hash = "$2y$04$WQ/lakDnZg/tXg/xWUvyJe/X0NzgfnzKnH7dYdLIrULwRfYXDVoAC";
+    let text = format!(
+        "tls_server_config:\n  cert_file: {tls}/server.pem\n  key_file: {tls}/server.key\n  client_ca_file: {tls}/ca.pem\n  client_auth_type: RequireAndVerifyClientCert\n  client_allowed_sans: [scraper.example]\nbasic_auth_users:\n  alice: {hash}\n"
+    );
+    folder.write("web.yml", &text);
+    let text = format!("[serve]\nlisten = \"127.0.0.1:{port}\"\nweb_config = \"web.yml\"\n");
+    let config = folder.write("cwbridge.toml", &text);
+    let _process = Process::start(cwbridge().arg("run").arg("--config").arg(config));
+    Prometheus::start_with_password(&program, &folder, port);
 }
 
 fn unix_time() -> i64 {

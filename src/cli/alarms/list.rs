@@ -78,7 +78,7 @@ pub(super) fn run(
     let url = format!("{}/api/v1/alarms", args.url.trim_end_matches('/'));
     let unreachable = match runtime.block_on(web::get(&url)) {
         Ok(answer) => {
-            answered(&answer, &url, args.format, out)?;
+            answered(&answer, &web::shown(&url), args.format, out)?;
             return Ok(Exit::Done);
         }
         Err(error) => error,

@@ -201,10 +201,11 @@ impl<W: Write> Player<'_, W> {
             let to = end.min(from + (STEPS_MAX - 1) * step);
             let asked = web::query_range(url, query, from, to, step);
             let answer = runtime.block_on(asked).map_err(|error| vec![error])?;
-            self.series(&answer, url)?;
+            self.series(&answer, &web::shown(url))?;
             if let Some(warning) = web::partial(&answer) {
                 self.mistakes.push(format!(
-                    "{url}: the answer from {from} to {to} is not whole: {warning}"
+                    "{}: the answer from {from} to {to} is not whole: {warning}",
+                    web::shown(url)
                 ));
                 break;
             }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use crate::world::{Folder, Process, free_port, get, skip, wait};
+use crate::world::{Folder, Process, data, free_port, get, skip, wait};
 
 pub(super) struct Prometheus {
     _process: Process,
@@ -38,6 +38,20 @@ impl Prometheus {
         prometheus
     }
 
+    /// Scrapes `target` with TLS, a certificate of its own and a password.
+    pub(super) fn start_with_password(program: &Path, folder: &Folder, target: u16) -> Self {
+        let tls = data("tls");
+        let tls = tls.display();
+        let more = format!(
+            "scheme: https, tls_config: {{ca_file: {tls}/ca.pem, cert_file: {tls}/client.pem, key_file: {tls}/client.key}}, basic_auth: {{username: alice, password: scrape}}"
+        );
+        let prometheus = Self::configured(program, folder, target, &more);
+        wait(Duration::from_secs(30), "Prometheus to scrape", || {
+            prometheus.query("up == 1")
+        });
+        prometheus
+    }
+
     /// Answers, and has nothing to scrape.
     pub(super) fn idle(program: &Path, folder: &Folder) -> Self {
         let prometheus = Self::launch(program, folder, free_port());
@@ -52,8 +66,13 @@ impl Prometheus {
     }
 
     fn launch(program: &Path, folder: &Folder, target: u16) -> Self {
+        Self::configured(program, folder, target, "scheme: http")
+    }
+
+    /// Scrapes `target` once a second, with more members of the job's configuration.
+    fn configured(program: &Path, folder: &Folder, target: u16, more: &str) -> Self {
         let text = format!(
-            "scrape_configs: [{{job_name: cwbridge, scrape_interval: 1s, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]"
+            "scrape_configs: [{{job_name: cwbridge, scrape_interval: 1s, {more}, static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}]"
         );
         let config = folder.write("prometheus.yml", &text);
         let port = free_port();
