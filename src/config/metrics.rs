@@ -27,7 +27,7 @@ const NAMES: [(&str, &[&str], &[&str]); 11] = [
     ("meminfo", NONE, &["mem_active", "mem_available", "mem_available_percent", "mem_buffered", "mem_cached", "mem_free", "mem_inactive", "mem_shared", "mem_total", "mem_used", "mem_used_percent", "swap_free", "swap_used", "swap_used_percent"]),
     ("netdev", NET, &["net_bytes_recv", "net_bytes_sent", "net_drop_in", "net_drop_out", "net_err_in", "net_err_out", "net_packets_recv", "net_packets_sent"]),
     ("processes", NONE, &["processes_blocked", "processes_dead", "processes_idle", "processes_paging", "processes_running", "processes_sleeping", "processes_stopped", "processes_total", "processes_total_threads", "processes_zombies"]),
-    ("tcpstat", NONE, &["netstat_tcp_close", "netstat_tcp_close_wait", "netstat_tcp_closing", "netstat_tcp_established", "netstat_tcp_fin_wait1", "netstat_tcp_fin_wait2", "netstat_tcp_last_ack", "netstat_tcp_listen", "netstat_tcp_syn_recv", "netstat_tcp_syn_sent", "netstat_tcp_time_wait", "netstat_udp_socket"]),
+    ("tcpstat", NONE, &["netstat_tcp_close", "netstat_tcp_close_wait", "netstat_tcp_closing", "netstat_tcp_established", "netstat_tcp_fin_wait1", "netstat_tcp_fin_wait2", "netstat_tcp_last_ack", "netstat_tcp_listen", "netstat_tcp_none", "netstat_tcp_syn_recv", "netstat_tcp_syn_sent", "netstat_tcp_time_wait", "netstat_udp_socket"]),
     ("pressure", NONE, &["psi_cpu_some_percent", "psi_io_full_percent", "psi_io_some_percent", "psi_memory_full_percent", "psi_memory_some_percent"]),
 ];
 

@@ -64,6 +64,13 @@ impl Roots {
         parsed.with_context(|| format!("`{}` is not as expected", path.display()))
     }
 
+    /// The text of a file below `/proc/net`: of the network that the first process sees, for in a container the own one may be
+    /// another.
+    pub(super) fn net(&self, file: &str) -> anyhow::Result<String> {
+        let first = self.text(&format!("1/net/{file}"));
+        first.or_else(|_| self.text(&format!("net/{file}")))
+    }
+
     pub(super) fn text(&self, path: &str) -> anyhow::Result<String> {
         text(&self.procfs.join(path))
     }

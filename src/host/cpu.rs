@@ -12,6 +12,8 @@ use procfs::{CpuTime, FromBufReadSI, KernelStats, LocalSystemInfo};
 pub const MODES: [&str; 8] = [
     "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal",
 ];
+const USER: usize = 0;
+const NICE: usize = 1;
 const IDLE: usize = 3;
 const IOWAIT: usize = 4;
 
@@ -202,8 +204,13 @@ fn rise(before: Option<Guests>, now: Guests) -> Guests {
 fn usage(spent: Ticks, guests: Guests) -> Option<Usage> {
     let all: u64 = spent.iter().sum();
     let share = |ticks: u64| percent(ticks, all);
+    let mut modes = spent;
+    // The kernel counts guests as users, the CloudWatch agent beside them.
+    for (mode, guest) in [USER, NICE].into_iter().zip(guests) {
+        modes[mode] = modes[mode].saturating_sub(guest);
+    }
     (all > 0).then(|| Usage {
-        modes: spent.map(share),
+        modes: modes.map(share),
         guests: guests.map(share),
     })
 }
@@ -359,6 +366,15 @@ mod tests {
             cpu.cores[0].seconds.0[0] * procfs::ticks_per_second() as f64,
             5.0
         );
+    }
+
+    /// Of ten ticks of users eight went to guests.
+    #[test]
+    fn time_of_guests_counts_once() {
+        let usage = usage([10, 4, 0, 6, 0, 0, 0, 0], [8, 1]).unwrap();
+        let told = ["user", "guest", "nice", "guest_nice", "idle", "active"];
+        let told = told.map(|name| usage.percent(name).unwrap());
+        assert_eq!(told, [10.0, 40.0, 15.0, 5.0, 30.0, 70.0]);
     }
 
     #[test]

@@ -23,19 +23,23 @@ fn roots(folder: &Path) -> Roots {
     }
 }
 
+/// What a collector yielded, and why it failed if it did.
+type Outcome = (&'static str, Option<String>, Gathered);
+
 /// What all collectors yield that say the same on every host.
-fn gathered(roots: &Roots) -> Vec<(&'static str, Option<String>, Gathered)> {
+fn gathered(roots: &Roots) -> Vec<Outcome> {
     let parts = PARTS.iter().filter(|part| part.name != "uname");
-    let collect = |part: &collectors::Part| {
-        let mut collect = match part.name {
-            "filesystem" => fixed_filesystems(),
-            _ => (part.new)(),
-        };
-        let mut gathered = Gathered::default();
-        let error = collect.collect(roots, &mut gathered).err();
-        (part.name, error.map(|error| format!("{error:#}")), gathered)
+    parts.map(|part| gathered_by(part, roots)).collect()
+}
+
+fn gathered_by(part: &collectors::Part, roots: &Roots) -> Outcome {
+    let mut collect = match part.name {
+        "filesystem" => fixed_filesystems(),
+        _ => (part.new)(),
     };
-    parts.map(collect).collect()
+    let mut gathered = Gathered::default();
+    let error = collect.collect(roots, &mut gathered).err();
+    (part.name, error.map(|error| format!("{error:#}")), gathered)
 }
 
 fn written(gathered: &Gathered) -> String {
@@ -138,6 +142,77 @@ fn a_broken_file_is_one_collectors_failure() {
         }
         fs::write(&file, text).unwrap();
     }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// How many ends a file is cut off at.
+const CUTS_MAX: usize = 300;
+
+/// Cut off at any byte, a file makes no collector that reads it panic.
+#[test]
+fn a_file_may_end_anywhere() {
+    let folder = std::env::temp_dir().join(format!("cwbridge-cut-{}", std::process::id()));
+    copy(&fixtures(), &folder);
+    let mounts = folder.join("proc/1/mountinfo");
+    let text = fs::read(&mounts).unwrap();
+    let well = String::from_utf8_lossy(&text).replace("/mnt/hung", "/mnt/well");
+    fs::write(&mounts, well).unwrap();
+    let whole = roots(&folder);
+    let mut all = Vec::new();
+    files(&folder, &mut all);
+    for file in all {
+        let text = fs::read(&file).unwrap();
+        let before: Vec<String> = gathered(&whole).iter().map(|it| written(&it.2)).collect();
+        fs::remove_file(&file).unwrap();
+        let readers = gathered(&whole);
+        let readers = readers.iter().zip(&before);
+        let readers = readers.filter(|((_, _, without), with)| written(without) != **with);
+        let readers: Vec<&str> = readers.map(|((name, ..), _)| *name).collect();
+        let step = text.len() / CUTS_MAX + 1;
+        for end in (0..text.len()).step_by(step) {
+            fs::write(&file, &text[..end]).unwrap();
+            for part in PARTS.iter().filter(|part| readers.contains(&part.name)) {
+                gathered_by(part, &whole);
+            }
+        }
+        fs::write(&file, text).unwrap();
+    }
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+/// What counters rose by is published; one that fell says nothing, and neither does what is new or gone.
+#[test]
+fn counters_are_published_by_what_they_rose() {
+    let folder = std::env::temp_dir().join(format!("cwbridge-delta-{}", std::process::id()));
+    fs::create_dir_all(folder.join("proc/1/net")).unwrap();
+    let whole = roots(&folder);
+    let disk = |name: &str, reads: u64, busy: u64| {
+        format!("8 0 {name} {reads} 0 {} 7 0 0 0 0 0 {busy} 9\n", reads * 8)
+    };
+    let looks = [
+        disk("sda", 10, 500) + &disk("sdb", 10, 500),
+        disk("sda", 14, 400) + &disk("sdc", 10, 500),
+        disk("sda", 15, 430) + &disk("sdb", 12, 500) + &disk("sdc", 10, 500),
+    ];
+    let part = PARTS.iter().find(|part| part.name == "diskstats").unwrap();
+    let mut disks = (part.new)();
+    let mut told = String::new();
+    for look in looks {
+        fs::write(folder.join("proc/diskstats"), look).unwrap();
+        let mut gathered = Gathered::default();
+        disks.collect(&whole, &mut gathered).unwrap();
+        let names = ["diskio_reads", "diskio_read_bytes", "diskio_io_time"];
+        for value in gathered.values.iter().filter(|of| names.contains(&of.name)) {
+            let line = format!("{} {} {}\n", value.name, value.labels[0].1, value.value);
+            told.push_str(&line);
+        }
+        told.push_str("--\n");
+    }
+    let expected = "--\n\
+        diskio_reads sda 4\ndiskio_read_bytes sda 16384\n--\n\
+        diskio_reads sda 1\ndiskio_reads sdc 0\ndiskio_read_bytes sda 4096\ndiskio_read_bytes sdc 0\n\
+        diskio_io_time sda 30\ndiskio_io_time sdc 0\n--\n";
+    assert_eq!(told, expected);
     fs::remove_dir_all(&folder).unwrap();
 }
 

@@ -62,10 +62,10 @@ pub(super) struct Netstat;
 impl Collect for Netstat {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
         let mut all = BTreeMap::new();
-        pairs(&roots.text("net/netstat")?, &mut all);
-        pairs(&roots.text("net/snmp")?, &mut all);
+        pairs(&roots.net("netstat")?, &mut all);
+        pairs(&roots.net("snmp")?, &mut all);
         // A kernel without IPv6 does not have it.
-        if let Ok(text) = roots.text("net/snmp6") {
+        if let Ok(text) = roots.net("snmp6") {
             all.extend(text.lines().filter_map(snmp6));
         }
         for (protocol, fields) in SHOWN {

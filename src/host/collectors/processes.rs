@@ -40,7 +40,7 @@ impl Collect for Processes {
             let Ok(bytes) = fs::read(entry.path().join("stat")) else {
                 continue;
             };
-            if let Ok(stat) = Stat::from_read(&bytes[..]) {
+            if let Some(stat) = stat(&bytes) {
                 *states.entry(stat.state).or_default() += 1;
                 threads += u64::try_from(stat.num_threads).unwrap_or(0);
             }
@@ -48,6 +48,16 @@ impl Collect for Processes {
         show(&states, threads, roots, gathered);
         Ok(())
     }
+}
+
+/// `100 (name) S …`. Of a line that is cut off in the middle procfs would make a panic.
+pub(super) fn stat(bytes: &[u8]) -> Option<Stat> {
+    let bytes = bytes.trim_ascii();
+    let opened = bytes.iter().position(|byte| *byte == b'(')?;
+    let closed = bytes.iter().rposition(|byte| *byte == b')')?;
+    let is_whole =
+        bytes[..opened].ends_with(b" ") && opened < closed && bytes[closed + 1..].starts_with(b" ");
+    is_whole.then(|| Stat::from_read(bytes).ok())?
 }
 
 fn show(states: &BTreeMap<char, u64>, threads: u64, roots: &Roots, gathered: &mut Gathered) {
@@ -92,6 +102,12 @@ fn show(states: &BTreeMap<char, u64>, threads: u64, roots: &Roots, gathered: &mu
     named.insert("processes_total", all);
     named.insert("processes_total_threads", threads);
     for (name, count) in named {
-        gathered.value(name, "Count", float(count));
+        // The CloudWatch agent's table of units has another name for it.
+        let unit = if name == "processes_zombies" {
+            "None"
+        } else {
+            "Count"
+        };
+        gathered.value(name, unit, float(count));
     }
 }

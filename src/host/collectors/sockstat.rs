@@ -11,9 +11,9 @@ pub(super) struct Sockstat;
 impl Collect for Sockstat {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
         let page = rustix::param::page_size() as u64;
-        show(&roots.text("net/sockstat")?, page, gathered);
+        show(&roots.net("sockstat")?, page, gathered);
         // A kernel without IPv6 does not have it.
-        if let Ok(text) = roots.text("net/sockstat6") {
+        if let Ok(text) = roots.net("sockstat6") {
             show(&text, page, gathered);
         }
         Ok(())

@@ -55,6 +55,8 @@ impl Collect for Tcpstat {
         rows.push(state("tx_queued_bytes", sent));
         let help = "Number of connection states.";
         gathered.push(Kind::Gauge, "node_tcp_connection_states", help, rows);
+        // A state that TCP does not have, and the CloudWatch agent all the same.
+        gathered.value("netstat_tcp_none", "Count", 0.0);
         gathered.value("netstat_udp_socket", "Count", float(udp));
         Ok(())
     }
@@ -107,10 +109,10 @@ impl Sockets {
 
 /// `None` where the kernel does without the protocol.
 fn read<T: FromBufReadSI>(roots: &Roots, file: &str) -> anyhow::Result<Option<T>> {
-    let path = roots.procfs.join(file);
-    if !path.exists() {
+    let paths = [format!("1/{file}"), file.to_owned()].map(|file| roots.procfs.join(file));
+    let Some(path) = paths.into_iter().find(|path| path.exists()) else {
         return Ok(None);
-    }
+    };
     let parsed = T::from_buf_read(Roots::open(&path)?, &LocalSystemInfo);
     Ok(Some(parsed?))
 }

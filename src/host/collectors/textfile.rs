@@ -4,12 +4,12 @@
 //! OpenMetrics would give those another name.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 
 use crate::family::{Family, Kind, Labels, Row, row};
 use crate::host::gathered::Gathered;
@@ -32,7 +32,18 @@ pub(super) struct Textfile {
 impl Collect for Textfile {
     fn collect(&mut self, _: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
         let (mut all, mut times, mut failed) = (BTreeMap::new(), Vec::new(), None);
-        for path in files(&self.folder)? {
+        let paths = files(&self.folder).unwrap_or_else(|error| {
+            failed = Some(error);
+            Vec::new()
+        });
+        if paths.len() > FILES_MAX {
+            let told = anyhow!(
+                "there are {} files, of which {FILES_MAX} are read",
+                paths.len()
+            );
+            failed = Some(told);
+        }
+        for path in paths.into_iter().take(FILES_MAX) {
             match read(&path, &mut all) {
                 Ok(seconds) => {
                     let file = path.display().to_string();
@@ -61,36 +72,38 @@ fn files(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
         })
         .collect();
     paths.sort();
-    paths.truncate(FILES_MAX);
     Ok(paths)
 }
 
 /// Adds what a file says, all of it or nothing, and returns when it was written.
 fn read(path: &Path, all: &mut BTreeMap<String, Family>) -> anyhow::Result<f64> {
     let about = fs::metadata(path)?;
+    // To open a pipe would wait for somebody to write into it.
+    ensure!(about.is_file(), "it is no regular file");
     ensure!(
         about.len() <= FILE_BYTES_MAX,
         "it has {} bytes, more than {FILE_BYTES_MAX}",
         about.len()
     );
     let text = super::text(path)?;
-    for (name, mut family) in parse(&text)? {
+    let families = parse(&text)?;
+    for (name, family) in &families {
+        let Some(known) = all.get(name) else {
+            continue;
+        };
+        ensure!(
+            known.kind == family.kind,
+            "`{name}` is of another type in another file"
+        );
+        let there: HashSet<&Labels> = known.rows.iter().map(|row| &row.labels).collect();
+        let twice = family.rows.iter().find(|row| there.contains(&row.labels));
+        if let Some(Row { labels, .. }) = twice {
+            bail!("`{name}` has a row twice, with the labels {labels:?}");
+        }
+    }
+    for (name, mut family) in families {
         match all.get_mut(&name) {
-            Some(known) => {
-                ensure!(
-                    known.kind == family.kind,
-                    "`{name}` is of another type in another file"
-                );
-                let is_there =
-                    |row: &Row| known.rows.iter().any(|other| other.labels == row.labels);
-                if let Some(twice) = family.rows.iter().find(|row| is_there(row)) {
-                    bail!(
-                        "`{name}` has a row twice, with the labels {:?}",
-                        twice.labels
-                    );
-                }
-                known.rows.append(&mut family.rows);
-            }
+            Some(known) => known.rows.append(&mut family.rows),
             None => drop(all.insert(name, family)),
         }
     }
@@ -100,8 +113,8 @@ fn read(path: &Path, all: &mut BTreeMap<String, Family>) -> anyhow::Result<f64> 
 
 /// The families by the names under which they are kept: of a counter without `_total`.
 pub(super) fn parse(text: &str) -> anyhow::Result<BTreeMap<String, Family>> {
-    let (mut families, mut about): (BTreeMap<String, Family>, BTreeMap<String, About>) =
-        Default::default();
+    let (mut families, mut about) = Default::default();
+    let mut there = HashSet::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
         if line.is_empty() {
@@ -110,7 +123,7 @@ pub(super) fn parse(text: &str) -> anyhow::Result<BTreeMap<String, Family>> {
         let place = || format!("line {}", number + 1);
         match line.strip_prefix('#') {
             Some(comment) => remark(comment.trim(), &mut about),
-            None => sample(line, &about, &mut families).with_context(place)?,
+            None => sample(line, &about, &mut families, &mut there).with_context(place)?,
         }
     }
     Ok(families)
@@ -140,6 +153,7 @@ fn sample(
     line: &str,
     about: &BTreeMap<String, About>,
     families: &mut BTreeMap<String, Family>,
+    there: &mut HashSet<(String, Labels)>,
 ) -> anyhow::Result<()> {
     let end = line.find(['{', ' ', '\t']).unwrap_or(line.len());
     let (name, rest) = line.split_at(end);
@@ -173,8 +187,9 @@ fn sample(
         kind,
         rows: Vec::new(),
     });
-    let is_there = family.rows.iter().any(|row| row.labels == labels);
-    ensure!(!is_there, "`{name}` has a row twice");
+    ensure!(family.kind == kind, "`{kept}` is of two types");
+    let is_new = there.insert((kept.to_owned(), labels.clone()));
+    ensure!(is_new, "`{name}` has a row twice");
     family.rows.push(Row { labels, value });
     Ok(())
 }
@@ -193,10 +208,22 @@ fn labels(text: &str) -> anyhow::Result<(Labels, &str)> {
             .strip_prefix('"')
             .context("a label's value is not quoted")?;
         let (value, after) = quoted(after)?;
-        labels.push((Cow::Owned(name.trim().to_owned()), value));
+        let name = name.trim();
+        ensure!(is_label(name), "`{name}` is no name of a label");
+        let is_new = labels.iter().all(|(known, _)| *known != name);
+        ensure!(is_new, "the label `{name}` stands there twice");
+        labels.push((Cow::Owned(name.to_owned()), value));
         rest = after.trim_start();
         rest = rest.strip_prefix(',').unwrap_or(rest).trim_start();
     }
+}
+
+/// Names that begin with two underscores are Prometheus' own.
+fn is_label(name: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && name.chars().all(is_part)
+        && !name.starts_with("__")
 }
 
 /// The text up to the quote that ends it, and what follows.
@@ -277,6 +304,11 @@ mod tests {
             "a{b=c} 1",
             "a{b=\"c} 1",
             "a 1\na 2",
+            "a{1x=\"v\"} 1",
+            "a{b c=\"v\"} 1",
+            "a{__name__=\"v\"} 1",
+            "a{x=\"1\",x=\"2\"} 1",
+            "# TYPE a_total counter\n# TYPE a gauge\na_total{q=\"1\"} 1\na 1",
             "\u{e4} 1",
         ]
         .map(|text| parsed(text).unwrap_err() + "\n");
@@ -289,6 +321,11 @@ mod tests {
             line 1: a label's value is not quoted
             line 1: a label's value does not end
             line 2: `a` has a row twice
+            line 1: `1x` is no name of a label
+            line 1: `b c` is no name of a label
+            line 1: `__name__` is no name of a label
+            line 1: the label `x` stands there twice
+            line 4: `a` is of two types
             line 1: `ä` is no name of a metric
         "#]]
         .assert_eq(&told.concat());
