@@ -11,6 +11,7 @@ use std::sync::Arc;
 use sysinfo::System;
 use tracing::{info, warn};
 
+use crate::clock;
 use crate::metric::Timestamp;
 
 pub use collectors::Roots;
@@ -35,6 +36,8 @@ pub struct Facts {
 pub struct Look {
     pub at: Timestamp,
     pub cpu: Option<Cpu>,
+    /// How long it took to look at the CPU, in seconds; `None` where it is not collected.
+    pub cpu_took: Option<f64>,
     /// What each collector saw last.
     pub collected: Arc<[Arc<Collected>]>,
     /// Those of it that were not in the look before.
@@ -42,7 +45,7 @@ pub struct Look {
 }
 
 /// Which parts are looked at.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Parts {
     pub cpu: bool,
     pub gather: Plan,
@@ -54,7 +57,6 @@ pub struct Host {
     parts: Parts,
     counters: cpu::Counters,
     gatherer: Gatherer,
-    latest: Arc<[Arc<Collected>]>,
     /// Whether `/proc/stat` could not be read the last time.
     failing: bool,
 }
@@ -65,27 +67,29 @@ impl Host {
             gatherer: Gatherer::new(&parts.gather),
             parts,
             counters: cpu::Counters::default(),
-            latest: Arc::new([]),
             failing: false,
         }
     }
 
-    /// Looks at other parts from now on.
+    /// Looks at other parts from now on. The same ones go on: what counters rose by is known only of those.
     pub fn set_parts(&mut self, parts: Parts) {
+        if self.parts == parts {
+            return;
+        }
         self.gatherer = Gatherer::new(&parts.gather);
         self.parts = parts;
     }
 
     pub fn look(&mut self, at: Timestamp) -> Look {
+        let begun = clock::instant();
         let cpu = self.cpu();
+        let took = begun.elapsed().as_secs_f64();
         let new = self.gatherer.look(at);
-        if !new.is_empty() {
-            self.latest = self.gatherer.latest().into();
-        }
         Look {
             at,
             cpu,
-            collected: Arc::clone(&self.latest),
+            cpu_took: self.parts.cpu.then_some(took),
+            collected: self.gatherer.latest().into(),
             new,
         }
     }
@@ -128,10 +132,8 @@ pub fn facts(plan: &Plan) -> Facts {
 
 /// What the collectors see. What is a difference of two looks is seen at the second one.
 fn survey(plan: &Plan) -> Vec<Value> {
-    let mut gatherer = Gatherer::new(plan);
-    gatherer.look(Timestamp::from_seconds(0));
-    let again = gatherer.look_again();
-    let values = again.iter().flat_map(|of| of.gathered.values.iter());
+    let seen = Gatherer::new(plan).survey();
+    let values = seen.iter().flat_map(|of| of.gathered.values.iter());
     values.cloned().collect()
 }
 

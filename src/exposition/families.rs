@@ -14,7 +14,7 @@ use prometheus_client::metrics::MetricType;
 
 use crate::alarm::{Rule, StateValue, Status};
 use crate::family::{Family, Kind, Labels, Row, float, row, signed};
-use crate::host::{Collected, Cpu, MODES};
+use crate::host::{Collected, Cpu, Look, MODES};
 use crate::mirror::{Agreement, Comparison, Disagreement};
 use crate::stats::{About, Counters, Process, Stats};
 
@@ -42,15 +42,14 @@ impl From<Vec<Family>> for Families {
 
 impl Families {
     pub(super) fn of(snapshot: &Snapshot, stats: &Stats, process: Option<Process>) -> Self {
-        let collected = Arc::clone(&snapshot.look.collected);
         let mut families = Self {
-            collected: Arc::clone(&collected),
+            collected: Arc::clone(&snapshot.look.collected),
             own: Vec::new(),
         };
         if let Some(cpu) = &snapshot.look.cpu {
             families.cpu(cpu);
         }
-        families.collectors(&collected);
+        families.collectors(&snapshot.look);
         families.alarms(snapshot.statuses.as_deref().unwrap_or_default());
         families.cloudwatch(&snapshot.cloudwatch);
         families.own(stats);
@@ -159,11 +158,17 @@ impl Families {
     }
 
     /// How the collectors do.
-    fn collectors(&mut self, collected: &[Arc<Collected>]) {
-        let collector = |of: &Collected| [("collector", of.collector.to_owned())];
+    fn collectors(&mut self, look: &Look) {
+        let cpu = look.cpu_took.map(|took| Collected {
+            collector: "cpu",
+            took,
+            error: look.cpu.is_none().then(String::new),
+            ..Collected::default()
+        });
         let rows = |value: &dyn Fn(&Collected) -> f64| {
-            let row = |of: &Arc<Collected>| row(collector(of), value(of));
-            collected.iter().map(row).collect()
+            let all = cpu.iter().chain(look.collected.iter().map(|of| &**of));
+            let collector = |of: &Collected| [("collector", of.collector.to_owned())];
+            all.map(|of| row(collector(of), value(of))).collect()
         };
         self.push(
             Kind::Gauge,

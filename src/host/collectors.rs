@@ -74,18 +74,26 @@ impl Roots {
     pub(super) fn text(&self, path: &str) -> anyhow::Result<String> {
         text(&self.procfs.join(path))
     }
+
+    pub(super) fn bytes(&self, path: &str) -> anyhow::Result<Vec<u8>> {
+        bytes(&self.procfs.join(path))
+    }
 }
 
 /// The text of a small file. What is not UTF-8 in it is replaced.
 fn text(path: &Path) -> anyhow::Result<String> {
+    Ok(match String::from_utf8(bytes(path)?) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut reader = Roots::open(path)?;
     let read = reader.read_to_end(&mut bytes);
     read.with_context(|| format!("`{}`", path.display()))?;
-    Ok(match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    })
+    Ok(bytes)
 }
 
 /// A part of the host.

@@ -25,8 +25,13 @@ const THREADS_MAX: usize = PARTS.len() + 2;
 /// The collector that reads what others write.
 const TEXTFILE: &str = "textfile";
 
+const HANGS: &str = "it does not come back";
+
 /// How long the first look waits for the collectors, so that the first scrape has them.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
+
+/// How long it may take to find out what there is: longer than a mount that hangs is waited for.
+const SURVEY_WAIT: Duration = Duration::from_secs(3);
 
 /// The most rows of one collector; what is more is left out, and counted.
 const ROWS_MAX: usize = 20_000;
@@ -44,14 +49,14 @@ pub struct Collected {
 }
 
 /// Which collectors are at work.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plan {
     pub roots: Roots,
     pub collectors: Vec<Enabled>,
 }
 
 /// A collector that is at work.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Enabled {
     pub name: &'static str,
     pub interval: Duration,
@@ -74,6 +79,13 @@ struct Done {
     collected: Collected,
 }
 
+/// What the threads tell.
+enum Told {
+    /// A thread has begun with a job, at that instant.
+    Begun(usize, Instant),
+    Done(Done),
+}
+
 struct Slot {
     name: &'static str,
     filters: Arc<Filters>,
@@ -81,7 +93,8 @@ struct Slot {
     due: Timestamp,
     /// Not here while a thread has it.
     collect: Option<Box<dyn Collect>>,
-    given_at: Instant,
+    /// Since when a thread is at it.
+    begun_at: Option<Instant>,
     latest: Option<Arc<Collected>>,
     is_failing: bool,
     is_late: bool,
@@ -93,8 +106,8 @@ pub(super) struct Gatherer {
     slots: Vec<Slot>,
     jobs: Sender<Job>,
     jobs_out: Arc<Mutex<Receiver<Job>>>,
-    done: Sender<Done>,
-    done_in: Receiver<Done>,
+    told: Sender<Told>,
+    told_in: Receiver<Told>,
     threads: usize,
     has_looked: bool,
 }
@@ -108,10 +121,27 @@ impl std::fmt::Debug for Gatherer {
     }
 }
 
+impl Slot {
+    /// What it saw before is shown on, as of a collector that fails.
+    fn hangs(&mut self) {
+        let collector = self.name;
+        warn!(
+            collector,
+            "a collector takes long; the others go on without it"
+        );
+        let before = self.latest.as_deref().cloned().unwrap_or_default();
+        self.latest = Some(Arc::new(Collected {
+            collector,
+            error: Some(HANGS.to_owned()),
+            ..before
+        }));
+    }
+}
+
 impl Gatherer {
     pub(super) fn new(plan: &Plan) -> Self {
         let (jobs, jobs_out) = channel();
-        let (done, done_in) = channel();
+        let (told, told_in) = channel();
         let slot = |enabled: &Enabled| {
             let collect = match (&enabled.directory, enabled.name) {
                 (Some(folder), TEXTFILE) => textfile(folder.clone()),
@@ -124,7 +154,7 @@ impl Gatherer {
                 interval: i64::try_from(interval).unwrap_or(i64::MAX),
                 due: Timestamp::MIN,
                 collect: Some(collect),
-                given_at: clock::instant(),
+                begun_at: None,
                 latest: None,
                 is_failing: false,
                 is_late: false,
@@ -135,8 +165,8 @@ impl Gatherer {
             slots: plan.collectors.iter().filter_map(slot).collect(),
             jobs,
             jobs_out: Arc::new(Mutex::new(jobs_out)),
-            done,
-            done_in,
+            told,
+            told_in,
             threads: 0,
             has_looked: false,
         }
@@ -153,29 +183,36 @@ impl Gatherer {
             self.start_thread();
         }
         if !std::mem::replace(&mut self.has_looked, true) {
-            new.append(&mut self.wait());
+            new.append(&mut self.wait(FIRST_WAIT));
         }
         new
     }
 
-    /// Asks all of them once more, and waits for what they say.
-    pub(super) fn look_again(&mut self) -> Vec<Arc<Collected>> {
-        for place in 0..self.slots.len() {
-            self.slots[place].due = Timestamp::MIN;
-            self.give(place, Timestamp::from_seconds(0));
+    /// What all of them see at the second of two looks, or at the first where there is no more.
+    pub(super) fn survey(&mut self) -> Vec<Arc<Collected>> {
+        for _ in 0..2 {
+            for place in 0..self.slots.len() {
+                self.slots[place].due = Timestamp::MIN;
+                self.give(place, Timestamp::from_seconds(0));
+            }
+            self.start_thread();
+            self.wait(SURVEY_WAIT);
         }
-        self.wait()
+        self.latest()
     }
 
-    /// Waits a little for what was given out.
-    fn wait(&mut self) -> Vec<Arc<Collected>> {
-        let (until, mut new) = (clock::instant() + FIRST_WAIT, Vec::new());
+    /// Waits so long at most for what was given out.
+    fn wait(&mut self, longest: Duration) -> Vec<Arc<Collected>> {
+        let (until, mut new) = (clock::instant() + longest, Vec::new());
         while self.slots.iter().any(|slot| slot.collect.is_none()) {
             let left = until.saturating_duration_since(clock::instant());
-            let Ok(done) = self.done_in.recv_timeout(left) else {
+            if left.is_zero() {
                 break;
-            };
-            new.push(self.took(done));
+            }
+            if let Ok(told) = self.told_in.recv_timeout(left.min(PATIENCE)) {
+                new.extend(self.took(told));
+            }
+            self.look_after(clock::instant());
         }
         new
     }
@@ -188,31 +225,47 @@ impl Gatherer {
 
     fn take(&mut self) -> Vec<Arc<Collected>> {
         let mut new = Vec::new();
-        while let Ok(done) = self.done_in.try_recv() {
-            new.push(self.took(done));
+        while let Ok(told) = self.told_in.try_recv() {
+            new.extend(self.took(told));
         }
-        let now = clock::instant();
-        let is_late = |slot: &Slot| slot.collect.is_none() && now - slot.given_at > PATIENCE;
-        let mut is_held_up = false;
-        for slot in &mut self.slots {
-            if is_late(slot) && !std::mem::replace(&mut slot.is_late, true) {
-                let collector = slot.name;
-                warn!(
-                    collector,
-                    "a collector takes long; the others go on without it"
-                );
-                is_held_up = true;
-            }
-        }
-        if is_held_up {
-            self.start_thread();
-        }
+        self.look_after(clock::instant());
         new
     }
 
-    fn took(&mut self, done: Done) -> Arc<Collected> {
+    /// Finds out what hangs, and starts another thread where all of them do and something waits.
+    fn look_after(&mut self, now: Instant) {
+        let is_late = |begun_at: Instant| now.saturating_duration_since(begun_at) > PATIENCE;
+        let mut late = 0;
+        for slot in &mut self.slots {
+            if !slot.begun_at.is_some_and(is_late) {
+                continue;
+            }
+            late += 1;
+            if !std::mem::replace(&mut slot.is_late, true) {
+                slot.hangs();
+            }
+        }
+        let waits = |slot: &Slot| slot.collect.is_none() && slot.begun_at.is_none();
+        if late >= self.threads && self.slots.iter().any(waits) {
+            self.start_thread();
+        }
+    }
+
+    /// What a collector has done, if the thread tells that it has.
+    fn took(&mut self, told: Told) -> Option<Arc<Collected>> {
+        match told {
+            Told::Begun(place, at) => {
+                self.slots[place].begun_at = Some(at);
+                None
+            }
+            Told::Done(done) => Some(self.is_done(done)),
+        }
+    }
+
+    fn is_done(&mut self, done: Done) -> Arc<Collected> {
         let slot = &mut self.slots[done.place];
         slot.collect = Some(done.collect);
+        slot.begun_at = None;
         slot.is_late = false;
         let collector = slot.name;
         match &done.collected.error {
@@ -240,7 +293,6 @@ impl Gatherer {
             return false;
         };
         slot.due = at + slot.interval;
-        slot.given_at = clock::instant();
         let job = Job {
             place,
             name: slot.name,
@@ -255,9 +307,9 @@ impl Gatherer {
         if self.threads == THREADS_MAX {
             return;
         }
-        let (jobs, done) = (Arc::clone(&self.jobs_out), self.done.clone());
+        let (jobs, told) = (Arc::clone(&self.jobs_out), self.told.clone());
         let name = "collectors".to_owned();
-        let work = move || work(&jobs, &done);
+        let work = move || work(&jobs, &told);
         match std::thread::Builder::new().name(name).spawn(work) {
             Ok(_) => self.threads += 1,
             Err(error) => warn!(%error, "no thread for the collectors"),
@@ -266,19 +318,22 @@ impl Gatherer {
 }
 
 /// Ends when nobody gives anything any more, which is when the program ends or another plan is made.
-fn work(jobs: &Mutex<Receiver<Job>>, done: &Sender<Done>) {
+fn work(jobs: &Mutex<Receiver<Job>>, told: &Sender<Told>) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(mut job) = job else {
             return;
         };
+        if told.send(Told::Begun(job.place, clock::instant())).is_err() {
+            return;
+        }
         let collected = run(&mut job);
         let finished = Done {
             place: job.place,
             collect: job.collect,
             collected,
         };
-        if done.send(finished).is_err() {
+        if told.send(Told::Done(finished)).is_err() {
             return;
         }
     }

@@ -34,6 +34,19 @@ pub struct Filters {
     pub exclude: Vec<(String, Regex)>,
 }
 
+/// The same patterns keep the same.
+impl PartialEq for Filters {
+    fn eq(&self, other: &Self) -> bool {
+        fn texts(filters: &[(String, Regex)]) -> impl Iterator<Item = (&String, &str)> {
+            filters
+                .iter()
+                .map(|(label, pattern)| (label, pattern.as_str()))
+        }
+        texts(&self.include).eq(texts(&other.include))
+            && texts(&self.exclude).eq(texts(&other.exclude))
+    }
+}
+
 impl Filters {
     /// From patterns that were found to be some when they were read.
     pub fn of(include: &[(String, String)], exclude: &[(String, String)]) -> Self {

@@ -233,11 +233,16 @@ fn each_collector_is_asked_at_its_interval() {
     };
     let mut host = Host::new(Parts {
         cpu: true,
-        gather: plan,
+        gather: plan.clone(),
     });
     let first = host.look(Timestamp::from_seconds(100));
     assert_eq!(first.new.len(), 2, "the first look waits for them");
     assert_eq!(first.cpu.unwrap().interrupts, 8_885_917);
+    // What is as it was goes on.
+    host.set_parts(Parts {
+        cpu: true,
+        gather: plan,
+    });
     let soon = host.look(Timestamp::from_seconds(109));
     assert_eq!((soon.new.len(), soon.collected.len()), (0, 2));
     host.look(Timestamp::from_seconds(110));
@@ -247,6 +252,37 @@ fn each_collector_is_asked_at_its_interval() {
         (!look.new.is_empty()).then_some(look)
     });
     assert!(again.is_some(), "they come back");
+}
+
+/// A pipe to which nobody writes holds up whoever opens it, as a file system does whose server is gone.
+#[test]
+fn collectors_that_hang_hold_up_no_others_and_are_told() {
+    let folder = std::env::temp_dir().join(format!("cwbridge-hang-{}", std::process::id()));
+    copy(&fixtures(), &folder);
+    for file in ["proc/loadavg", "proc/sys/fs/file-nr"] {
+        let file = folder.join(file);
+        fs::remove_file(&file).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(file).status();
+        assert!(made.unwrap().success());
+    }
+    let collectors = ["loadavg", "filefd", "meminfo"].map(enabled).to_vec();
+    let mut host = Host::new(Parts {
+        cpu: false,
+        gather: Plan {
+            roots: roots(&folder),
+            collectors,
+        },
+    });
+    let told = (0..500).find_map(|_| {
+        std::thread::park_timeout(Duration::from_millis(20));
+        let look = host.look(Timestamp::from_seconds(100));
+        let told = look.collected.iter();
+        let told: Vec<(&str, bool)> = told.map(|of| (of.collector, of.error.is_none())).collect();
+        (told.len() == 3).then_some(told)
+    });
+    let expected = vec![("loadavg", false), ("filefd", false), ("meminfo", true)];
+    assert_eq!(told, Some(expected));
+    fs::remove_dir_all(&folder).unwrap();
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn exposition() -> Arc<Exposition> {
     let look = Look {
         at: Timestamp::from_seconds(180),
         cpu: None,
+        cpu_took: None,
         collected: Arc::new([]),
         new: vec![],
     };

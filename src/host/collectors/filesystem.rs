@@ -3,7 +3,9 @@
 //! A mount whose server is gone holds up whoever looks at it. So each look asks in a thread of its own, and waits for it no
 //! longer than that takes at most; a mount that is stuck is not asked again until its thread returns.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::time::Duration;
@@ -18,8 +20,10 @@ use super::{Collect, Roots};
 /// How long a mount may take before it counts as stuck.
 const DEADLINE: Duration = Duration::from_secs(2);
 
-/// Threads that wait for mounts that do not answer; beyond, further ones are not asked.
+/// Threads that wait for mounts that do not answer; beyond, only those are asked that answered the last time, up to
+/// [`THREADS_MAX`].
 const STUCK_MAX: usize = 16;
+const THREADS_MAX: usize = 32;
 
 /// What is no file system to store things in, and mount points that belong to something else, as node_exporter leaves out.
 const TYPES_LEFT_OUT: [&str; 27] = [
@@ -134,6 +138,8 @@ pub(super) struct Filesystems {
     deadline: Duration,
     /// Mounts that do not answer, with where their answer would come.
     stuck: HashMap<PathBuf, Receiver<Answer>>,
+    /// Mounts that answered the last time.
+    well: HashSet<PathBuf>,
 }
 
 impl Default for Filesystems {
@@ -142,6 +148,7 @@ impl Default for Filesystems {
             ask: Room::of,
             deadline: DEADLINE,
             stuck: HashMap::new(),
+            well: HashSet::new(),
         }
     }
 }
@@ -149,20 +156,15 @@ impl Default for Filesystems {
 impl Collect for Filesystems {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
         let text = roots
-            .text("1/mountinfo")
-            .or_else(|_| roots.text("self/mountinfo"))?;
+            .bytes("1/mountinfo")
+            .or_else(|_| roots.bytes("self/mountinfo"))?;
         let mut shown: Vec<(Labels, PathBuf, MountInfo)> = Vec::new();
         // A line that cannot be read is about one mount.
-        let mounts = text
-            .lines()
-            .filter_map(|line| MountInfo::from_line(line).ok());
-        for mount in mounts {
-            let mount_point = PathBuf::from(unescaped(&mount.mount_point.to_string_lossy()));
+        for (mount, mount_point, device) in text.split(|byte| *byte == b'\n').filter_map(mount) {
             let place = place(&mount_point, &roots.rootfs);
             if !is_shown(&mount.fs_type, &place) {
                 continue;
             }
-            let device = unescaped(mount.mount_source.as_deref().unwrap_or_default());
             let labels = labels([
                 ("device", device),
                 ("fstype", mount.fs_type.clone()),
@@ -195,8 +197,25 @@ impl Filesystems {
         self.stuck.retain(|_, answers| is_stuck(answers));
         let mut rooms = vec![None; paths.len()];
         let asked = (0..paths.len()).filter(|place| !self.stuck.contains_key(&paths[*place]));
-        let mut left: VecDeque<usize> = asked.collect();
-        while !left.is_empty() && self.stuck.len() < STUCK_MAX {
+        // Those that answer come first, so that others do not hold them up.
+        let (well, unknown): (Vec<usize>, Vec<usize>) =
+            asked.partition(|place| self.well.contains(&paths[*place]));
+        self.ask_some(well.into(), paths, THREADS_MAX, &mut rooms);
+        self.ask_some(unknown.into(), paths, STUCK_MAX, &mut rooms);
+        let answered = paths.iter().zip(&rooms).filter(|(_, room)| room.is_some());
+        self.well = answered.map(|(path, _)| path.clone()).collect();
+        rooms
+    }
+
+    /// Until as many mounts are stuck as may be.
+    fn ask_some(
+        &mut self,
+        mut left: VecDeque<usize>,
+        paths: &[PathBuf],
+        stuck_max: usize,
+        rooms: &mut [Option<Room>],
+    ) {
+        while !left.is_empty() && self.stuck.len() < stuck_max {
             let Some(answers) = self.start(&left, paths) else {
                 break;
             };
@@ -210,7 +229,6 @@ impl Filesystems {
                 left.pop_front();
             }
         }
-        rooms
     }
 
     /// A thread that asks those mounts in that order; `None` where no thread can be had.
@@ -236,10 +254,21 @@ fn answer_all(ask: Ask, paths: Vec<(usize, PathBuf)>, answers: &Sender<Answer>) 
     }
 }
 
+/// What a line of `mountinfo` says, with the mount point as the kernel has it, which need not be UTF-8, and the device, of which
+/// `none` is one.
+fn mount(line: &[u8]) -> Option<(MountInfo, PathBuf, String)> {
+    let mount = MountInfo::from_line(&String::from_utf8_lossy(line)).ok()?;
+    let mut fields = line.split(|byte| *byte == b' ');
+    let mount_point = OsString::from_vec(unescaped(fields.nth(4)?));
+    let mut fields = fields.skip_while(|field| *field != b"-");
+    let device = unescaped(fields.nth(2)?);
+    let device = String::from_utf8_lossy(&device).into_owned();
+    Some((mount, mount_point.into(), device))
+}
+
 /// The kernel writes what would break its lines as three octal digits: `\040` for a space.
-fn unescaped(text: &str) -> String {
+fn unescaped(mut bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::new();
-    let mut bytes = text.as_bytes();
     while let Some((first, rest)) = bytes.split_first() {
         let digits = rest.get(..3).filter(|_| *first == b'\\');
         let digits = digits.and_then(|digits| str::from_utf8(digits).ok());
@@ -254,7 +283,7 @@ fn unescaped(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&plain).into_owned()
+    plain
 }
 
 /// A mount point as the host names it.
@@ -327,6 +356,7 @@ mod tests {
                 ask: fixed,
                 deadline: Duration::from_millis(100),
                 stuck: HashMap::new(),
+                well: HashSet::new(),
             }
         }
     }
@@ -345,6 +375,32 @@ mod tests {
             assert_eq!(answered, expected);
             assert_eq!(filesystems.stuck.len(), 2);
         }
+    }
+
+    /// Many mounts of one server that is gone.
+    #[test]
+    fn those_that_answer_are_asked_however_many_hang() {
+        let mut filesystems = Filesystems {
+            deadline: Duration::from_millis(5),
+            ..Filesystems::fixed()
+        };
+        let hung = (0..40).map(|place| PathBuf::from(format!("/{place}/hung")));
+        let paths: Vec<PathBuf> = [PathBuf::from("/")].into_iter().chain(hung).collect();
+        for _ in 0..3 {
+            let rooms = filesystems.ask_all(&paths);
+            assert!(rooms[0].is_some());
+            assert_eq!(filesystems.stuck.len(), STUCK_MAX);
+        }
+    }
+
+    #[test]
+    fn a_mount_point_that_is_no_text_is_asked_as_it_is() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let line = b"36 35 98:0 / /caf\xe9\\040x rw,noatime shared:1 - tmpfs none rw";
+        let (_, mount_point, device) = mount(line).unwrap();
+        assert_eq!(mount_point.as_os_str().as_bytes(), b"/caf\xe9 x");
+        assert_eq!(device, "none");
+        assert_eq!(place(&mount_point, Path::new("/")), "/caf\u{fffd} x");
     }
 
     #[test]
