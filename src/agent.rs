@@ -15,6 +15,7 @@ mod reload;
 mod restore;
 mod systemd;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -143,7 +144,8 @@ where
     let (shown, shown_in) = watch::channel(None);
     let (reloaded, reloaded_in) = mpsc::channel(1);
     let (here, here_in) = watch::channel(None);
-    let identity = identity::watch(here.clone(), Arc::clone(&stats));
+    let is_ec2 = facts.is_ec2 && plan.instance_metadata;
+    let identity = identity::run(here.clone(), Arc::clone(&stats), is_ec2);
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
     let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));
@@ -180,6 +182,7 @@ where
         prepared: reloaded,
         parts,
         stats: Arc::clone(&stats),
+        warned: BTreeSet::new(),
     };
     // What nothing is lost of when it ends in the middle.
     let mut helpers = JoinSet::new();

@@ -27,6 +27,8 @@ pub struct Facts {
     pub hostname: String,
     /// `cpu0` and so on.
     pub core_names: Vec<String>,
+    /// Whether the firmware is that of an EC2 instance.
+    pub is_ec2: bool,
     /// What the collectors saw when the program began, by which it is known what there is.
     pub values: Vec<Value>,
 }
@@ -126,8 +128,16 @@ pub fn facts(plan: &Plan) -> Facts {
     Facts {
         hostname: System::host_name().unwrap_or_else(|_| "localhost".to_owned()),
         core_names: cores.map(|(id, ..)| format!("cpu{id}")).collect(),
+        is_ec2: is_ec2(&plan.roots),
         values: survey(plan),
     }
+}
+
+/// As instances on Nitro and on Xen are known.
+fn is_ec2(roots: &Roots) -> bool {
+    let folder = roots.sysfs.join("devices/virtual/dmi/id");
+    let read = |file: &str| fs::read_to_string(folder.join(file)).unwrap_or_default();
+    read("sys_vendor").trim() == "Amazon EC2" || read("bios_version").trim().ends_with(".amazon")
 }
 
 /// What the collectors see. What is a difference of two looks is seen at the second one.

@@ -30,6 +30,74 @@ const PLUGINS: [(&str, Option<&str>); 8] = [
     ("processes", None),
 ];
 
+/// The collectors whose samples differ with how often they look: of the rest the average is what it is.
+const COLLECTORS: [(&str, &str); 2] = [("diskio", "diskstats"), ("net", "netdev")];
+
+/// What need not have a value on a host.
+const OPTIONAL: [&str; 4] = [
+    "AutoScalingGroupName",
+    "ImageId",
+    "InstanceId",
+    "InstanceType",
+];
+
+/// Metrics of one plugin that are published in the same way.
+struct Entry<'a> {
+    plugin: &'a str,
+    /// The dimension that `resources` names.
+    resource: Option<&'a str>,
+    settings: &'a Map<String, Value>,
+    names: &'a [String],
+    has_originals: bool,
+}
+
+impl Entry<'_> {
+    fn flag(&self, name: &str) -> Option<bool> {
+        self.settings.get(name).and_then(Value::as_bool)
+    }
+
+    fn has_total(&self) -> bool {
+        self.flag("totalcpu") != Some(false)
+    }
+
+    fn has_each(&self) -> bool {
+        self.settings.contains_key("resources")
+    }
+
+    fn labels(&self) -> Vec<String> {
+        let known = self.names.first().and_then(|name| publishable(name));
+        let labels = known.map_or(&[][..], |known| known.labels);
+        let is_kept = |label: &&&str| **label != "device" || self.flag("drop_device") != Some(true);
+        labels
+            .iter()
+            .filter(is_kept)
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    /// A pattern for what is kept of what there are several of.
+    fn include(&self) -> Option<(&str, String)> {
+        if self.plugin == "cpu" {
+            return match (self.has_total(), self.has_each()) {
+                (true, false) => Some(("cpu", "^cpu-total$".to_owned())),
+                (true, true) => Some(("cpu", "^cpu".to_owned())),
+                (false, _) => None,
+            };
+        }
+        let resources = self.settings.get("resources").map(strings)?;
+        let is_all = resources.is_empty() || resources.iter().any(|name| name == "*");
+        (!is_all).then(|| Some((self.resource?, any_of(&resources))))?
+    }
+}
+
+/// The name of a metric, which the agent takes with or without the plugin's.
+fn of_plugin(plugin: &str, name: &str) -> String {
+    match name.starts_with(&format!("{plugin}_")) {
+        true => name.to_owned(),
+        false => format!("{plugin}_{name}"),
+    }
+}
+
 /// Reads the agent's JSON. The error says why it is none.
 pub fn cloudwatch_agent(text: &str) -> Result<Imported, String> {
     let config: Value = serde_json::from_str(text).map_err(|error| error.to_string())?;
@@ -51,6 +119,8 @@ pub fn cloudwatch_agent(text: &str) -> Result<Imported, String> {
 struct Importer {
     publish: String,
     entries: String,
+    /// How often the collectors look.
+    looks: String,
     interval: Option<u64>,
     /// What every metric bears, and the sets to which it is rolled up.
     dimensions: Vec<String>,
@@ -171,7 +241,8 @@ impl Importer {
             self.measurement(plugin, measured, &mut names, &mut renamed);
         }
         if !names.is_empty() {
-            self.entry(plugin, *resource, settings, &names, &renamed);
+            self.entries(plugin, *resource, settings, &names, &renamed);
+            self.collectors(plugin, settings);
         }
         let taken = [
             "measurement",
@@ -199,10 +270,7 @@ impl Importer {
                 .push(format!("a measurement of `{plugin}`: {measured}"));
             return;
         };
-        let name = match name.starts_with(&format!("{plugin}_")) {
-            true => name.to_owned(),
-            false => format!("{plugin}_{name}"),
-        };
+        let name = of_plugin(plugin, name);
         if publishable(&name).is_none() {
             self.not_taken.push(format!("the metric `{name}`"));
             return;
@@ -216,7 +284,8 @@ impl Importer {
         names.push(name);
     }
 
-    fn entry(
+    /// An entry for the metrics as the agent names them, and rolled up; another one for those whose originals are dropped.
+    fn entries(
         &mut self,
         plugin: &str,
         resource: Option<&str>,
@@ -224,100 +293,118 @@ impl Importer {
         names: &[String],
         renamed: &[(String, String)],
     ) {
-        let sets = self.sets(plugin, settings, names);
-        let sets: Vec<String> = sets.iter().map(|set| list(set)).collect();
-        let mut entry = format!(
+        let dropped = settings.get("drop_original_metrics");
+        let mut dropped = dropped.map(strings).unwrap_or_default();
+        for name in &mut dropped {
+            *name = of_plugin(plugin, name);
+        }
+        let (dropped, kept): (Vec<String>, Vec<String>) = names
+            .iter()
+            .cloned()
+            .partition(|name| dropped.contains(name));
+        for (names, has_originals) in [(kept, true), (dropped, false)] {
+            if !names.is_empty() {
+                let entry = Entry {
+                    plugin,
+                    resource,
+                    settings,
+                    names: &names,
+                    has_originals,
+                };
+                self.entry(&entry, renamed);
+            }
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>, renamed: &[(String, String)]) {
+        let Entry {
+            settings, names, ..
+        } = *entry;
+        let sets: Vec<String> = self.sets(entry).iter().map(|set| list(set)).collect();
+        if sets.is_empty() {
+            return;
+        }
+        let mut text = format!(
             "\n[[publish.metric]]\nnames = {}\ndimensions = [{}]\n",
             list(names),
             sets.join(", ")
         );
-        let interval = settings
-            .get("metrics_collection_interval")
-            .and_then(Value::as_u64);
-        if interval.or(self.interval).unwrap_or(INTERVAL) < INTERVAL {
-            entry.push_str("high_resolution = true\n");
+        if self.interval(settings) < INTERVAL {
+            text.push_str("high_resolution = true\n");
         }
-        if !renamed.is_empty() {
-            let pairs = renamed
-                .iter()
-                .map(|(from, to)| format!("{from} = {}", quoted(to)));
-            let pairs: Vec<String> = pairs.collect();
-            let _ = writeln!(entry, "rename = {{ {} }}", pairs.join(", "));
+        let renamed = renamed.iter().filter(|(from, _)| names.contains(from));
+        let pairs = renamed.map(|(from, to)| format!("{from} = {}", quoted(to)));
+        let pairs: Vec<String> = pairs.collect();
+        if !pairs.is_empty() {
+            let _ = writeln!(text, "rename = {{ {} }}", pairs.join(", "));
         }
-        let resources = settings.get("resources").map(strings).unwrap_or_default();
-        if let Some(label) =
-            resource.filter(|_| !resources.is_empty() && !resources.contains(&"*".to_owned()))
-        {
-            let _ = writeln!(
-                entry,
-                "include = {{ {label} = {} }}",
-                quoted(&any_of(&resources))
-            );
+        if let Some((label, pattern)) = entry.include() {
+            let _ = writeln!(text, "include = {{ {label} = {} }}", quoted(&pattern));
         }
-        let types = settings
-            .get("ignore_file_system_types")
-            .map(strings)
-            .unwrap_or_default();
+        let types = settings.get("ignore_file_system_types");
+        let types = types.map(strings).unwrap_or_default();
         if !types.is_empty() {
-            let _ = writeln!(
-                entry,
-                "exclude = {{ fstype = {} }}",
-                quoted(&any_of(&types))
-            );
+            let pattern = quoted(&any_of(&types));
+            let _ = writeln!(text, "exclude = {{ fstype = {pattern} }}");
         }
-        self.entries.push_str(&entry);
+        self.entries.push_str(&text);
     }
 
-    /// As the agent names them, and rolled up.
-    fn sets(
-        &mut self,
-        plugin: &str,
-        settings: &Map<String, Value>,
-        names: &[String],
-    ) -> Vec<Vec<String>> {
-        let labels = names.first().and_then(|name| publishable(name));
-        let mut labels: Vec<String> = labels
-            .map(|known| known.labels.iter().map(ToString::to_string).collect())
-            .unwrap_or_default();
-        let flag = |name: &str| settings.get(name).and_then(Value::as_bool);
-        if flag("drop_device") == Some(true) {
-            labels.retain(|label| label != "device");
+    /// How often the agent looks at a plugin, in seconds.
+    fn interval(&self, settings: &Map<String, Value>) -> u64 {
+        let own = settings.get("metrics_collection_interval");
+        let own = own.and_then(Value::as_u64);
+        own.or(self.interval).unwrap_or(INTERVAL)
+    }
+
+    /// As the agent names them, and rolled up. It leaves out what has no value, but rolls up to what is there as a whole.
+    fn sets(&mut self, entry: &Entry<'_>) -> Vec<Vec<String>> {
+        let labels = entry.labels();
+        let is_cpu = entry.plugin == "cpu";
+        if is_cpu && !entry.has_total() && !entry.has_each() {
+            // The agent publishes nothing then.
+            return Vec::new();
         }
-        let mut sets = Vec::new();
-        let with = |labels: &[String]| -> Vec<String> {
-            self.dimensions.iter().chain(labels).cloned().collect()
+        let original: Vec<String> = self.dimensions.iter().chain(&labels).cloned().collect();
+        let optional = |name: &String| match OPTIONAL.contains(&name.as_str()) {
+            true => format!("{name}?"),
+            false => name.clone(),
         };
-        if plugin == "cpu" {
-            if flag("totalcpu") != Some(false) {
-                sets.push(with(&[]));
-            }
-            if settings.contains_key("resources") {
-                sets.push(with(&labels));
-            }
-        } else {
-            sets.push(with(&labels));
+        let mut sets: Vec<Vec<String>> = Vec::new();
+        if entry.has_originals {
+            sets.push(original.iter().map(optional).collect());
         }
-        if flag("drop_original_metrics") == Some(true)
-            || settings
-                .get("drop_original_metrics")
-                .is_some_and(Value::is_array)
-        {
-            sets.clear();
-        }
-        if plugin == "cpu" && flag("totalcpu") != Some(false) {
-            self.not_taken.push("the dimension `cpu` with the value `cpu-total`: all cores together are published without it".to_owned());
-        }
-        let original = with(&labels);
-        let roll_ups = self
-            .roll_ups
-            .iter()
-            .filter(|set| set.iter().all(|name| original.contains(name)));
-        for set in roll_ups {
-            if !sets.contains(set) {
+        let roll_ups = self.roll_ups.iter();
+        for set in roll_ups.filter(|set| set.iter().all(|name| original.contains(name))) {
+            let is_smaller = set.len() < original.len();
+            if is_smaller && !sets.contains(set) {
                 sets.push(set.clone());
             }
         }
+        if is_cpu && entry.has_each() && sets.len() > 1 {
+            let text = "the roll-ups of single cores: all cores together are rolled up alone";
+            self.not_taken.push(text.to_owned());
+        }
         sets
+    }
+
+    /// How often the collectors look: their differences are those of the agent.
+    fn collectors(&mut self, plugin: &str, settings: &Map<String, Value>) {
+        let interval = self.interval(settings);
+        let Some((_, collector)) = COLLECTORS.iter().find(|(name, _)| *name == plugin) else {
+            return;
+        };
+        match interval {
+            1..=60 => {
+                let _ = write!(
+                    self.looks,
+                    "\n[collectors.{collector}]\ninterval = \"{interval}s\"\n"
+                );
+            }
+            _ => self.not_taken.push(format!(
+                "the interval of `{plugin}`, {interval} s: at most a minute passes from one look to the next"
+            )),
+        }
     }
 
     fn finish(self) -> Imported {
@@ -327,7 +414,7 @@ impl Importer {
             false => &self.entries,
         };
         Imported {
-            text: format!("{head}[publish]\n{}{entries}", self.publish),
+            text: format!("{head}[publish]\n{}{entries}{}", self.publish, self.looks),
             not_taken: self.not_taken,
         }
     }
@@ -371,32 +458,98 @@ mod tests {
 
             [[publish.metric]]
             names = ["cpu_usage_idle", "cpu_usage_user"]
-            dimensions = [["AutoScalingGroupName", "InstanceId"], ["AutoScalingGroupName", "InstanceId", "cpu"], ["InstanceId"], ["AutoScalingGroupName"], []]
+            dimensions = [["AutoScalingGroupName?", "InstanceId?", "cpu"], ["InstanceId"], ["AutoScalingGroupName"], []]
             high_resolution = true
             rename = { cpu_usage_user = "User" }
+            include = { cpu = "^cpu" }
 
             [[publish.metric]]
             names = ["disk_used_percent"]
-            dimensions = [["AutoScalingGroupName", "InstanceId", "path", "fstype"], ["InstanceId"], ["AutoScalingGroupName"], ["path"], []]
+            dimensions = [["AutoScalingGroupName?", "InstanceId?", "path", "fstype"], ["InstanceId"], ["AutoScalingGroupName"], ["path"], []]
             include = { path = "^(/|/data\\.1)$" }
             exclude = { fstype = "^(tmpfs)$" }
 
             [[publish.metric]]
             names = ["mem_used_percent"]
-            dimensions = [["AutoScalingGroupName", "InstanceId"], ["InstanceId"], ["AutoScalingGroupName"], []]
+            dimensions = [["AutoScalingGroupName?", "InstanceId?"], ["InstanceId"], ["AutoScalingGroupName"], []]
         "##]].assert_eq(&imported.text);
         expect![[r#"
             `agent.credentials`
             the unit of `cpu_usage_user`
-            the dimension `cpu` with the value `cpu-total`: all cores together are published without it
+            the roll-ups of single cores: all cores together are rolled up alone
             the metric `mem_unheard_of`
             `metrics.metrics_collected.mem.append_dimensions`
             `metrics.metrics_collected.statsd`
             `logs`
-        "#]].assert_eq(&(imported.not_taken.join("\n") + "\n"));
+        "#]]
+        .assert_eq(&(imported.not_taken.join("\n") + "\n"));
         let (config, findings) = resolve("imported.toml", &imported.text);
         assert_eq!(findings, []);
         assert_eq!(config.publish.metrics.len(), 3);
+    }
+
+    /// What the agent's wizard writes at its level `standard` on EC2, and originals that are dropped one by one.
+    #[test]
+    fn what_the_agents_wizard_writes_is_taken() {
+        let standard = r#"{
+          "agent": {"metrics_collection_interval": 60, "run_as_user": "root"},
+          "metrics": {
+            "aggregation_dimensions": [["InstanceId"]],
+            "append_dimensions": {"AutoScalingGroupName": "${aws:AutoScalingGroupName}", "ImageId": "${aws:ImageId}", "InstanceId": "${aws:InstanceId}", "InstanceType": "${aws:InstanceType}"},
+            "metrics_collected": {
+              "cpu": {"measurement": ["cpu_usage_idle", "cpu_usage_iowait"], "metrics_collection_interval": 60, "totalcpu": false, "drop_original_metrics": ["cpu_usage_iowait"], "resources": ["*"]},
+              "disk": {"measurement": ["used_percent", "inodes_free"], "metrics_collection_interval": 60, "resources": ["*"]},
+              "diskio": {"measurement": ["io_time"], "metrics_collection_interval": 60, "resources": ["*"]},
+              "mem": {"measurement": ["mem_used_percent"], "metrics_collection_interval": 60},
+              "net": {"measurement": ["bytes_sent"], "metrics_collection_interval": 120},
+              "swap": {"measurement": ["swap_used_percent"], "metrics_collection_interval": 60}
+            }
+          }
+        }"#;
+        let imported = cloudwatch_agent(standard).unwrap();
+        expect![[r##"
+            # Made from a configuration of the CloudWatch agent.
+            [publish]
+            namespace = "CWAgent"
+
+            [[publish.metric]]
+            names = ["cpu_usage_idle"]
+            dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "cpu"], ["InstanceId"]]
+
+            [[publish.metric]]
+            names = ["cpu_usage_iowait"]
+            dimensions = [["InstanceId"]]
+
+            [[publish.metric]]
+            names = ["disk_used_percent", "disk_inodes_free"]
+            dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "path", "device", "fstype"], ["InstanceId"]]
+
+            [[publish.metric]]
+            names = ["diskio_io_time"]
+            dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "name"], ["InstanceId"]]
+
+            [[publish.metric]]
+            names = ["mem_used_percent"]
+            dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?"], ["InstanceId"]]
+
+            [[publish.metric]]
+            names = ["net_bytes_sent"]
+            dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "interface"], ["InstanceId"]]
+
+            [[publish.metric]]
+            names = ["swap_used_percent"]
+            dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?"], ["InstanceId"]]
+
+            [collectors.diskstats]
+            interval = "60s"
+        "##]].assert_eq(&imported.text);
+        expect![[r#"
+            the roll-ups of single cores: all cores together are rolled up alone
+            the interval of `net`, 120 s: at most a minute passes from one look to the next
+        "#]]
+        .assert_eq(&(imported.not_taken.join("\n") + "\n"));
+        let (_, findings) = resolve("imported.toml", &imported.text);
+        assert_eq!(findings, []);
     }
 
     #[test]

@@ -56,7 +56,10 @@ impl Wanted {
     /// Whether the same is asked for.
     pub fn is_as(&self, other: &Self) -> bool {
         let key = |wanted: &Self| (wanted.config.clone(), wanted.configured.clone());
-        key(self) == key(other) && self.publish == other.publish
+        key(self) == key(other)
+            && self.publish == other.publish
+            && self.instance_id == other.instance_id
+            && self.sources.here() == other.sources.here()
     }
 }
 

@@ -1,22 +1,19 @@
 //! Which metrics this host has: what a look at it says about which metric, and which alarms can be judged from that.
 
+mod source;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use tracing::warn;
-
 use crate::alarm::{Alarm, MetricAlarm, MetricStat, Rule, Source as AlarmSource};
 use crate::config::{Collectors, Publish, PublishedMetric, publishable};
 use crate::definition::Placeholders;
-use crate::host::{Facts, Filters, Look};
-use crate::metric::{
-    BasicStatistic, Content, Datapoint, Dimension, Metric, Reading, Resolution, Sample, Statistic,
-    Timestamp, Unit,
-};
+use crate::host::{Facts, Look};
+use crate::metric::{BasicStatistic, Datapoint, Dimension, Metric, Reading, Resolution, Statistic};
 
-use value::{CPU_UTILIZATION, Seen, TOTAL};
+use source::{Filter, Source};
+use value::CPU_UTILIZATION;
 
 /// The names of an entry of the configuration, and the metrics that it comes to.
 type Entry<'a> = (BTreeSet<&'a str>, Vec<(Metric, Resolution)>);
@@ -24,9 +21,6 @@ type Entry<'a> = (BTreeSet<&'a str>, Vec<(Metric, Resolution)>);
 /// What EC2 itself publishes about an instance, and what the CloudWatch agent does.
 const EC2_NAMESPACE: &str = "AWS/EC2";
 const AGENT_NAMESPACE: &str = "CWAgent";
-
-/// The most metrics of one name by the values of labels, such as a disk's `path`: each of them costs money.
-const METRICS_MAX: usize = 500;
 
 /// Every metric that is fed by looks at the host.
 #[derive(Debug)]
@@ -37,51 +31,6 @@ pub struct Sources {
     here: Vec<Dimension>,
     /// The collectors that are at work.
     collectors: Vec<&'static str>,
-}
-
-/// Metrics of one name that are fed in the same way.
-#[derive(Debug)]
-struct Source {
-    namespace: String,
-    /// What it is published as.
-    name: String,
-    /// What is seen, by the CloudWatch agent's name.
-    value: &'static str,
-    dimensions: Vec<Dimension>,
-    /// Dimensions whose values come with what is seen; without one of those that it has, everything comes together.
-    labels: Vec<String>,
-    /// What is left of what is seen.
-    filter: Filter,
-    resolution: Resolution,
-    /// Whether its datapoints go to CloudWatch, or only to the alarms.
-    published: bool,
-    /// Of which entry of the configuration it is.
-    entry: usize,
-    /// The metrics that were seen, by the values of the labels.
-    known: BTreeMap<Vec<String>, Arc<Metric>>,
-    is_full: bool,
-}
-
-#[derive(Debug, Default)]
-struct Filter {
-    shown: Filters,
-    /// Labels that have this value.
-    only: Vec<(String, String)>,
-}
-
-impl Filter {
-    fn of(entry: &PublishedMetric) -> Self {
-        Self {
-            shown: Filters::of(&entry.include, &entry.exclude),
-            only: Vec::new(),
-        }
-    }
-
-    fn keeps(&self, seen: &Seen<'_>) -> bool {
-        let mut only = self.only.iter();
-        self.shown.keeps(|label| seen.label(label))
-            && only.all(|(label, value)| seen.label(label) == Some(value))
-    }
 }
 
 impl Sources {
@@ -129,6 +78,7 @@ impl Sources {
         };
         let sets = entry.dimensions.clone().unwrap_or_else(own);
         for set in &sets {
+            let (set, left_out) = with_values(set, publish, here);
             let (labels, fixed): (Vec<String>, Vec<String>) = set
                 .iter()
                 .cloned()
@@ -140,6 +90,7 @@ impl Sources {
                     value: known.name,
                     dimensions,
                     labels,
+                    is_lesser: left_out,
                     filter: Filter::of(entry),
                     resolution: match entry.high_resolution {
                         true => Resolution::High,
@@ -148,6 +99,7 @@ impl Sources {
                     published: true,
                     entry: place,
                     known: BTreeMap::new(),
+                    ever: 0,
                     is_full: false,
                 }),
                 Err(problem) => self.warnings.push(format!(
@@ -166,12 +118,13 @@ impl Sources {
         if !self.collectors.contains(&"cpu") {
             return;
         }
-        self.push(Source {
+        let source = Source {
             namespace: EC2_NAMESPACE.to_owned(),
             name: CPU_UTILIZATION.to_owned(),
             value: CPU_UTILIZATION,
             dimensions: vec![Dimension::new("InstanceId", instance_id.as_str())],
             labels: Vec::new(),
+            is_lesser: false,
             filter: Filter::default(),
             resolution: match publish.detailed_monitoring {
                 true => Resolution::Standard,
@@ -180,20 +133,29 @@ impl Sources {
             published: false,
             entry: 0,
             known: BTreeMap::new(),
+            ever: 0,
             is_full: false,
-        });
+        };
+        self.push(source);
     }
 
     /// What comes to a metric that is there already is left out: it would count every sample twice.
     fn push(&mut self, source: Source) {
         let example = source.example();
-        let is_there = |other: &Source| other.has(&example) || source.has(&other.example());
-        match self.all.iter().any(is_there) {
-            true => self.warnings.push(format!(
+        let is_there = |other: &&Source| other.has(&example) || source.has(&other.example());
+        match self.all.iter().find(is_there) {
+            // On another host they would be two.
+            Some(other) if other.is_lesser || source.is_lesser => {}
+            Some(_) => self.warnings.push(format!(
                 "`{example}` is configured twice; the first entry counts"
             )),
-            false => self.all.push(source),
+            None => self.all.push(source),
         }
+    }
+
+    /// The dimensions that say something of this host.
+    pub fn here(&self) -> &[Dimension] {
+        &self.here
     }
 
     /// Whether this host knows the metric.
@@ -303,9 +265,29 @@ impl Sources {
                 Err(reason) => return Some(reason),
             }
         }
+        if let Some(reason) = self.disagrees(metric, statistic) {
+            return Some(reason);
+        }
         let is_average = *statistic == Statistic::Basic(BasicStatistic::Average);
         (metric.namespace == EC2_NAMESPACE && !is_average).then(|| {
             format!("EC2 takes one sample a minute, this host one a second: of their `{statistic}` only the Average would agree")
+        })
+    }
+
+    /// Why a statistic of what the CloudWatch agent publishes would be another one here, if it would. What this host publishes
+    /// in its place is its own.
+    fn disagrees(&self, metric: &Metric, statistic: &Statistic) -> Option<String> {
+        let source = self.all.iter().find(|source| source.has(metric))?;
+        if metric.namespace != AGENT_NAMESPACE || source.published {
+            return None;
+        }
+        let alike = match publishable(source.value)?.is_delta() {
+            true => BasicStatistic::Sum,
+            false => BasicStatistic::Average,
+        };
+        (*statistic != Statistic::Basic(alike)).then(|| {
+            let alike = alike.name();
+            format!("the CloudWatch agent takes one sample at each of its intervals, this host at each of its own: of their `{statistic}` only the {alike} would agree")
         })
     }
 
@@ -344,6 +326,7 @@ impl Sources {
             value: known.name,
             dimensions: metric.dimensions().to_vec(),
             labels: Vec::new(),
+            is_lesser: false,
             filter: Filter {
                 only,
                 ..Filter::default()
@@ -352,6 +335,7 @@ impl Sources {
             published: false,
             entry: 0,
             known: BTreeMap::new(),
+            ever: 0,
             is_full: false,
         };
         Ok(Some(source))
@@ -396,6 +380,19 @@ impl Sources {
 fn renamed(entry: &PublishedMetric, name: &str) -> String {
     let renamed = entry.rename.iter().find(|(from, _)| from == name);
     renamed.map_or_else(|| name.to_owned(), |(_, to)| to.clone())
+}
+
+/// A set without the dimensions that it has only where there is a value, `AutoScalingGroupName?`, and whether one was left out.
+fn with_values(set: &[String], publish: &Publish, here: &Placeholders) -> (Vec<String>, bool) {
+    let kept = set.iter().filter_map(|name| match name.strip_suffix('?') {
+        None => Some(name.clone()),
+        Some(name) => dimension(name, publish, here)
+            .is_ok()
+            .then(|| name.to_owned()),
+    });
+    let kept: Vec<String> = kept.collect();
+    let left_out = kept.len() < set.len();
+    (kept, left_out)
 }
 
 /// The dimension that tells this host from others.
@@ -444,89 +441,6 @@ fn dimension(name: &str, publish: &Publish, here: &Placeholders) -> Result<Dimen
         Err(placeholder) => Err(format!(
             "dimension `{name}` needs `{placeholder}`, which has no value on this host"
         )),
-    }
-}
-
-impl Source {
-    /// Its metric, or one that stands for all that differ in the values of labels, such as `${path}`.
-    fn example(&self) -> Metric {
-        let value = |label: &String| format!("${{{label}}}");
-        self.metric(&self.labels.iter().map(value).collect::<Vec<_>>())
-    }
-
-    fn metric(&self, key: &[String]) -> Metric {
-        let labels = self.labels.iter().zip(key);
-        let labels = labels.map(|(name, value)| Dimension::new(name.as_str(), value.as_str()));
-        let dimensions = self.dimensions.iter().cloned().chain(labels);
-        Metric::new(
-            self.namespace.as_str(),
-            self.name.as_str(),
-            dimensions.collect(),
-        )
-    }
-
-    /// Whether it is one of its metrics.
-    fn has(&self, metric: &Metric) -> bool {
-        let (all, fixed) = (metric.dimensions(), &self.dimensions);
-        metric.namespace == self.namespace
-            && metric.name == self.name
-            && all.len() == fixed.len() + self.labels.len()
-            && fixed.iter().all(|dimension| all.contains(dimension))
-            && self
-                .labels
-                .iter()
-                .all(|label| all.iter().any(|dimension| dimension.name == *label))
-    }
-
-    /// Whether what is seen is for one of its metrics. All cores together are seen beside each of them.
-    fn takes(&self, seen: &Seen<'_>) -> bool {
-        if let Some(cpu) = seen.label("cpu") {
-            let is_asked_for = self.filter.only.iter().any(|(label, _)| label == "cpu");
-            let wants_each = self.labels.iter().any(|label| label == "cpu");
-            if !is_asked_for && wants_each == (cpu == TOTAL) {
-                return false;
-            }
-        }
-        self.filter.keeps(seen)
-    }
-
-    /// The values of its labels.
-    fn key(&self, seen: &Seen<'_>) -> Vec<String> {
-        let value = |label: &String| seen.label(label).unwrap_or_default().to_owned();
-        self.labels.iter().map(value).collect()
-    }
-
-    fn sample(&mut self, at: Timestamp, seen: &Seen<'_>, samples: &mut Vec<Sample>) {
-        if !self.takes(seen) {
-            return;
-        }
-        let key = self.key(seen);
-        let metric = match self.known.get(&key) {
-            Some(metric) => Arc::clone(metric),
-            None if self.known.len() == METRICS_MAX => {
-                if !std::mem::replace(&mut self.is_full, true) {
-                    let (name, most) = (&self.name, METRICS_MAX);
-                    warn!(
-                        name,
-                        most,
-                        "there are too many metrics of one name: those that come later are left out"
-                    );
-                }
-                return;
-            }
-            None => {
-                let metric = Arc::new(self.metric(&key));
-                self.known.insert(key, Arc::clone(&metric));
-                metric
-            }
-        };
-        samples.push(Sample {
-            metric,
-            unit: Unit::from_name(seen.unit).unwrap_or(Unit::NONE),
-            resolution: self.resolution,
-            at,
-            content: Content::Value(seen.value),
-        });
     }
 }
 

@@ -28,6 +28,9 @@ use super::systemd::{self, Watchdog};
 /// take.
 const WAITING_MAX: usize = 64;
 
+/// A slot that is open when the metrics change is closed within so many seconds.
+const BEFORE_KEPT: i64 = 310;
+
 /// From here on a pause between looks is worth a line in the log.
 const PAUSE_MIN: i64 = 60;
 
@@ -90,6 +93,7 @@ impl Drive {
             pipeline: begun.pipeline,
             statuses: Arc::new([]),
             newest: None,
+            before: Vec::new(),
             watchdog: Watchdog::new(),
             held_back: Step::default(),
             sources: begun.sources,
@@ -158,6 +162,8 @@ struct Judge {
     sources: Sources,
     statuses: Arc<[Arc<Status>]>,
     newest: Option<Timestamp>,
+    /// Which metrics there were before, until when something may be open of them.
+    before: Vec<(Timestamp, Sources)>,
     /// What CloudWatch said of its alarms when it was asked last, and how that compares.
     views: Option<Arc<Views>>,
     comparisons: Comparisons,
@@ -170,6 +176,7 @@ struct Judge {
 impl Judge {
     fn step(&mut self, look: Look) {
         self.watchdog.look();
+        self.before.retain(|(until, _)| look.at < *until);
         self.tell_pause(look.at);
         let outcome = self.pipeline.advance(&self.sources.reading(&look));
         self.carry_out(outcome, look.at);
@@ -227,7 +234,9 @@ impl Judge {
     /// Goes on with another configuration; alarms that did not change keep their state.
     fn replace(&mut self, prepared: Prepared) {
         let now = self.newest.unwrap_or_default();
-        self.sources = prepared.sources;
+        // What is open under the names before is closed, and published, under them.
+        let before = std::mem::replace(&mut self.sources, prepared.sources);
+        self.before.push((now + BEFORE_KEPT, before));
         let statuses = Arc::clone(&self.statuses);
         let known: BTreeSet<&str> = statuses.iter().map(|status| &*status.alarm.name).collect();
         let transitions = self.pipeline.set_alarms(prepared.alarms, now);
@@ -309,7 +318,10 @@ impl Judge {
 
     /// The alarms are written anew only when something may have changed in them.
     fn record(&self, datapoints: Vec<Datapoint>, events: &Events, judged: bool) -> Step {
-        let mark = |datapoint| (self.sources.is_published(&datapoint), datapoint);
+        let before = self.before.iter().map(|(_, sources)| sources);
+        let all: Vec<&Sources> = before.chain([&self.sources]).collect();
+        let is_published = |of: &Datapoint| all.iter().any(|sources| sources.is_published(of));
+        let mark = |datapoint| (is_published(&datapoint), datapoint);
         let datapoints = datapoints.into_iter().map(mark);
         Step {
             datapoints: datapoints

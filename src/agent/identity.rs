@@ -17,38 +17,59 @@ const NOTICES_INTERVAL: Duration = Duration::from_secs(30);
 /// So many of those intervals pass until it is asked anew who this is.
 const REFRESHED_EVERY: u32 = 10;
 
-/// Asks for as long as the program runs; off EC2 nobody is asked.
-pub(super) async fn watch(here: watch::Sender<Option<Arc<Here>>>, stats: Arc<Stats>) {
+/// Asks the instance metadata service.
+pub(super) async fn run(here: watch::Sender<Option<Arc<Here>>>, stats: Arc<Stats>, is_ec2: bool) {
+    watch(here, stats, is_ec2, aws::instance, aws::notices).await;
+}
+
+/// Asks for as long as the program runs. Off EC2 nobody is asked; `is_ec2` says whether it is one by its firmware, so that it is
+/// asked on where there was no answer.
+async fn watch<A, N>(
+    here: watch::Sender<Option<Arc<Here>>>,
+    stats: Arc<Stats>,
+    is_ec2: bool,
+    ask: impl Fn() -> A,
+    ask_notices: impl Fn() -> N,
+) where
+    A: Future<Output = Result<Instance, String>>,
+    N: Future<Output = Option<Notices>>,
+{
     let mut known = here.subscribe();
     let first = known.wait_for(Option::is_some).await;
     let Some(first) = first.ok().and_then(|here| here.clone()) else {
         return;
     };
-    let Some(mut instance) = first.instance.clone() else {
+    let mut instance = first.instance.clone();
+    if instance.is_none() && !is_ec2 {
         return;
-    };
+    }
     let mut told = Notices::default();
     for round in 1_u32.. {
-        let notices = aws::notices().await;
-        tell(&told, &notices);
-        stats.instance.set(about(&instance, &notices));
-        told = notices;
+        if let Some(instance) = &instance {
+            // What is not answered has not changed.
+            let notices = ask_notices().await.unwrap_or_else(|| told.clone());
+            tell(&told, &notices);
+            stats.instance.set(about(instance, &notices));
+            told = notices;
+        }
         tokio::time::sleep(NOTICES_INTERVAL).await;
-        if round % REFRESHED_EVERY != 0 {
+        if instance.is_some() && round % REFRESHED_EVERY != 0 {
             continue;
         }
-        // What is not answered has not changed.
-        let Ok(now) = aws::instance().await else {
-            continue;
+        let now = match ask().await {
+            Ok(now) if now.unanswered.is_none() => now,
+            _ => continue,
         };
-        if now != instance && now.id == instance.id {
+        let is_same = instance.as_ref().is_none_or(|known| known.id == now.id);
+        if is_same && instance.as_ref() != Some(&now) {
             info!(
+                id = now.id,
                 group = now.auto_scaling_group,
                 tags = now.tags.len(),
                 "what EC2 says of this instance has changed"
             );
             here.send_replace(Some(Arc::new(first.with(now.clone()))));
-            instance = now;
+            instance = Some(now);
         }
     }
 }
@@ -84,5 +105,69 @@ fn about(instance: &Instance, notices: &Notices) -> About {
             .as_ref()
             .map(|(action, at)| (action.clone(), at.seconds())),
         rebalance: notices.rebalance.map(Timestamp::seconds),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::definition::Placeholders;
+    use std::cell::RefCell;
+    use std::collections::VecDeque;
+
+    /// The dimensions follow the group; an answer that is not whole, or does not come, changes nothing.
+    #[tokio::test(start_paused = true)]
+    async fn the_group_is_followed_and_silence_is_no_change() {
+        let instance = |group: Option<&str>, unanswered: Option<&str>| Instance {
+            id: "i-1".to_owned(),
+            auto_scaling_group: group.map(str::to_owned),
+            unanswered: unanswered.map(str::to_owned),
+            ..Instance::default()
+        };
+        let answers = RefCell::new(VecDeque::from([
+            Err("no answer".to_owned()),
+            Ok(instance(Some("a"), None)),
+            Ok(instance(None, Some("tags: timeout"))),
+            Err("no answer".to_owned()),
+            Ok(instance(Some("b"), None)),
+            Ok(instance(None, None)),
+        ]));
+        let spot = Notices {
+            rebalance: Some(Timestamp::from_seconds(7)),
+            ..Notices::default()
+        };
+        let notices = RefCell::new(VecDeque::from([Some(spot), None]));
+        let first = Here::nowhere(Placeholders::default());
+        let (here, mut changes) = watch::channel(Some(Arc::new(first)));
+        let stats = Arc::new(Stats::default());
+        let ask = || {
+            let answer = answers.borrow_mut().pop_front();
+            async move {
+                match answer {
+                    Some(answer) => answer,
+                    None => std::future::pending().await,
+                }
+            }
+        };
+        let ask_notices = || {
+            let answer = notices.borrow_mut().pop_front();
+            std::future::ready(answer.unwrap_or_default())
+        };
+        let watched = watch(here, Arc::clone(&stats), true, ask, ask_notices);
+        let groups = async {
+            let mut groups = Vec::new();
+            for _ in 0..3 {
+                changes.changed().await.unwrap();
+                let here = changes.borrow_and_update().clone().unwrap();
+                groups.push(here.placeholders.auto_scaling_group.clone());
+            }
+            groups
+        };
+        let groups = tokio::select! {
+            () = watched => panic!("it goes on"),
+            groups = groups => groups,
+        };
+        assert_eq!(groups, [Some("a".to_owned()), Some("b".to_owned()), None]);
+        assert_eq!(stats.instance.get().rebalance, Some(7));
     }
 }

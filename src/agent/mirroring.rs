@@ -24,6 +24,21 @@ pub(super) struct Wires {
     pub(super) views: watch::Receiver<Option<Arc<Views>>>,
 }
 
+impl Wires {
+    /// Asks for something else, if it is: to look through an account anew costs requests.
+    pub(super) fn want(&self, wanted: Option<Arc<Wanted>>) {
+        self.wanted.send_if_modified(|before| {
+            let is_same = match (&before, &wanted) {
+                (Some(before), Some(wanted)) => before.is_as(wanted),
+                (None, None) => true,
+                _ => false,
+            };
+            *before = wanted;
+            !is_same
+        });
+    }
+}
+
 /// The mirror, which asks whenever that is wanted. It begins with what was mirrored before the start.
 pub(super) fn mirror(
     plan: &Plan,
@@ -99,7 +114,7 @@ impl Here {
     fn instance_id(&self, plan: &Plan) -> Option<String> {
         let mut constant = plan.config.publish.dimensions.iter();
         let configured = constant.find(|(name, _)| name == "InstanceId");
-        let configured = configured.map(|(_, id)| id.clone());
+        let configured = configured.and_then(|(_, id)| self.placeholders.fill(id).ok());
         self.placeholders.instance_id.clone().or(configured)
     }
 }

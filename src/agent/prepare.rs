@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::alarm::{Alarm, MuteRule, Options, Status, alarm_name};
@@ -23,6 +24,10 @@ use crate::stats::Stats;
 use super::drive::Prepared;
 use super::mirroring::{Wires, mirrored};
 use super::{LOOK_INTERVAL, LOOK_OFFSET, Plan};
+
+/// How long an EC2 instance waits to be told who it is, within what looks are held for.
+const IDENTITY_WAIT: Duration = Duration::from_secs(30);
+const IDENTITY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Alarms that are named one by one when the program starts.
 pub(super) const NAMED_MAX: usize = 20;
@@ -83,6 +88,36 @@ pub(super) async fn publish(
     publisher.run(source.ended).await;
 }
 
+/// Asks an instance that is one by its firmware who it is. What is sampled meanwhile is held, and published under its own
+/// dimensions.
+async fn patiently() -> Result<Instance, String> {
+    let until = Instant::now() + IDENTITY_WAIT;
+    let mut is_told = false;
+    loop {
+        let why = match aws::instance().await {
+            Ok(instance) if instance.unanswered.is_none() => return Ok(instance),
+            Ok(instance) if Instant::now() >= until => return Ok(instance),
+            Ok(instance) => instance.unanswered.unwrap_or_default(),
+            Err(why) => why,
+        };
+        if Instant::now() >= until {
+            warn!(
+                why,
+                "this is an EC2 instance, but its metadata service does not answer: metrics are published by `host` until it does; in a container raise the hop limit with `aws ec2 modify-instance-metadata-options --http-put-response-hop-limit 2`"
+            );
+            return Err(why);
+        }
+        if !std::mem::replace(&mut is_told, true) {
+            warn!(
+                why,
+                wait = %humantime::format_duration(IDENTITY_WAIT),
+                "this is an EC2 instance, but its metadata service does not answer yet: what is sampled is held"
+            );
+        }
+        tokio::time::sleep(IDENTITY_PAUSE).await;
+    }
+}
+
 /// What is published, and whether more of it will come.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -110,10 +145,10 @@ pub(super) struct Here {
 
 impl Here {
     async fn find(plan: &Plan, facts: &Facts) -> Self {
-        let instance = if plan.instance_metadata {
-            aws::instance().await
-        } else {
-            Err("it is switched off".to_owned())
+        let instance = match (plan.instance_metadata, facts.is_ec2) {
+            (false, _) => Err("it is switched off".to_owned()),
+            (true, false) => aws::instance().await,
+            (true, true) => patiently().await,
         };
         if let Err(why) = &instance {
             debug!(
@@ -121,19 +156,29 @@ impl Here {
                 "the instance metadata service did not answer; this is taken not to be an EC2 instance"
             );
         }
+        let placeholders = Placeholders {
+            variable: Some(plan.variable),
+            hostname: facts.hostname.clone(),
+            ..Placeholders::default()
+        };
         let none = Self {
-            placeholders: Placeholders {
-                variable: Some(plan.variable),
-                hostname: facts.hostname.clone(),
-                ..Placeholders::default()
-            },
             region: plan.region.clone(),
             no_instance: instance.as_ref().err().cloned(),
-            instance: None,
+            ..Self::nowhere(placeholders)
         };
         match instance {
             Ok(instance) => none.with(instance),
             Err(_) => none,
+        }
+    }
+
+    /// A host of which EC2 says nothing.
+    pub(super) fn nowhere(placeholders: Placeholders) -> Self {
+        Self {
+            placeholders,
+            region: None,
+            no_instance: None,
+            instance: None,
         }
     }
 

@@ -1,5 +1,6 @@
 //! Another configuration while everything goes on: all of it or nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -29,6 +30,8 @@ pub(super) struct Reloader<R> {
     pub(super) prepared: mpsc::Sender<Prepared>,
     pub(super) parts: watch::Sender<Parts>,
     pub(super) stats: Arc<Stats>,
+    /// What was warned of when the host was found to be another one.
+    pub(super) warned: BTreeSet<String>,
 }
 
 impl<R> Reloader<R>
@@ -65,6 +68,13 @@ where
         let found = Arc::clone(&self.mirror.found.borrow_and_update());
         if let Ok(here) = self.here().await {
             let prepared = here.prepare_quietly(&self.plan, &found);
+            for warning in prepared.sources.warnings() {
+                if self.warned.insert(warning.clone()) {
+                    warn!("{warning}");
+                }
+            }
+            let wanted = here.wanted(&self.plan, &prepared);
+            self.mirror.want(wanted);
             // Nobody takes it when the program is about to end.
             let _ = self.prepared.send(prepared).await;
         }
@@ -109,17 +119,8 @@ where
         let found = Arc::clone(&self.mirror.found.borrow());
         let prepared = here.prepare(&plan, &found);
         self.parts.send_replace(plan.parts());
-        // To look through an account anew costs requests.
         let wanted = here.wanted(&plan, &prepared);
-        self.mirror.wanted.send_if_modified(|before| {
-            let is_same = match (&before, &wanted) {
-                (Some(before), Some(wanted)) => before.is_as(wanted),
-                (None, None) => true,
-                _ => false,
-            };
-            *before = wanted;
-            !is_same
-        });
+        self.mirror.want(wanted);
         let ended = |_| vec!["the program is about to end".to_owned()];
         self.prepared.send(prepared).await.map_err(ended)?;
         self.plan = plan;

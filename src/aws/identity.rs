@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_config::environment::EnvironmentVariableRegionProvider;
-use aws_config::imds;
+use aws_config::imds::{self, client::error::ImdsError};
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileRegionProvider;
 
@@ -38,31 +38,32 @@ pub struct Instance {
     /// By the instance's tags, where the instance may see them.
     pub auto_scaling_group: Option<String>,
     pub tags: BTreeMap<String, String>,
+    /// Why some of it is not known, if an answer failed to come: what is not there is another thing.
+    pub unanswered: Option<String>,
 }
 
 /// Asks the instance metadata service. `Err` says why there is no answer; off EC2 that is to be expected.
 pub async fn instance() -> Result<Instance, String> {
     let ask = async {
-        let client = client();
-        let id = get(&client, "instance-id").await?;
+        let mut asked = Asked {
+            client: client(),
+            unanswered: None,
+        };
+        let id = get(&asked.client, "/latest/meta-data/instance-id").await?;
+        let id = id.ok_or("it does not know the instance's id")?;
         // What the instance may not see is no reason to be without the rest.
-        let optional = async |path: &str| get(&client, path).await.ok();
-        let region = optional("placement/region").await;
-        let image_id = optional("ami-id").await;
-        let instance_type = optional("instance-type").await;
-        let availability_zone = optional("placement/availability-zone").await;
-        let life_cycle = optional("instance-life-cycle").await;
-        let tags = tags(&client).await;
+        let tags = asked.tags().await;
         Ok(Instance {
             id,
-            region,
-            image_id,
-            instance_type,
-            availability_zone,
-            life_cycle,
-            account: account(&client).await,
+            region: asked.optional("placement/region").await,
+            image_id: asked.optional("ami-id").await,
+            instance_type: asked.optional("instance-type").await,
+            availability_zone: asked.optional("placement/availability-zone").await,
+            life_cycle: asked.optional("instance-life-cycle").await,
+            account: asked.account().await,
             auto_scaling_group: tags.get(GROUP_TAG).cloned(),
             tags,
+            unanswered: asked.unanswered,
         })
     };
     tokio::time::timeout(TIMEOUT, ask)
@@ -83,18 +84,48 @@ fn client() -> imds::Client {
         .build()
 }
 
-/// Of the instance identity document.
-async fn account(client: &imds::Client) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Document {
-        account_id: String,
+/// Questions of which not every one may be answered.
+struct Asked {
+    client: imds::Client,
+    unanswered: Option<String>,
+}
+
+impl Asked {
+    async fn optional(&mut self, path: &str) -> Option<String> {
+        self.at(&format!("/latest/meta-data/{path}")).await
     }
-    let answer = client
-        .get("/latest/dynamic/instance-identity/document")
-        .await;
-    let document: Document = serde_json::from_str(&String::from(answer.ok()?)).ok()?;
-    Some(document.account_id)
+
+    async fn at(&mut self, path: &str) -> Option<String> {
+        get(&self.client, path).await.unwrap_or_else(|error| {
+            self.unanswered = Some(format!("{path}: {error}"));
+            None
+        })
+    }
+
+    /// Of the instance identity document.
+    async fn account(&mut self) -> Option<String> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Document {
+            account_id: String,
+        }
+        let text = self
+            .at("/latest/dynamic/instance-identity/document")
+            .await?;
+        let document: Document = serde_json::from_str(&text).ok()?;
+        Some(document.account_id)
+    }
+
+    /// None where the instance's metadata options do not show tags.
+    async fn tags(&mut self) -> BTreeMap<String, String> {
+        let names = self.optional("tags/instance").await.unwrap_or_default();
+        let mut tags = BTreeMap::new();
+        for name in names.lines().take(TAGS_MAX) {
+            let value = self.optional(&format!("tags/instance/{name}")).await;
+            tags.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        tags
+    }
 }
 
 /// What EC2 is about to do with the instance.
@@ -106,8 +137,9 @@ pub struct Notices {
     pub rebalance: Option<Timestamp>,
 }
 
-/// Asks whether a spot instance is about to be interrupted. Where nothing is said nothing is about to happen.
-pub async fn notices() -> Notices {
+/// Asks whether a spot instance is about to be interrupted. Where nothing is said nothing is about to happen; `None` if there is
+/// no answer.
+pub async fn notices() -> Option<Notices> {
     #[derive(Deserialize)]
     struct Interruption {
         action: String,
@@ -123,38 +155,33 @@ pub async fn notices() -> Notices {
         Some(Timestamp::from_seconds(at.as_second()))
     };
     let ask = async {
-        let client = client();
-        let interruption = get(&client, "spot/instance-action").await.ok();
-        let rebalance = get(&client, "events/recommendations/rebalance").await.ok();
+        let mut asked = Asked {
+            client: client(),
+            unanswered: None,
+        };
+        let interruption = asked.optional("spot/instance-action").await;
+        let rebalance = asked.optional("events/recommendations/rebalance").await;
         let interruption: Option<Interruption> =
             interruption.and_then(|text| serde_json::from_str(&text).ok());
         let rebalance: Option<Rebalance> =
             rebalance.and_then(|text| serde_json::from_str(&text).ok());
-        Notices {
+        asked.unanswered.is_none().then(|| Notices {
             interruption: interruption.and_then(|told| Some((told.action, at(&told.time)?))),
             rebalance: rebalance.and_then(|told| at(&told.notice_time)),
-        }
+        })
     };
     tokio::time::timeout(TIMEOUT, ask).await.unwrap_or_default()
 }
 
-async fn get(client: &imds::Client, path: &str) -> Result<String, String> {
-    let answer = client.get(format!("/latest/meta-data/{path}")).await;
-    answer
-        .map(String::from)
-        .map_err(|error| error_chain(&error))
-}
-
-/// None where the instance's metadata options do not show tags.
-async fn tags(client: &imds::Client) -> BTreeMap<String, String> {
-    let names = get(client, "tags/instance").await.unwrap_or_default();
-    let mut tags = BTreeMap::new();
-    for name in names.lines().take(TAGS_MAX) {
-        if let Ok(value) = get(client, &format!("tags/instance/{name}")).await {
-            tags.insert(name.to_owned(), value);
+/// `None` for what is not there.
+async fn get(client: &imds::Client, path: &str) -> Result<Option<String>, String> {
+    match client.get(path).await {
+        Ok(answer) => Ok(Some(String::from(answer))),
+        Err(ImdsError::ErrorResponse(answer)) if answer.response().status().as_u16() == 404 => {
+            Ok(None)
         }
+        Err(error) => Err(error_chain(&error)),
     }
-    tags
 }
 
 /// The region that the environment or the AWS profile sets.

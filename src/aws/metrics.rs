@@ -181,23 +181,27 @@ fn datum(datapoint: &Datapoint) -> MetricDatum {
         .timestamp(DateTime::from_secs(datapoint.start.seconds()))
         .unit(StandardUnit::from(datapoint.unit.name()))
         .set_storage_resolution((datapoint.resolution == Resolution::High).then_some(1));
+    let set = &datapoint.statistics;
+    let statistics = types::StatisticSet::builder()
+        .sample_count(set.sample_count)
+        .sum(set.sum)
+        .minimum(set.minimum)
+        .maximum(set.maximum)
+        .build();
     match &datapoint.values {
         Some(distribution) => {
             let (values, counts) = distribution.values().into_iter().unzip();
+            // Of values that were gathered into buckets the extremes and the sum are known exactly all the same.
+            let datum = match distribution.relative_error() {
+                0.0 => datum,
+                _ => datum.statistic_values(statistics),
+            };
             datum
                 .set_values(Some(values))
                 .set_counts(Some(counts))
                 .build()
         }
-        None => {
-            let set = &datapoint.statistics;
-            let statistics = types::StatisticSet::builder()
-                .sample_count(set.sample_count)
-                .sum(set.sum)
-                .minimum(set.minimum)
-                .maximum(set.maximum);
-            datum.statistic_values(statistics.build()).build()
-        }
+        None => datum.statistic_values(statistics).build(),
     }
 }
 

@@ -10,6 +10,13 @@ pub struct Publishable {
     pub labels: &'static [&'static str],
 }
 
+impl Publishable {
+    /// Whether it is what a counter rose by since the look before.
+    pub fn is_delta(&self) -> bool {
+        matches!(self.collector, "diskstats" | "netdev") && self.name != "diskio_iops_in_progress"
+    }
+}
+
 const CPU: &[&str] = &["cpu"];
 const DISK: &[&str] = &["path", "device", "fstype"];
 const DISKIO: &[&str] = &["name"];

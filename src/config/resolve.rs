@@ -241,19 +241,20 @@ impl Reader<'_> {
             let Some(name) = self.report.string(what, node) else {
                 continue;
             };
-            if !known.contains(&name.as_str()) {
-                let hint = did_you_mean(&name, known.iter().copied());
-                self.report.add(
-                    node.position,
-                    format!(
-                        "`{what}` names `{name}`, but only {} can stand here{hint}",
-                        one_of(known.iter().copied())
-                    ),
-                );
-            }
+            self.is_known(what, &name, node.position, known);
             names.push(name);
         }
         names
+    }
+
+    fn is_known(&mut self, what: &str, name: &str, position: Position, known: &[&str]) {
+        if known.contains(&name) {
+            return;
+        }
+        let hint = did_you_mean(name, known.iter().copied());
+        let known = one_of(known.iter().copied());
+        let text = format!("`{what}` names `{name}`, but only {known} can stand here{hint}");
+        self.report.add(position, text);
     }
 
     fn journal(&mut self, journal: Option<&Node>) -> Journal {

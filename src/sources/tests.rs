@@ -1,10 +1,12 @@
 //! What is sampled, what is published of it, and what can be judged.
 
+use super::source::{FORGOTTEN_AFTER, METRICS_EVER_MAX, METRICS_MAX, acceptable};
 use super::*;
 use crate::alarm::StateValue;
 use crate::config::resolve;
 use crate::definition::{BUILT_IN, parse, substitute};
 use crate::host::{Collected, Core, Cpu, Gathered, Modes, Value};
+use crate::metric::Timestamp;
 use crate::pipeline::Pipeline;
 use expect_test::{Expect, expect};
 
@@ -438,5 +440,115 @@ fn metrics_of_one_name_do_not_become_countless() {
     })];
     for _ in 0..2 {
         assert_eq!(sources.reading(&look).samples.len(), METRICS_MAX);
+    }
+}
+
+/// What is not seen any more makes room, up to so many while the program runs.
+#[test]
+fn metrics_that_are_gone_make_room_for_others() {
+    let config = "[[publish.metric]]\nnames = [\"disk_used_percent\"]\ndimensions = [[\"path\"]]";
+    let mut sources = sources(config, None);
+    let disk = |number: usize| Value {
+        labels: crate::family::labels([("path", format!("/{number}"))]),
+        ..disks(1.0, 1.0).remove(0)
+    };
+    let mut seen = |at: i64, numbers: std::ops::Range<usize>| {
+        let mut look = look(at, None);
+        let mut gathered = Gathered::default();
+        gathered.values = numbers.map(disk).collect();
+        look.new = vec![Arc::new(Collected {
+            gathered,
+            ..Collected::default()
+        })];
+        sources.reading(&look).samples.len()
+    };
+    let mut first = 0;
+    for round in 0..12_i64 {
+        let at = round * FORGOTTEN_AFTER;
+        let expected = if first < METRICS_EVER_MAX {
+            METRICS_MAX
+        } else {
+            0
+        };
+        assert_eq!(seen(at, first..first + METRICS_MAX), expected, "{round}");
+        if round == 0 {
+            assert_eq!(seen(FORGOTTEN_AFTER - 1, 600..700), 0, "none is gone yet");
+        }
+        first += METRICS_MAX;
+    }
+}
+
+#[test]
+fn a_dimension_without_a_value_is_left_out_where_it_may_be() {
+    check(
+        "[[publish.metric]]\nnames = [\"mem_used_percent\"]\ndimensions = [[\"InstanceId\", \"AutoScalingGroupName?\"], [\"InstanceId\"], [\"AutoScalingGroupName\"]]",
+        Some("i-1"),
+        expect![[r#"
+            CWBridge mem_used_percent {InstanceId=i-1} Standard Value(43.75)
+            AWS/EC2 CPUUtilization {InstanceId=i-1} Basic Value(5.0)
+            published: CWBridge mem_used_percent {InstanceId=i-1}
+            warning: `mem_used_percent` by `[AutoScalingGroupName]` is not published: dimension `AutoScalingGroupName` needs `${aws:AutoScalingGroupName}`, which has no value on this host
+        "#]],
+    );
+}
+
+#[test]
+fn all_cores_together_are_one_of_them_for_who_asks() {
+    for (pattern, expected) in [
+        ("^cpu-total$", "cpu-total"),
+        ("^cpu", "cpu-total cpu0 cpu2"),
+        ("^cpu[02]$", "cpu0 cpu2"),
+    ] {
+        let config = format!(
+            "[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[\"cpu\"]]\ninclude = {{ cpu = \"{pattern}\" }}"
+        );
+        let samples = sources(&config, None).reading(&look(0, Some(5.0))).samples;
+        let cpus = samples
+            .iter()
+            .map(|of| of.metric.dimensions()[0].value.as_str());
+        assert_eq!(cpus.collect::<Vec<_>>().join(" "), expected);
+    }
+}
+
+#[test]
+fn values_of_dimensions_are_made_such_as_cloudwatch_takes() {
+    for (value, taken) in [
+        ("/data", "/data"),
+        ("/caf\u{e9}", "/caf\\u{e9}"),
+        ("/a\nb", "/a\\nb"),
+    ] {
+        assert_eq!(acceptable(value), taken);
+    }
+}
+
+/// Of what the CloudWatch agent publishes beside this host, other statistics are of other samples.
+#[test]
+fn of_the_agents_metrics_only_what_agrees_is_told() {
+    let alarm = |name: &str, statistic: &str| {
+        let text = format!(
+            r#"{{"AlarmName": "a", "Namespace": "CWAgent", "MetricName": "{name}", "Dimensions": [{{"Name": "InstanceId", "Value": "i-1"}}],
+            "Statistic": "{statistic}", "Period": 60, "EvaluationPeriods": 1, "Threshold": 5, "ComparisonOperator": "GreaterThanThreshold"}}"#
+        );
+        parse("a", &text).alarms.remove(0).alarm
+    };
+    let names =
+        "\nnames = [\"mem_used_percent\", \"net_bytes_recv\"]\ndimensions = [[\"InstanceId\"]]";
+    let of_the_agent = "[[publish.metric]]\nnames = []".to_owned();
+    let of_this_host = format!("[publish]\nnamespace = \"CWAgent\"\n[[publish.metric]]{names}");
+    for (config, is_own) in [(of_the_agent, false), (of_this_host, true)] {
+        let mut sources = sources(&config, Some("i-1"));
+        for (name, statistic, agrees) in [
+            ("mem_used_percent", "Average", true),
+            ("mem_used_percent", "Maximum", false),
+            ("mem_used_percent", "Sum", false),
+            ("net_bytes_recv", "Sum", true),
+            ("net_bytes_recv", "Average", false),
+        ] {
+            let not_here = sources
+                .mirror(vec![alarm(name, statistic)])
+                .remove(0)
+                .not_here;
+            assert_eq!(not_here.is_none(), agrees || is_own, "{name} {statistic}");
+        }
     }
 }

@@ -31,7 +31,12 @@ fn called() -> BTreeSet<String> {
         let words: Vec<String> = name.split('_').map(word).collect();
         format!("cloudwatch:{}", words.concat())
     };
-    calls.map(|call| action(&call[1])).collect()
+    let mut called: BTreeSet<String> = calls.map(|call| action(&call[1])).collect();
+    // To create something with tags is to tag it.
+    if text.contains(".set_tags(") {
+        called.insert("cloudwatch:TagResource".to_owned());
+    }
+    called
 }
 
 fn allowed() -> BTreeMap<String, BTreeSet<String>> {

@@ -113,7 +113,13 @@ impl Reader<'_> {
     }
 
     fn dimension_set(&mut self, node: &Node, known: &[&str], constant: usize) -> Vec<String> {
-        let names = self.names("dimensions", node, known);
+        let mut names = Vec::new();
+        for node in self.report.list("dimensions", node).unwrap_or_default() {
+            if let Some(name) = self.report.string("dimensions", node) {
+                self.is_known("dimensions", bare(&name), node.position, known);
+                names.push(name);
+            }
+        }
         if names.len() + constant > DIMENSIONS_MAX {
             self.report.add(
                 node.position,
@@ -123,16 +129,22 @@ impl Reader<'_> {
                 ),
             );
         }
-        if let Some(twice) = names
-            .iter()
-            .enumerate()
-            .find_map(|(i, name)| names[..i].contains(name).then_some(name))
-        {
+        if let Some(twice) = names.iter().enumerate().find_map(|(i, name)| {
+            let mut before = names[..i].iter();
+            before
+                .any(|other| bare(other) == bare(name))
+                .then_some(name)
+        }) {
             self.report
                 .add(node.position, format!("`dimensions` names `{twice}` twice"));
         }
         names
     }
+}
+
+/// The name of a dimension, which may be one that is left out where it has no value: `AutoScalingGroupName?`.
+fn bare(name: &str) -> &str {
+    name.strip_suffix('?').unwrap_or(name)
 }
 
 /// The dimensions that all of these names have.
