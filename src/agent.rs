@@ -29,7 +29,7 @@ use tracing::{info, warn};
 
 use crate::alarm::{Alarm, MuteRule};
 use crate::clock;
-use crate::config::{Collector, Config};
+use crate::config::{Collector, Config, ProcessGroup};
 use crate::definition::Placeholders;
 use crate::guard::Guard;
 use crate::host::{self, Enabled, Filters, Host, Look, Parts, Plan as Gather, Roots};
@@ -78,10 +78,12 @@ pub struct Plan {
 impl Plan {
     fn parts(&self) -> Parts {
         let collectors = &self.config.collectors;
+        let group = |group: &ProcessGroup| host::group(&group.name, group.by, &group.of);
         let enabled = |collector: &Collector| Enabled {
             name: collector.name,
             interval: collector.interval,
             directory: collector.directory.as_ref().map(PathBuf::from),
+            groups: collector.groups.iter().filter_map(group).collect(),
             filters: Arc::new(Filters::of(&collector.include, &collector.exclude)),
         };
         Parts {

@@ -127,11 +127,27 @@ pub struct Collector {
     pub exclude: Vec<(String, String)>,
     /// Of `textfile`: the folder whose files are shown.
     pub directory: Option<String>,
+    /// Of `procstat`: what is looked at.
+    pub groups: Vec<ProcessGroup>,
 }
 
+/// Processes that are looked at together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProcessGroup {
+    pub name: String,
+    /// One of [`PROCESS_GROUPS_BY`].
+    pub by: &'static str,
+    /// The pattern, file or unit.
+    pub of: String,
+}
+
+/// What tells the processes of a group from others, by the CloudWatch agent's dimensions: a pattern in the program's name, a
+/// pattern in the command line, a pidfile; and a systemd unit.
+pub const PROCESS_GROUPS_BY: [&str; 4] = ["exe", "pattern", "pidfile", "unit"];
+
 /// The collectors by node_exporter's names, and whether they are at work unless it is said otherwise. To look at every process
-/// or connection costs more than all the rest; `textfile` needs a folder. What is published is looked at in any case.
-pub const COLLECTORS: [(&str, bool); 21] = [
+/// or connection costs more than all the rest; `textfile` needs a folder, `procstat` groups. What is published is looked at in any case.
+pub const COLLECTORS: [(&str, bool); 22] = [
     ("cgroup", true),
     ("conntrack", true),
     ("cpu", true),
@@ -147,6 +163,7 @@ pub const COLLECTORS: [(&str, bool); 21] = [
     ("os", true),
     ("pressure", true),
     ("processes", false),
+    ("procstat", false),
     ("sockstat", true),
     ("tcpstat", false),
     ("textfile", false),

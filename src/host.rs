@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::metric::Timestamp;
 
-pub use collectors::Roots;
+pub use collectors::{Group, Roots, group};
 pub use cpu::{Core, Cpu, MODES, Modes, Usage};
 pub use gather::{Collected, Enabled, Plan};
 pub use gathered::{Filters, Gathered, Value};

@@ -67,6 +67,10 @@ impl Entry<'_> {
     fn labels(&self) -> Vec<String> {
         let known = self.names.first().and_then(|name| publishable(name));
         let labels = known.map_or(&[][..], |known| known.labels);
+        if self.plugin == "procstat" {
+            let by = self.resource.into_iter().chain(["process_name"]);
+            return by.map(str::to_owned).collect();
+        }
         let is_kept = |label: &&&str| **label != "device" || self.flag("drop_device") != Some(true);
         labels
             .iter()
@@ -83,6 +87,13 @@ impl Entry<'_> {
                 (true, true) => Some(("cpu", "^cpu".to_owned())),
                 (false, _) => None,
             };
+        }
+        if self.plugin == "procstat" {
+            let (by, theirs) = self
+                .resource
+                .map(|by| (by, by.replace("pidfile", "pid_file")))?;
+            let of = self.settings.get(&theirs)?.as_str()?;
+            return Some((by, any_of(&[of.to_owned()])));
         }
         let resources = self.settings.get("resources").map(strings)?;
         let is_all = resources.is_empty() || resources.iter().any(|name| name == "*");
@@ -228,6 +239,10 @@ impl Importer {
     }
 
     fn plugin(&mut self, plugin: &str, settings: &Value) {
+        if let ("procstat", Value::Array(groups)) = (plugin, settings) {
+            groups.iter().for_each(|group| self.process_group(group));
+            return;
+        }
         let known = PLUGINS.iter().find(|(name, _)| *name == plugin);
         let (Some((_, resource)), Value::Object(settings)) = (known, settings) else {
             self.not_taken
@@ -254,6 +269,51 @@ impl Importer {
             "drop_original_metrics",
         ];
         self.rest(&whose, settings, &taken);
+    }
+
+    /// Processes by `exe`, `pattern` or `pid_file`.
+    fn process_group(&mut self, group: &Value) {
+        let whose = "metrics.metrics_collected.procstat";
+        let Value::Object(settings) = group else {
+            self.not_taken.push(format!("`{whose}`: {group}"));
+            return;
+        };
+        let by = [
+            ("exe", "exe"),
+            ("pattern", "pattern"),
+            ("pid_file", "pidfile"),
+        ];
+        let found = by.iter().find_map(|(theirs, ours)| {
+            let of = settings.get(*theirs)?.as_str()?;
+            Some((*theirs, *ours, of))
+        });
+        let Some((theirs, by, of)) = found else {
+            self.not_taken.push(format!("`{whose}`: {group}"));
+            return;
+        };
+        let (mut names, mut renamed) = (Vec::new(), Vec::new());
+        let measured = settings.get("measurement").and_then(Value::as_array);
+        for measured in measured.into_iter().flatten() {
+            self.measurement("procstat", measured, &mut names, &mut renamed);
+        }
+        let taken = ["measurement", "metrics_collection_interval", theirs];
+        self.rest(whose, settings, &taken);
+        if names.is_empty() {
+            return;
+        }
+        let entry = Entry {
+            plugin: "procstat",
+            resource: Some(by),
+            settings,
+            names: &names,
+            has_originals: true,
+        };
+        self.entry(&entry, &renamed);
+        let _ = write!(
+            self.looks,
+            "\n[[collectors.procstat.group]]\n{by} = {}\n",
+            quoted(of)
+        );
     }
 
     /// `usage_idle`, `cpu_usage_idle`, or one of them with another name.
@@ -502,6 +562,7 @@ mod tests {
               "diskio": {"measurement": ["io_time"], "metrics_collection_interval": 60, "resources": ["*"]},
               "mem": {"measurement": ["mem_used_percent"], "metrics_collection_interval": 60},
               "net": {"measurement": ["bytes_sent"], "metrics_collection_interval": 120},
+              "procstat": [{"exe": "nginx", "measurement": ["cpu_usage", "memory_rss"]}, {"pid_file": "/run/a.pid", "measurement": ["num_threads", "rlimit_cpu_time_hard"]}],
               "swap": {"measurement": ["swap_used_percent"], "metrics_collection_interval": 60}
             }
           }
@@ -537,15 +598,32 @@ mod tests {
             dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "interface"], ["InstanceId"]]
 
             [[publish.metric]]
+            names = ["procstat_cpu_usage", "procstat_memory_rss"]
+            dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "exe", "process_name"], ["InstanceId"]]
+            include = { exe = "^(nginx)$" }
+
+            [[publish.metric]]
+            names = ["procstat_num_threads"]
+            dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "pidfile", "process_name"], ["InstanceId"]]
+            include = { pidfile = "^(/run/a\\.pid)$" }
+
+            [[publish.metric]]
             names = ["swap_used_percent"]
             dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?"], ["InstanceId"]]
 
             [collectors.diskstats]
             interval = "60s"
+
+            [[collectors.procstat.group]]
+            exe = "nginx"
+
+            [[collectors.procstat.group]]
+            pidfile = "/run/a.pid"
         "##]].assert_eq(&imported.text);
         expect![[r#"
             the roll-ups of single cores: all cores together are rolled up alone
             the interval of `net`, 120 s: at most a minute passes from one look to the next
+            the metric `procstat_rlimit_cpu_time_hard`
         "#]]
         .assert_eq(&(imported.not_taken.join("\n") + "\n"));
         let (_, findings) = resolve("imported.toml", &imported.text);

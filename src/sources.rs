@@ -64,10 +64,16 @@ impl Sources {
             return;
         };
         if !self.collectors.contains(&known.collector) {
-            self.warnings.push(format!(
-                "`{name}` is not published: the collector `{}` is switched off (`only` or `enabled` under `[collectors]`)",
-                known.collector
-            ));
+            let why = match known.collector {
+                "procstat" => {
+                    "no `[[collectors.procstat.group]]` says of which processes".to_owned()
+                }
+                collector => format!(
+                    "the collector `{collector}` is switched off (`only` or `enabled` under `[collectors]`)"
+                ),
+            };
+            self.warnings
+                .push(format!("`{name}` is not published: {why}"));
             return;
         }
         let own = || {

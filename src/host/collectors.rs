@@ -14,6 +14,7 @@ mod netstat;
 mod os;
 mod pressure;
 mod processes;
+mod procstat;
 mod sockstat;
 mod tcpstat;
 mod textfile;
@@ -100,6 +101,13 @@ fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
 pub(super) trait Collect: Send {
     /// Adds what there is to see. An error says that the part cannot be read; what was added before it counts.
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()>;
+}
+
+pub use procstat::{Group, group};
+
+/// What looks at groups of processes; its name is `procstat`.
+pub(super) fn procstat(groups: Vec<Group>) -> Box<dyn Collect> {
+    Box::new(procstat::Procstat::new(groups))
 }
 
 /// What shows the files in a folder; its name is `textfile`.

@@ -13,17 +13,18 @@ use tracing::{info, warn};
 use crate::clock;
 use crate::metric::Timestamp;
 
-use super::collectors::{Collect, PARTS, Roots, textfile};
+use super::collectors::{Collect, Group, PARTS, Roots, procstat, textfile};
 use super::gathered::{Filters, Gathered};
 
 /// A collector that takes longer holds up others, so that they get a thread of their own.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most threads that may hang: one for each collector.
-const THREADS_MAX: usize = PARTS.len() + 2;
+const THREADS_MAX: usize = PARTS.len() + 3;
 
-/// The collector that reads what others write.
+/// The collector that reads what others write, and the one that looks at groups of processes.
 const TEXTFILE: &str = "textfile";
+const PROCSTAT: &str = "procstat";
 
 const HANGS: &str = "it does not come back";
 
@@ -63,6 +64,8 @@ pub struct Enabled {
     pub filters: Arc<Filters>,
     /// Of `textfile`: where its files are.
     pub directory: Option<PathBuf>,
+    /// Of `procstat`: what is looked at.
+    pub groups: Vec<Group>,
 }
 
 struct Job {
@@ -145,6 +148,7 @@ impl Gatherer {
         let slot = |enabled: &Enabled| {
             let collect = match (&enabled.directory, enabled.name) {
                 (Some(folder), TEXTFILE) => textfile(folder.clone()),
+                (None, PROCSTAT) => procstat(enabled.groups.clone()),
                 _ => (PARTS.iter().find(|part| part.name == enabled.name)?.new)(),
             };
             let interval = enabled.interval.as_secs();

@@ -13,6 +13,9 @@ use super::value::{Seen, TOTAL};
 
 /// The most metrics of one name by the values of labels, such as a disk's `path`: each of them costs money.
 pub(super) const METRICS_MAX: usize = 500;
+/// Labels that some of what is seen under a name has, and some not.
+const OF_GROUPS: [&str; 5] = ["exe", "pattern", "pidfile", "unit", "process_name"];
+
 /// What was not seen for so many seconds makes room for others.
 pub(super) const FORGOTTEN_AFTER: i64 = 600;
 /// The most metrics of one name while the program runs: each of them stays in the store.
@@ -88,7 +91,9 @@ impl Source {
     }
 
     pub(super) fn metric(&self, key: &[String]) -> Metric {
+        // What is seen does not have every label: a group of processes is known by one thing.
         let labels = self.labels.iter().zip(key);
+        let labels = labels.filter(|(_, value)| !value.is_empty());
         let labels = labels.map(|(name, value)| Dimension::new(name.as_str(), acceptable(value)));
         let dimensions = self.dimensions.iter().cloned().chain(labels);
         Metric::new(
@@ -103,12 +108,22 @@ impl Source {
         let (all, fixed) = (metric.dimensions(), &self.dimensions);
         metric.namespace == self.namespace
             && metric.name == self.name
-            && all.len() == fixed.len() + self.labels.len()
             && fixed.iter().all(|dimension| all.contains(dimension))
+            && self.has_labels(all.iter().filter(|dimension| !fixed.contains(dimension)))
+    }
+
+    /// Whether these are the dimensions that come with what is seen.
+    fn has_labels<'a>(&self, dimensions: impl Iterator<Item = &'a Dimension>) -> bool {
+        let names: Vec<&str> = dimensions.map(|dimension| &*dimension.name).collect();
+        let is_label = |name: &&str| self.labels.iter().any(|label| label == name);
+        let needed = |label: &&String| !OF_GROUPS.contains(&label.as_str());
+        names.iter().all(is_label)
             && self
                 .labels
                 .iter()
-                .all(|label| all.iter().any(|dimension| dimension.name == *label))
+                .filter(needed)
+                .all(|label| names.contains(&label.as_str()))
+            && (names.is_empty() == self.labels.is_empty())
     }
 
     /// Whether what is seen is for one of its metrics. All cores together are seen beside each of them.

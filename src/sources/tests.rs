@@ -493,6 +493,52 @@ fn a_dimension_without_a_value_is_left_out_where_it_may_be() {
 }
 
 #[test]
+fn a_group_of_processes_is_known_by_what_finds_it() {
+    let config = "[[publish.metric]]\nnames = [\"procstat_cpu_usage\"]\n";
+    check(
+        config,
+        None,
+        expect![[r#"
+        warning: `procstat_cpu_usage` is not published: no `[[collectors.procstat.group]]` says of which processes
+    "#]],
+    );
+    let config = format!("{config}[[collectors.procstat.group]]\nexe = \"nginx\"\n");
+    let mut sources = sources(&config, None);
+    let mut look = look(0, None);
+    let mut gathered = Gathered::default();
+    gathered.values = vec![Value {
+        name: "procstat_cpu_usage",
+        unit: "Percent",
+        labels: crate::family::labels(
+            [("exe", "nginx"), ("process_name", "nginx")]
+                .map(|(name, value)| (name, value.to_owned())),
+        ),
+        value: 7.0,
+    }];
+    look.new = vec![Arc::new(Collected {
+        gathered,
+        ..Collected::default()
+    })];
+    let reading = sources.reading(&look);
+    let metric = &reading.samples[0].metric;
+    assert_eq!(
+        metric.to_string(),
+        "CWBridge procstat_cpu_usage {exe=nginx, host=web-1, process_name=nginx}"
+    );
+    let datapoint = Pipeline::default().advance(&reading).datapoints;
+    assert!(datapoint.is_empty());
+    let open = Datapoint {
+        metric: Arc::clone(metric),
+        unit: crate::metric::Unit::PERCENT,
+        resolution: Resolution::Standard,
+        start: Timestamp::from_seconds(0),
+        statistics: crate::metric::StatisticSet::of(7.0, 1.0),
+        values: None,
+    };
+    assert!(sources.is_published(&open));
+}
+
+#[test]
 fn all_cores_together_are_one_of_them_for_who_asks() {
     for (pattern, expected) in [
         ("^cpu-total$", "cpu-total"),

@@ -4,17 +4,20 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 
+use crate::finding::one_of;
 use crate::tree::Node;
 
-use super::super::{COLLECTORS, Collector, Collectors, Roots};
+use super::super::{COLLECTORS, Collector, Collectors, PROCESS_GROUPS_BY, ProcessGroup, Roots};
 use super::Reader;
 
 /// What stands beside the collectors' names.
 const KEYS: [&str; 5] = ["interval", "only", "procfs", "sysfs", "rootfs"];
-const COLLECTOR_KEYS: [&str; 5] = ["enabled", "interval", "include", "exclude", "directory"];
+const COLLECTOR_KEYS: [&str; 4] = ["enabled", "interval", "include", "exclude"];
 
-/// The one collector that has a folder of its own.
+/// What only one collector has: a folder, and groups of processes.
+const OWN_KEYS: [(&str, &str); 2] = [(TEXTFILE, "directory"), (PROCSTAT, "group")];
 const TEXTFILE: &str = "textfile";
+const PROCSTAT: &str = "procstat";
 
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
@@ -70,18 +73,22 @@ impl Reader<'_> {
             include: Vec::new(),
             exclude: Vec::new(),
             directory: None,
+            groups: Vec::new(),
         };
         let Some(node) = node else {
-            return is_on.then_some(collector);
+            // Without groups there is nothing to look at.
+            return (is_on && name != PROCSTAT).then_some(collector);
         };
-        let keys = match name {
-            TEXTFILE => &COLLECTOR_KEYS[..],
-            _ => &COLLECTOR_KEYS[..COLLECTOR_KEYS.len() - 1],
-        };
-        self.keys(&format!("`[collectors.{name}]`"), node, keys);
+        let own_key = OWN_KEYS.iter().find(|(collector, _)| *collector == name);
+        let own_key = own_key.map(|(_, key)| *key);
+        let keys: Vec<&str> = COLLECTOR_KEYS.into_iter().chain(own_key).collect();
+        self.keys(&format!("`[collectors.{name}]`"), node, &keys);
         let directory = node.get("directory");
         collector.directory = directory.and_then(|node| self.report.string("directory", node));
-        let is_on = is_on || collector.directory.is_some();
+        let groups = node.get("group").filter(|_| name == PROCSTAT);
+        collector.groups = groups.map_or_else(Vec::new, |node| self.groups(node));
+        let has_own = own_key.is_some_and(|key| node.get(key).is_some());
+        let is_on = is_on || has_own;
         let own = node.get("interval").and_then(|node| self.interval(node));
         collector.interval = own.unwrap_or(interval);
         let mut patterns = |key| {
@@ -93,11 +100,57 @@ impl Reader<'_> {
         let enabled = node.get("enabled");
         let enabled = enabled.and_then(|node| self.report.boolean("enabled", node));
         let is_on = enabled.unwrap_or(is_on);
-        if is_on && name == TEXTFILE && collector.directory.is_none() {
-            let text = "`[collectors.textfile]` has no `directory`";
+        if let Some(key) = own_key.filter(|_| is_on && !has_own) {
+            let text = format!("`[collectors.{name}]` has no `{key}`");
             self.report.add(node.position, text);
         }
         is_on.then_some(collector)
+    }
+
+    fn groups(&mut self, node: &Node) -> Vec<ProcessGroup> {
+        let nodes = self.report.list("group", node).unwrap_or_default();
+        let mut groups: Vec<ProcessGroup> = Vec::new();
+        for node in nodes {
+            let Some(group) = self.group(node) else {
+                continue;
+            };
+            if groups.iter().any(|known| known.name == group.name) {
+                let text = format!("there are two groups `{}`", group.name);
+                self.report.add(node.position, text);
+            }
+            groups.push(group);
+        }
+        groups
+    }
+
+    /// `{ name = "web", unit = "nginx.service" }`
+    fn group(&mut self, node: &Node) -> Option<ProcessGroup> {
+        let keys: Vec<&str> = ["name"].into_iter().chain(PROCESS_GROUPS_BY).collect();
+        self.keys("`[[collectors.procstat.group]]`", node, &keys);
+        let found = PROCESS_GROUPS_BY.iter();
+        let mut found = found.filter_map(|by| Some((*by, node.get(by)?)));
+        let (Some((by, of)), None) = (found.next(), found.next()) else {
+            let by = one_of(PROCESS_GROUPS_BY);
+            let text = format!("`[[collectors.procstat.group]]` must have one of {by}");
+            self.report.add(node.position, text);
+            return None;
+        };
+        let position = of.position;
+        let of = self.report.string(by, of)?;
+        if let Err(error) = Regex::new(&of)
+            && ["exe", "pattern"].contains(&by)
+        {
+            let text = format!("`{by}` is `{of}`, which is no regular expression: {error}");
+            self.report.add(position, text);
+        }
+        let name = node
+            .get("name")
+            .map(|node| self.report.string("name", node));
+        Some(ProcessGroup {
+            name: name.unwrap_or_else(|| Some(of.clone()))?,
+            by,
+            of,
+        })
     }
 
     fn interval(&mut self, node: &Node) -> Option<Duration> {

@@ -117,6 +117,54 @@ fn a_prefix_alone_selects_whatever_begins_so() {
 }
 
 #[test]
+fn groups_of_processes_are_read() {
+    let text = r#"
+[[collectors.procstat.group]]
+name = "web"
+unit = "nginx.service"
+[[collectors.procstat.group]]
+exe = "^java$"
+"#;
+    let (config, findings) = resolve("c.toml", text);
+    assert_eq!(findings, []);
+    let collectors = config.collectors.enabled.iter();
+    let groups = collectors.flat_map(|collector| &collector.groups);
+    let told = groups.map(|group| (&*group.name, group.by, &*group.of));
+    let expected = [
+        ("web", "unit", "nginx.service"),
+        ("^java$", "exe", "^java$"),
+    ];
+    assert_eq!(told.collect::<Vec<_>>(), expected);
+    let wrong = r#"
+[[collectors.procstat.group]]
+name = "web"
+[[collectors.procstat.group]]
+exe = "("
+unti = "a"
+[[collectors.procstat.group]]
+name = "a"
+unit = "a"
+pidfile = "b"
+[[publish.metric]]
+names = ["procstat_cpu_usage"]
+"#;
+    let (_, findings) = resolve("c.toml", wrong);
+    let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    expect![[r#"
+        c.toml:2:1: `[[collectors.procstat.group]]` must have one of `exe`, `pattern`, `pidfile` or `unit`
+        c.toml:5:7: `exe` is `(`, which is no regular expression: found open group without closing ')'
+        c.toml:6:1: `[[collectors.procstat.group]]` has no key `unti`; did you mean `unit`?
+        c.toml:7:1: `[[collectors.procstat.group]]` must have one of `exe`, `pattern`, `pidfile` or `unit`
+    "#]]
+    .assert_eq(&(told.join("\n") + "\n"));
+    let (_, findings) = resolve(
+        "c.toml",
+        "[[publish.metric]]\nnames = [\"procstat_cpu_usage\"]\n",
+    );
+    assert_eq!(findings, [], "it is said when it is not published");
+}
+
+#[test]
 fn every_mistake_is_found_at_once() {
     let text = r#"alarm = ["a.json"]
 [serve]
@@ -165,7 +213,7 @@ names = "a"
             cwbridge.toml:12:39: `dimensions` names `host` twice
             cwbridge.toml:13:1: `[[publish.metric]]` has no `names`
             cwbridge.toml:15:12: `interval` is `5m`, but must be from 1s to 1m
-            cwbridge.toml:16:9: `only` names `cpus`, but only `cgroup`, `conntrack`, `cpu`, `diskstats`, `entropy`, `filefd`, `filesystem`, `loadavg`, `meminfo`, `netclass`, `netdev`, `netstat`, `os`, `pressure`, `processes`, `sockstat`, `tcpstat`, `textfile`, `time`, `uname` or `vmstat` can stand here; did you mean `cpu`?
+            cwbridge.toml:16:9: `only` names `cpus`, but only `cgroup`, `conntrack`, `cpu`, `diskstats`, `entropy`, `filefd`, `filesystem`, `loadavg`, `meminfo`, `netclass`, `netdev`, `netstat`, `os`, `pressure`, `processes`, `procstat`, `sockstat`, `tcpstat`, `textfile`, `time`, `uname` or `vmstat` can stand here; did you mean `cpu`?
             cwbridge.toml:17:13: `[collectors]` has no key `filesystems`; did you mean `filesystem`?
             cwbridge.toml:19:1: `[collectors.filesystem]` has no key `enable`; did you mean `enabled`?
             cwbridge.toml:20:26: `mountpoint` is `(`, which is no regular expression: found open group without closing ')'
