@@ -29,14 +29,14 @@ use tracing::{info, warn};
 
 use crate::alarm::{Alarm, MuteRule};
 use crate::clock;
-use crate::config::{Collector, Config, ProcessGroup};
+use crate::config::Config;
 use crate::definition::Placeholders;
 use crate::guard::Guard;
-use crate::host::{self, Enabled, Filters, Host, Look, Parts, Plan as Gather, Roots};
+use crate::host::{self, Host, Look, Parts};
 use crate::http;
 use crate::journal::Limits;
 use crate::keeper::{self, Handle, Kept};
-use crate::sources::Sources;
+use crate::sources::{Sources, parts};
 use crate::stats::Stats;
 
 pub use prepare::dry_run;
@@ -77,31 +77,7 @@ pub struct Plan {
 
 impl Plan {
     fn parts(&self) -> Parts {
-        let collectors = &self.config.collectors;
-        let group = |group: &ProcessGroup| host::group(&group.name, group.by, &group.of);
-        let enabled = |collector: &Collector| Enabled {
-            name: collector.name,
-            interval: collector.interval,
-            directory: collector.directory.as_ref().map(PathBuf::from),
-            groups: collector.groups.iter().filter_map(group).collect(),
-            filters: Arc::new(Filters::of(&collector.include, &collector.exclude)),
-        };
-        Parts {
-            cpu: collectors.has("cpu"),
-            gather: Gather {
-                roots: self.roots(),
-                collectors: collectors.enabled.iter().map(enabled).collect(),
-            },
-        }
-    }
-
-    fn roots(&self) -> Roots {
-        let roots = &self.config.collectors.roots;
-        Roots {
-            procfs: (&roots.procfs).into(),
-            sysfs: (&roots.sysfs).into(),
-            rootfs: (&roots.rootfs).into(),
-        }
+        parts(&self.config.collectors)
     }
 
     /// The endpoint in force; `None` for that of the region.

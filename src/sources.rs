@@ -1,5 +1,6 @@
 //! Which metrics this host has: what a look at it says about which metric, and which alarms can be judged from that.
 
+mod parts;
 mod source;
 mod value;
 
@@ -11,6 +12,8 @@ use crate::config::{Collectors, Publish, PublishedMetric, publishable};
 use crate::definition::Placeholders;
 use crate::host::{Facts, Look};
 use crate::metric::{BasicStatistic, Datapoint, Dimension, Metric, Reading, Resolution, Statistic};
+
+pub use parts::parts;
 
 use source::{Filter, Source};
 use value::CPU_UTILIZATION;

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 
 use crate::clock;
 use crate::config::Config;
-use crate::cost::{AlarmEstimate, estimate_alarms};
+use crate::cost::{AlarmEstimate, Estimate, estimate, estimate_alarms};
 use crate::definition::{Inputs, Parsed, Placeholders, duplicates};
 use crate::finding::{Finding, Position, did_you_mean};
+use crate::host;
 use crate::lint::{self, Allowances, Known, Severity};
 use crate::metric::{Metric, Timestamp};
-use crate::sources::Sources;
+use crate::sources::{Sources, parts};
 
 use super::load::{self, Read, read};
 use super::{Exit, complain};
@@ -92,6 +93,7 @@ struct Told {
 struct Results {
     told: Vec<Told>,
     cost: AlarmEstimate,
+    publishing: Option<Publishing>,
     /// What stands for values that are not known here.
     placeholders: BTreeSet<String>,
     /// By file, for excerpts.
@@ -104,6 +106,16 @@ struct Files {
     read: Read,
     texts: BTreeMap<String, String>,
     published: Vec<Metric>,
+    /// What publishing costs, where there is a configuration.
+    publishing: Option<Publishing>,
+}
+
+/// What a host like this one would publish by the configuration, and what that costs.
+struct Publishing {
+    estimate: Estimate,
+    /// By entry of the configuration: the names, and how many metrics those come to.
+    entries: Vec<(Vec<String>, usize)>,
+    warnings: Vec<String>,
 }
 
 pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
@@ -122,7 +134,11 @@ pub(super) fn run(args: Args, out: &mut impl Write) -> Exit {
     mistakes.extend(files.read.unreadable.iter().map(ToString::to_string));
     complain(&mistakes);
     let results = results(files, &mut allowances, now, &today);
-    if !mistakes.is_empty() && results.told.is_empty() && results.cost.alarms == 0 {
+    if !mistakes.is_empty()
+        && results.told.is_empty()
+        && results.cost.alarms == 0
+        && results.publishing.is_none()
+    {
         return Exit::CouldNotStart;
     }
     let mut out = io::BufWriter::new(out);
@@ -189,6 +205,10 @@ fn files(args: &Args, mistakes: &mut Vec<String>) -> Files {
         let configured = load::configured(args.config.as_deref());
         mistakes.extend(configured.findings.iter().map(ToString::to_string));
         files.published = published(&configured.config);
+        let is_there = args.config.is_some() || !configured.alarm_files.is_empty();
+        if is_there && configured.findings.is_empty() {
+            files.publishing = Some(publishing(&configured.config));
+        }
         for path in configured
             .alarm_files
             .iter()
@@ -196,10 +216,7 @@ fn files(args: &Args, mistakes: &mut Vec<String>) -> Files {
         {
             add(path, &inputs, &mut files, mistakes);
         }
-        if args.files.is_empty()
-            && configured.alarm_files.is_empty()
-            && configured.findings.is_empty()
-        {
+        if args.files.is_empty() && configured.alarm_files.is_empty() && args.config.is_none() {
             mistakes.push(
                 "there is nothing to check: name alarm files, or a configuration that does"
                     .to_owned(),
@@ -236,6 +253,32 @@ fn published(config: &Config) -> Vec<Metric> {
     sources.iter().flat_map(Sources::examples).collect()
 }
 
+/// What there is several of, such as disks, is what this host has.
+fn publishing(config: &Config) -> Publishing {
+    let facts = host::facts(&parts(&config.collectors).gather);
+    // Whatever the host it will run on is called, there it has the values that EC2 tells.
+    let stands = |name: &str| Some(format!("${{aws:{name}}}"));
+    let here = Placeholders {
+        instance_id: stands("InstanceId"),
+        image_id: stands("ImageId"),
+        instance_type: stands("InstanceType"),
+        auto_scaling_group: stands("AutoScalingGroupName"),
+        hostname: "${hostname}".to_owned(),
+        ..Placeholders::default()
+    };
+    let sources = Sources::new(&config.publish, &here, &config.collectors);
+    let entries = sources.published_by_entry(&facts);
+    let entry = |(names, metrics): &(BTreeSet<&str>, Vec<_>)| {
+        let names = names.iter().map(|name| (*name).to_owned());
+        (names.collect(), metrics.len())
+    };
+    Publishing {
+        estimate: estimate(&sources.published(&facts)),
+        entries: entries.values().map(entry).collect(),
+        warnings: sources.warnings().to_vec(),
+    }
+}
+
 fn results(files: Files, allowances: &mut Allowances, now: Timestamp, today: &str) -> Results {
     let parsed = files.read.parsed;
     for (file, text) in &files.texts {
@@ -264,6 +307,7 @@ fn results(files: Files, allowances: &mut Allowances, now: Timestamp, today: &st
     told.sort_by(|a, b| (&a.file, a.position, a.rule).cmp(&(&b.file, b.position, b.rule)));
     Results {
         told,
+        publishing: files.publishing,
         cost: estimate_alarms(parsed.alarms.iter().map(|found| &found.alarm)),
         placeholders: parsed.placeholders,
         texts: files.texts,

@@ -271,6 +271,31 @@ fn a_web_config_keeps_out_who_has_no_password() {
 }
 
 #[test]
+fn a_check_of_a_configuration_tells_what_publishing_costs() {
+    let folder = Folder::new("check-cost");
+    let text = "[[publish.metric]]\nnames = [\"mem_used_percent\", \"swap_used_percent\"]\ndimensions = [[\"InstanceId\"], []]\n\
+        [[publish.metric]]\nnames = [\"load_1\"]\ndimensions = [[\"AutoScalingGroupName\"]]\n";
+    let config = folder.write("c.toml", text);
+    let check = |more: &[&str]| {
+        let mut command = cwbridge();
+        command.args(["check", "--config"]).arg(&config).args(more);
+        let output = command.output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    expect![[r#"
+        there are no alarms in these files
+        publishing from a host like this one: about $1.94 a month (5 metrics, 43800 requests)
+          `mem_used_percent`, `swap_used_percent`: about $1.20 a month (4 metrics)
+          `load_1`: about $0.30 a month (1 metric)
+    "#]]
+    .assert_eq(&check(&[]));
+    let json: serde_json::Value = serde_json::from_str(&check(&["--format", "json"])).unwrap();
+    assert_eq!(json["publishing"]["dollars_a_month"], 1.94);
+    assert_eq!(json["publishing"]["entries"][1]["metrics"], 1);
+}
+
+#[test]
 fn a_dry_run_prints_what_would_be_sent() {
     let folder = Folder::new("dry");
     let text = "[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[\"host\"]]\nhigh_resolution = true

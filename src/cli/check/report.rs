@@ -6,10 +6,11 @@ use std::io::{self, Write};
 use serde::Serialize;
 use serde_json::json;
 
+use crate::cost::metrics_alone;
 use crate::finding::Position;
 use crate::lint::{self, Severity};
 
-use super::{ALLOWANCE, NOT_KNOWN, REFUSED, Results, Told};
+use super::{ALLOWANCE, NOT_KNOWN, Publishing, REFUSED, Results, Told};
 
 /// The lines of each file.
 type Sources<'a> = BTreeMap<&'a str, Vec<&'a str>>;
@@ -55,13 +56,42 @@ pub(super) fn text(results: &Results, out: &mut impl Write) -> io::Result<()> {
         .collect();
     match counts.as_slice() {
         [] if results.cost.alarms == 0 => {
-            return writeln!(out, "there are no alarms in these files");
+            writeln!(out, "there are no alarms in these files")?;
+            return publishing(results, out);
         }
         [] => writeln!(out, "nothing found")?,
         counts => writeln!(out, "{}; `--explain RULE` tells more", counts.join(", "))?,
     }
     placeholders(results, out)?;
-    writeln!(out, "{} (list prices)", results.cost)
+    writeln!(out, "{} (list prices)", results.cost)?;
+    publishing(results, out)
+}
+
+/// What a host like this one publishes, in total and by entry.
+fn publishing(results: &Results, out: &mut impl Write) -> io::Result<()> {
+    let Some(publishing) = &results.publishing else {
+        return Ok(());
+    };
+    for warning in &publishing.warnings {
+        writeln!(out, "{warning}")?;
+    }
+    let estimate = publishing.estimate;
+    writeln!(out, "publishing from a host like this one: {estimate}")?;
+    for (names, metrics) in publishing
+        .entries
+        .iter()
+        .filter(|_| publishing.entries.len() > 1)
+    {
+        let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+        let dollars = metrics_alone(*metrics);
+        let plural = if *metrics == 1 { "" } else { "s" };
+        writeln!(
+            out,
+            "  {}: about ${dollars:.2} a month ({metrics} metric{plural})",
+            names.join(", ")
+        )?;
+    }
+    Ok(())
 }
 
 /// What was not known, so that nobody takes silence about it for a judgement.
@@ -140,6 +170,43 @@ struct Json<'a> {
     dollars_a_month: f64,
     /// Stand for values that are not known here.
     placeholders: &'a BTreeSet<String>,
+    /// From a host like this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    publishing: Option<Published<'a>>,
+}
+
+#[derive(Serialize)]
+struct Published<'a> {
+    metrics: usize,
+    dollars_a_month: f64,
+    entries: Vec<Entry<'a>>,
+}
+
+#[derive(Serialize)]
+struct Entry<'a> {
+    names: &'a [String],
+    metrics: usize,
+    dollars_a_month: f64,
+}
+
+/// To the cent.
+fn cents(dollars: f64) -> f64 {
+    (dollars * 100.0).round() / 100.0
+}
+
+impl<'a> From<&'a Publishing> for Published<'a> {
+    fn from(publishing: &'a Publishing) -> Self {
+        let entry = |(names, metrics): &'a (Vec<String>, usize)| Entry {
+            names,
+            metrics: *metrics,
+            dollars_a_month: cents(metrics_alone(*metrics)),
+        };
+        Self {
+            metrics: publishing.estimate.metrics,
+            dollars_a_month: cents(publishing.estimate.dollars),
+            entries: publishing.entries.iter().map(entry).collect(),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -172,8 +239,9 @@ pub(super) fn json(results: &Results, out: &mut impl Write) -> io::Result<()> {
     let all = Json {
         findings: results.told.iter().map(Finding::from).collect(),
         alarms: results.cost.alarms,
-        dollars_a_month: (results.cost.dollars * 100.0).round() / 100.0,
+        dollars_a_month: cents(results.cost.dollars),
         placeholders: &results.placeholders,
+        publishing: results.publishing.as_ref().map(Published::from),
     };
     serde_json::to_writer_pretty(&mut *out, &all)?;
     writeln!(out)

@@ -1,6 +1,7 @@
 //! Groups of processes, on trees in which they come and go.
 
 use super::*;
+use std::fmt::Write as _;
 
 /// A tree in which processes come and go.
 struct Tree(PathBuf);
@@ -62,12 +63,9 @@ fn told(procstat: &mut Procstat, roots: &Roots) -> (Gathered, String) {
     for family in &gathered.families {
         for row in &family.rows {
             let labels: Vec<&str> = row.labels.iter().map(|(_, value)| value.as_str()).collect();
-            told += &format!(
-                "{} {} {}\n",
-                family.name.trim_start_matches("namedprocess_namegroup_"),
-                labels.join(" "),
-                row.value
-            );
+            let name = family.name.trim_start_matches("namedprocess_namegroup_");
+            let labels = labels.join(" ");
+            writeln!(told, "{name} {labels} {}", row.value).unwrap();
         }
     }
     (gathered, told)

@@ -1,0 +1,151 @@
+//! Configurations of the CloudWatch agent, and what is made of them.
+
+use super::*;
+use crate::config::resolve;
+use expect_test::expect;
+
+const AGENT: &str = r#"{
+  "agent": {"metrics_collection_interval": 60, "run_as_user": "cwagent", "region": "eu-west-1", "credentials": {"role_arn": "arn"}},
+  "logs": {"logs_collected": {}},
+  "metrics": {
+    "append_dimensions": {"InstanceId": "${aws:InstanceId}", "AutoScalingGroupName": "${aws:AutoScalingGroupName}"},
+    "aggregation_dimensions": [["InstanceId"], ["AutoScalingGroupName"], ["path"], []],
+    "metrics_collected": {
+      "cpu": {"measurement": ["cpu_usage_idle", {"name": "usage_user", "rename": "User", "unit": "Percent"}], "totalcpu": true, "resources": ["*"], "metrics_collection_interval": 10},
+      "disk": {"measurement": ["used_percent"], "resources": ["/", "/data.1"], "drop_device": true, "ignore_file_system_types": ["tmpfs"]},
+      "mem": {"measurement": ["mem_used_percent", "mem_unheard_of"], "append_dimensions": {"a": "b"}},
+      "statsd": {}
+    }
+  }
+}"#;
+
+#[test]
+fn what_the_agent_publishes_is_published() {
+    let imported = cloudwatch_agent(AGENT).unwrap();
+    expect![[r##"
+        # Made from a configuration of the CloudWatch agent.
+        [publish]
+        namespace = "CWAgent"
+        region = "eu-west-1"
+
+        [[publish.metric]]
+        names = ["cpu_usage_idle", "cpu_usage_user"]
+        dimensions = [["AutoScalingGroupName?", "InstanceId?", "cpu"], ["InstanceId"], ["AutoScalingGroupName"], []]
+        high_resolution = true
+        rename = { cpu_usage_user = "User" }
+        include = { cpu = "^cpu" }
+
+        [[publish.metric]]
+        names = ["disk_used_percent"]
+        dimensions = [["AutoScalingGroupName?", "InstanceId?", "path", "fstype"], ["InstanceId"], ["AutoScalingGroupName"], ["path"], []]
+        include = { path = "^(/|/data\\.1)$" }
+        exclude = { fstype = "^(tmpfs)$" }
+
+        [[publish.metric]]
+        names = ["mem_used_percent"]
+        dimensions = [["AutoScalingGroupName?", "InstanceId?"], ["InstanceId"], ["AutoScalingGroupName"], []]
+    "##]].assert_eq(&imported.text);
+    expect![[r#"
+        `agent.credentials`
+        the unit of `cpu_usage_user`
+        the roll-ups of single cores: all cores together are rolled up alone
+        the metric `mem_unheard_of`
+        `metrics.metrics_collected.mem.append_dimensions`
+        `metrics.metrics_collected.statsd`
+        `logs`
+    "#]]
+    .assert_eq(&(imported.not_taken.join("\n") + "\n"));
+    let (config, findings) = resolve("imported.toml", &imported.text);
+    assert_eq!(findings, []);
+    assert_eq!(config.publish.metrics.len(), 3);
+}
+
+/// What the agent's wizard writes at its level `standard` on EC2, and originals that are dropped one by one.
+#[test]
+fn what_the_agents_wizard_writes_is_taken() {
+    let standard = r#"{
+      "agent": {"metrics_collection_interval": 60, "run_as_user": "root"},
+      "metrics": {
+        "aggregation_dimensions": [["InstanceId"]],
+        "append_dimensions": {"AutoScalingGroupName": "${aws:AutoScalingGroupName}", "ImageId": "${aws:ImageId}", "InstanceId": "${aws:InstanceId}", "InstanceType": "${aws:InstanceType}"},
+        "metrics_collected": {
+          "cpu": {"measurement": ["cpu_usage_idle", "cpu_usage_iowait"], "metrics_collection_interval": 60, "totalcpu": false, "drop_original_metrics": ["cpu_usage_iowait"], "resources": ["*"]},
+          "disk": {"measurement": ["used_percent", "inodes_free"], "metrics_collection_interval": 60, "resources": ["*"]},
+          "diskio": {"measurement": ["io_time"], "metrics_collection_interval": 60, "resources": ["*"]},
+          "mem": {"measurement": ["mem_used_percent"], "metrics_collection_interval": 60},
+          "net": {"measurement": ["bytes_sent"], "metrics_collection_interval": 120},
+          "procstat": [{"exe": "nginx", "measurement": ["cpu_usage", "memory_rss"]}, {"pid_file": "/run/a.pid", "measurement": ["num_threads", "rlimit_cpu_time_hard"]}],
+          "swap": {"measurement": ["swap_used_percent"], "metrics_collection_interval": 60}
+        }
+      }
+    }"#;
+    let imported = cloudwatch_agent(standard).unwrap();
+    expect![[r##"
+        # Made from a configuration of the CloudWatch agent.
+        [publish]
+        namespace = "CWAgent"
+
+        [[publish.metric]]
+        names = ["cpu_usage_idle"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "cpu"], ["InstanceId"]]
+
+        [[publish.metric]]
+        names = ["cpu_usage_iowait"]
+        dimensions = [["InstanceId"]]
+
+        [[publish.metric]]
+        names = ["disk_used_percent", "disk_inodes_free"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "path", "device", "fstype"], ["InstanceId"]]
+
+        [[publish.metric]]
+        names = ["diskio_io_time"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "name"], ["InstanceId"]]
+
+        [[publish.metric]]
+        names = ["mem_used_percent"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?"], ["InstanceId"]]
+
+        [[publish.metric]]
+        names = ["net_bytes_sent"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "interface"], ["InstanceId"]]
+
+        [[publish.metric]]
+        names = ["procstat_cpu_usage", "procstat_memory_rss"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "exe", "process_name"], ["InstanceId"]]
+        include = { exe = "^(nginx)$" }
+
+        [[publish.metric]]
+        names = ["procstat_num_threads"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "pidfile", "process_name"], ["InstanceId"]]
+        include = { pidfile = "^(/run/a\\.pid)$" }
+
+        [[publish.metric]]
+        names = ["swap_used_percent"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?"], ["InstanceId"]]
+
+        [collectors.diskstats]
+        interval = "60s"
+
+        [[collectors.procstat.group]]
+        exe = "nginx"
+
+        [[collectors.procstat.group]]
+        pidfile = "/run/a.pid"
+    "##]].assert_eq(&imported.text);
+    expect![[r#"
+        the roll-ups of single cores: all cores together are rolled up alone
+        the interval of `net`, 120 s: at most a minute passes from one look to the next
+        the metric `procstat_rlimit_cpu_time_hard`
+    "#]]
+    .assert_eq(&(imported.not_taken.join("\n") + "\n"));
+    let (_, findings) = resolve("imported.toml", &imported.text);
+    assert_eq!(findings, []);
+}
+
+#[test]
+fn an_agent_that_collects_nothing_publishes_nothing() {
+    let imported = cloudwatch_agent("{}").unwrap();
+    let (config, findings) = resolve("imported.toml", &imported.text);
+    assert_eq!((config.publish.metrics, findings), (vec![], vec![]));
+    assert!(cloudwatch_agent("[]").is_err() && cloudwatch_agent("{").is_err());
+}
