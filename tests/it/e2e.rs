@@ -3,6 +3,7 @@
 //! `tests/run` installs what is needed and runs these one after the other, so that the CPU load of one is not seen by
 //! another. What is not installed is skipped and named, unless `CWBRIDGE_REQUIRE_PEERS` is 1.
 
+mod agent;
 mod alarms;
 mod hosts;
 mod load;
@@ -110,6 +111,14 @@ fn the_whole_way_to_cloudwatch_and_to_prometheus() {
         "both metrics are made of the same looks"
     );
     assert_eq!(program.count("alarm changed state"), 3, "{}", program.log());
+}
+
+#[test]
+fn alarms_on_the_agents_metrics_are_published_and_judged() {
+    let Some(cloudwatch) = LocalStack::start() else {
+        return;
+    };
+    agent::alarms_on_memory_and_disk(&cloudwatch);
 }
 
 #[test]
