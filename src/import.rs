@@ -97,6 +97,10 @@ impl Entry<'_> {
         }
         let resources = self.settings.get("resources").map(strings)?;
         let is_all = resources.is_empty() || resources.iter().any(|name| name == "*");
+        if is_all && self.plugin == "diskio" {
+            // Partitions, too.
+            return Some((self.resource?, ".*".to_owned()));
+        }
         (!is_all).then(|| Some((self.resource?, any_of(&resources))))?
     }
 }

@@ -17,6 +17,8 @@ pub struct Value {
     /// What tells it from others of the name: `path`, `device`, `interface`, …
     pub labels: Labels,
     pub value: f64,
+    /// Whether node_exporter leaves it out: published and judged only where it is asked for by name.
+    pub is_minor: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -211,6 +213,7 @@ impl Gathered {
             unit,
             labels: Labels::new(),
             value,
+            is_minor: false,
         });
     }
 
@@ -234,6 +237,7 @@ impl Gathered {
         items: &BTreeMap<Labels, T>,
         before: &BTreeMap<Labels, T>,
         dimension: impl Fn(&Labels) -> Labels,
+        is_minor: impl Fn(&T) -> bool,
     ) {
         for metric in metrics {
             for (labels, item) in items
@@ -254,6 +258,7 @@ impl Gathered {
                     unit: metric.unit,
                     labels: dimension(labels),
                     value,
+                    is_minor: is_minor(item),
                 }));
             }
         }

@@ -100,6 +100,7 @@ fn what_the_agents_wizard_writes_is_taken() {
         [[publish.metric]]
         names = ["diskio_io_time"]
         dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "name"], ["InstanceId"]]
+        include = { name = ".*" }
 
         [[publish.metric]]
         names = ["mem_used_percent"]

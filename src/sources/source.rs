@@ -128,6 +128,11 @@ impl Source {
 
     /// Whether what is seen is for one of its metrics. All cores together are seen beside each of them.
     pub(super) fn takes(&self, seen: &Seen<'_>) -> bool {
+        let filters = self.filter.shown.include.iter().map(|(label, _)| label);
+        let mut asked = filters.chain(self.filter.only.iter().map(|(label, _)| label));
+        if seen.is_minor && !asked.any(|label| seen.label(label).is_some()) {
+            return false;
+        }
         if let Some(cpu) = seen.label("cpu") {
             let only = self.filter.only.iter().any(|(label, _)| label == "cpu");
             // All cores together are one of them for who asks for `cpu-total`.

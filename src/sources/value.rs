@@ -13,6 +13,8 @@ pub(super) struct Seen<'a> {
     pub(super) value: f64,
     pub(super) unit: &'static str,
     labels: Told<'a>,
+    /// Whether it is only for who asks for it by name.
+    pub(super) is_minor: bool,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,7 @@ pub(super) fn of_look(look: &Look, name: &str, take: &mut dyn FnMut(&Seen<'_>)) 
                 value: value.value,
                 unit: value.unit,
                 labels: Told::Labels(&value.labels),
+                is_minor: value.is_minor,
             });
         }
     }
@@ -65,6 +68,7 @@ fn of_cpu(cpu: &Cpu, name: &str, take: &mut dyn FnMut(&Seen<'_>)) {
                 value,
                 unit: "Percent",
                 labels: Told::Cpu(cpu),
+                is_minor: false,
             });
         }
     };
@@ -85,6 +89,7 @@ pub(super) fn of_facts<'f>(facts: &'f Facts, name: &str) -> Vec<Seen<'f>> {
                 value: 0.0,
                 unit: "Percent",
                 labels: Told::Cpu(cpu),
+                is_minor: false,
             })
             .collect();
     }
@@ -93,6 +98,7 @@ pub(super) fn of_facts<'f>(facts: &'f Facts, name: &str) -> Vec<Seen<'f>> {
         value: value.value,
         unit: value.unit,
         labels: Told::Labels(&value.labels),
+        is_minor: value.is_minor,
     });
     seen.collect()
 }

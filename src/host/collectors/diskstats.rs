@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use procfs::{DiskStat, DiskStats};
 
-use crate::family::{Labels, float, labels};
+use crate::family::{Kind, Labels, Row, float, labels, row};
 use crate::host::gathered::{Column, Gathered, Published};
 
 use super::{Collect, Roots};
@@ -61,10 +61,16 @@ pub(super) struct Disks {
 impl Collect for Disks {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
         let DiskStats(disks) = roots.parse("diskstats")?;
-        let known = disks.into_iter().filter(|disk| !is_part(&disk.name));
-        let disks = known.map(|disk| (labels([("device", disk.name.clone())]), disk));
-        let disks: BTreeMap<Labels, DiskStat> = disks.collect();
+        let all = disks.into_iter();
+        let all = all.map(|disk| (labels([("device", disk.name.clone())]), disk));
+        let all: BTreeMap<Labels, DiskStat> = all.collect();
+        let disks = all.iter().filter(|(_, disk)| !is_part(&disk.name));
+        let disks: BTreeMap<Labels, DiskStat> = disks
+            .map(|(labels, disk)| (labels.clone(), disk.clone()))
+            .collect();
         gathered.table(&COLUMNS, &disks);
+        let infos = disks.values().map(|disk| info(disk, roots)).collect();
+        gathered.push(Kind::Gauge, "node_disk_info", INFO, infos);
         // The CloudWatch agent calls it by another name.
         let name = |labels: &Labels| {
             labels
@@ -72,10 +78,39 @@ impl Collect for Disks {
                 .map(|(_, device)| ("name".into(), device.clone()))
                 .collect()
         };
-        gathered.publish(&PUBLISHED, &disks, &self.before, name);
-        self.before = disks;
+        let is_minor = |disk: &DiskStat| is_part(&disk.name);
+        gathered.publish(&PUBLISHED, &all, &self.before, name, is_minor);
+        self.before = all;
         Ok(())
     }
+}
+
+const INFO: &str = "Info of /sys/block/<block_device>.";
+
+/// What udev knows of a disk.
+fn info(disk: &DiskStat, roots: &Roots) -> Row {
+    let file = format!("run/udev/data/b{}:{}", disk.major, disk.minor);
+    let text = super::text(&roots.rootfs.join(file)).unwrap_or_default();
+    let property = |name: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("E:"));
+        let mut pairs = lines.filter_map(|line| line.split_once('='));
+        pairs
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value.to_owned())
+    };
+    let serial = ["ID_SCSI_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"];
+    let serial = serial.into_iter().find_map(property);
+    let labels = [
+        ("device", disk.name.clone()),
+        ("major", disk.major.to_string()),
+        ("minor", disk.minor.to_string()),
+        ("model", property("ID_MODEL").unwrap_or_default()),
+        ("path", property("ID_PATH").unwrap_or_default()),
+        ("revision", property("ID_REVISION").unwrap_or_default()),
+        ("serial", serial.unwrap_or_default()),
+        ("wwn", property("ID_WWN").unwrap_or_default()),
+    ];
+    row(labels, 1.0)
 }
 
 /// What node_exporter leaves out: memory, loops, floppies, and partitions of a disk that is there as a whole:

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use procfs::process::MountInfo;
 
-use crate::family::{Labels, float, labels};
+use crate::family::{Kind, Labels, Row, float, labels, row};
 use crate::host::gathered::{Column, Gathered, Published};
 
 use super::{Collect, Roots};
@@ -181,10 +181,23 @@ impl Collect for Filesystems {
             let is_read_only = options.iter().any(|options| options.contains_key("ro"));
             (labels, Filesystem { room, is_read_only })
         };
+        let infos = shown
+            .iter()
+            .map(|(labels, _, mount)| info(labels, mount))
+            .collect();
+        gathered.push(Kind::Gauge, "node_filesystem_mount_info", INFO, infos);
         let all = shown.into_iter().zip(rooms).map(filesystem);
         let filesystems: BTreeMap<Labels, Filesystem> = all.collect();
         gathered.table(&COLUMNS, &filesystems);
-        gathered.publish(&PUBLISHED, &filesystems, &BTreeMap::new(), dimensions);
+        // The CloudWatch agent has none of those that have no room at all.
+        let has_room = |filesystem: &Filesystem| filesystem.room.is_some_and(|it| it.size > 0.0);
+        let published = filesystems.iter().filter(|(_, it)| has_room(it));
+        let published = published
+            .map(|(labels, it)| (labels.clone(), *it))
+            .collect();
+        gathered.publish(&PUBLISHED, &published, &BTreeMap::new(), dimensions, |_| {
+            false
+        });
         Ok(())
     }
 }
@@ -252,6 +265,23 @@ fn answer_all(ask: Ask, paths: Vec<(usize, PathBuf)>, answers: &Sender<Answer>) 
             return;
         }
     }
+}
+
+const INFO: &str = "Filesystem mount information.";
+
+fn info(labels: &Labels, mount: &MountInfo) -> Row {
+    let label = |name: &str| {
+        let label = labels.iter().find(|(known, _)| known == name);
+        label.map(|(_, value)| value.clone()).unwrap_or_default()
+    };
+    let (major, minor) = mount.majmin.split_once(':').unwrap_or_default();
+    let labels = [
+        ("device", label("device")),
+        ("major", major.to_owned()),
+        ("minor", minor.to_owned()),
+        ("mountpoint", label("mountpoint")),
+    ];
+    row(labels, 1.0)
 }
 
 /// What a line of `mountinfo` says, with the mount point as the kernel has it, which need not be UTF-8, and the device, of which

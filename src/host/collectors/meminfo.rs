@@ -89,7 +89,9 @@ impl Collect for Meminfo {
             gathered.push(Kind::Gauge, format!("node_memory_{name}"), help, vec![row]);
         }
         let memory = BTreeMap::from([(vec![], Memory(fields))]);
-        gathered.publish(&PUBLISHED, &memory, &BTreeMap::new(), Clone::clone);
+        gathered.publish(&PUBLISHED, &memory, &BTreeMap::new(), Clone::clone, |_| {
+            false
+        });
         Ok(())
     }
 }

@@ -49,6 +49,8 @@ const PUBLISHED: [Published<Device>; 8] = [
     Published::delta("net_err_out", "Count", |d| Some(float(d.counters.sent_errs))),
 ];
 
+const LOOPBACK: &str = "lo";
+
 #[derive(Debug, Default)]
 pub(super) struct Netdev {
     before: BTreeMap<Labels, Device>,
@@ -85,7 +87,9 @@ impl Collect for Netdev {
                 .map(|(_, name)| ("interface".into(), name.clone()))
                 .collect()
         };
-        gathered.publish(&PUBLISHED, &devices, &self.before, interface);
+        // The agent leaves out the loopback device.
+        let is_minor = |device: &Device| device.counters.name == LOOPBACK;
+        gathered.publish(&PUBLISHED, &devices, &self.before, interface, is_minor);
         self.before = devices;
         Ok(())
     }

@@ -338,6 +338,7 @@ fn add(
             unit,
             labels: labels.clone(),
             value,
+            is_minor: false,
         });
     }
 }

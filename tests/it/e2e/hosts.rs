@@ -104,16 +104,6 @@ fn compare(ours: &str, theirs: &str) -> Vec<String> {
         tell("family", name, String::new());
     }
     let common: BTreeSet<&String> = our_names.intersection(&their_names).collect();
-    let shown = |(name, labels): &Series| {
-        let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
-        [
-            name.as_str(),
-            "{",
-            &labels.collect::<Vec<_>>().join(","),
-            "}",
-        ]
-        .concat()
-    };
     for one in here
         .keys()
         .chain(there.keys())
@@ -121,15 +111,24 @@ fn compare(ours: &str, theirs: &str) -> Vec<String> {
     {
         match (here.get(one), there.get(one)) {
             (Some(here), Some(there)) => {
-                let most = here.abs().max(there.abs());
-                if (here - there).abs() > 0.05 * most + 1.0 {
-                    tell("value", &one.0, format!(": {here} here, {there} there"));
+                let (most, off) = (here.abs().max(there.abs()), (here - there).abs());
+                // What moves moves not by half of itself from one look to the next.
+                let kind = if off > 0.5 * most + 1_000.0 {
+                    "another"
+                } else {
+                    "value"
+                };
+                if off > 0.01 * most.min(1e9) + 1.0 {
+                    tell(kind, &one.0, format!(": {here} here, {there} there"));
                 }
             }
             _ => tell("series", &shown(one), String::new()),
         }
     }
     let theirs = heads(theirs);
+    if is_no_disk_common(&here, &there) {
+        tell("no file system in common", "", String::new());
+    }
     for head in heads(ours).difference(&theirs) {
         let name = head.split(' ').nth(2).unwrap_or_default();
         let base = name.strip_suffix("_total").unwrap_or(name);
@@ -143,6 +142,22 @@ fn compare(ours: &str, theirs: &str) -> Vec<String> {
     told.sort();
     told.dedup();
     told
+}
+
+fn shown((name, labels): &Series) -> String {
+    let labels = labels.iter().map(|(name, value)| format!("{name}={value}"));
+    format!("{name}{{{}}}", labels.collect::<Vec<_>>().join(","))
+}
+
+/// Whether the other one has file systems, and none that is here, too.
+fn is_no_disk_common(here: &BTreeMap<Series, f64>, there: &BTreeMap<Series, f64>) -> bool {
+    let sizes = |all: &BTreeMap<Series, f64>| -> BTreeSet<String> {
+        let sizes = all.keys();
+        let sizes = sizes.filter(|(name, _)| name == "node_filesystem_size_bytes");
+        sizes.map(shown).collect()
+    };
+    let (here, there) = (sizes(here), sizes(there));
+    !there.is_empty() && here.is_disjoint(&there)
 }
 
 /// A dashboard's names all return data from a Prometheus that scrapes the program.
