@@ -39,7 +39,7 @@ use crate::keeper::{self, Handle, Kept};
 use crate::sources::{Sources, parts};
 use crate::stats::Stats;
 
-pub use prepare::dry_run;
+pub use prepare::{dry_run, on_instance};
 
 /// Looks that wait for the pipeline; the host is not looked at again until there is room.
 const LOOKS_MAX: usize = 4;

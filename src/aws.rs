@@ -5,6 +5,7 @@ mod failure;
 mod history;
 mod identity;
 mod metrics;
+mod reach;
 
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ pub use failure::Failure;
 pub use history::{History, Window, windows};
 pub use identity::{Instance, Notices, configured_region, instance, notices};
 pub use metrics::{Credentials, Metrics};
+pub use reach::{Reached, reach};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,15 +49,6 @@ async fn sdk_config(region: &str, endpoint_url: Option<&str>, attempts: u32) -> 
         loader = loader.endpoint_url(url);
     }
     loader.load().await
-}
-
-/// Where CloudWatch answers in a region.
-pub fn endpoint(region: &str) -> String {
-    let domain = match region.split('-').next() {
-        Some("cn") => "amazonaws.com.cn",
-        _ => "amazonaws.com",
-    };
-    format!("https://monitoring.{region}.{domain}")
 }
 
 /// ``AccessDenied: User … is not authorized``, or why there is no answer.

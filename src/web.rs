@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, DATE};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::request::Builder;
 use hyper::{Request, Response};
 use hyper_rustls::HttpsConnectorBuilder;
@@ -24,9 +24,6 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// A server that does not answer by then is taken to be gone.
 const TIMEOUT: Duration = Duration::from_mins(1);
-
-/// One that is asked whether it is there at all.
-const SHORT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The text at an address, which may begin with a name and a password, `https://name:password@host`.
 pub async fn get(url: &str) -> Result<String, String> {
@@ -58,25 +55,6 @@ fn with(authorization: Option<&String>, request: Builder) -> Builder {
         Some(authorization) => request.header(AUTHORIZATION, authorization),
         None => request,
     }
-}
-
-/// What time a server has; `None` if it does not say. Whatever it answers beside that is of no interest.
-pub async fn date(url: &str) -> Result<Option<Timestamp>, String> {
-    let (url, authorization) = &credentials(url);
-    let request = with(authorization.as_ref(), Request::get(url)).body(Full::default());
-    let answer = tokio::time::timeout(SHORT_TIMEOUT, answer(url, request)).await;
-    let answer = answer.unwrap_or_else(|_| {
-        let time = humantime::format_duration(SHORT_TIMEOUT);
-        Err(format!("{url}: no answer within {time}"))
-    })?;
-    let date = answer
-        .headers()
-        .get(DATE)
-        .and_then(|date| date.to_str().ok());
-    let read = |date: &str| jiff::fmt::rfc2822::parse(date).ok();
-    Ok(date
-        .and_then(read)
-        .map(|date| Timestamp::from_seconds(date.timestamp().as_second())))
 }
 
 async fn within(

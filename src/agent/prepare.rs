@@ -88,6 +88,18 @@ pub(super) async fn publish(
     publisher.run(source.ended).await;
 }
 
+/// What placeholders stand for on an instance.
+pub fn on_instance(host: &Placeholders, instance: &Instance) -> Placeholders {
+    Placeholders {
+        instance_id: Some(instance.id.clone()),
+        image_id: instance.image_id.clone(),
+        instance_type: instance.instance_type.clone(),
+        auto_scaling_group: instance.auto_scaling_group.clone(),
+        tags: instance.tags.clone(),
+        ..host.clone()
+    }
+}
+
 /// Asks an instance that is one by its firmware who it is. What is sampled meanwhile is held, and published under its own
 /// dimensions.
 async fn patiently() -> Result<Instance, String> {
@@ -184,16 +196,8 @@ impl Here {
 
     /// The same host with what EC2 says of it.
     pub(super) fn with(&self, instance: Instance) -> Self {
-        let placeholders = Placeholders {
-            instance_id: Some(instance.id.clone()),
-            image_id: instance.image_id.clone(),
-            instance_type: instance.instance_type.clone(),
-            auto_scaling_group: instance.auto_scaling_group.clone(),
-            tags: instance.tags.clone(),
-            ..self.placeholders.clone()
-        };
         Self {
-            placeholders,
+            placeholders: on_instance(&self.placeholders, &instance),
             region: self.region.clone().or_else(|| instance.region.clone()),
             no_instance: None,
             instance: Some(instance),
@@ -327,7 +331,10 @@ fn announce_unknown_suppressors(statuses: &[Arc<Status>]) {
     }
 }
 
-/// Looks at the host until the minute ends, and returns what would be published until then, without sending it.
+/// What looks take longer than their interval in a dry run, in seconds.
+const DRY_RUN_MARGIN: i64 = 5;
+
+/// Looks at the host until a minute ends, and returns what would be published until then, without sending it.
 pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
     let facts = plan.facts();
     let here = Here::find(&plan, &facts).await;
@@ -335,7 +342,13 @@ pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
     let mut host = Host::new(plan.parts());
     let mut pipeline = Pipeline::default();
     let mut datapoints = Vec::new();
-    let end = clock::now().floor(60) + 60;
+    // What counters rose by is known at the second look of a collector.
+    let intervals = plan.config.collectors.enabled.iter();
+    let longest = intervals
+        .map(|collector| collector.interval.as_secs())
+        .max();
+    let least = i64::try_from(longest.unwrap_or(0)).unwrap_or(0) * 2 + DRY_RUN_MARGIN;
+    let end = (clock::now() + least).ceil(60);
     info!(until = %end, cost = %estimate(&sources.published(&facts)), "dry run: nothing is sent");
     while clock::now() < end && !sources.published(&facts).is_empty() {
         datapoints.append(
@@ -351,6 +364,10 @@ pub async fn dry_run(plan: Plan) -> anyhow::Result<Vec<Datapoint>> {
         .await;
     }
     datapoints.append(&mut pipeline.finish());
-    datapoints.retain(|datapoint| sources.is_published(datapoint));
+    // Of the last minute alone.
+    datapoints.retain(|datapoint| {
+        let ends = datapoint.start + datapoint.resolution.seconds();
+        ends > end - 60 && sources.is_published(datapoint)
+    });
     Ok(datapoints)
 }

@@ -6,11 +6,16 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::aws::{self, Alarms, Asked, Failure, Metrics};
+use crate::agent::on_instance;
+use crate::aws::{self, Alarms, Asked, Failure, Metrics, Reached};
 use crate::clock;
 use crate::config::{Config, check_region};
+use crate::cost::estimate;
+use crate::definition::Placeholders;
 use crate::guard::Guard;
+use crate::host;
 use crate::metric::{Datapoint, Metric, Resolution, StatisticSet, Timestamp, Unit};
+use crate::sources::{Sources, parts};
 use crate::stats::process;
 use crate::web;
 
@@ -218,13 +223,12 @@ async fn amazon(
     findings: &mut Findings<'_, impl Write>,
 ) {
     let instance = instance(environment, findings).await;
+    publishing(config, environment, instance.as_ref(), findings);
     let Some(region) = region(config, environment, instance, findings).await else {
         return;
     };
     let endpoint = config.publish.endpoint_url.as_deref();
-    let named = endpoint.or(environment.endpoint_url.as_deref());
-    let url = named.map_or_else(|| aws::endpoint(&region), str::to_owned);
-    clock_and_endpoint(&url, findings).await;
+    clock_and_endpoint(&region, endpoint, findings).await;
     let metrics = Metrics::connect(&region, endpoint).await;
     match metrics.credentials().await {
         Ok(credentials) => found(&credentials, findings),
@@ -233,9 +237,54 @@ async fn amazon(
             return findings.failure("credentials", failure.message(), fix);
         }
     }
-    may_publish(&metrics, &config.publish.namespace, findings).await;
+    if publishes(config) {
+        may_publish(&metrics, &config.publish.namespace, findings).await;
+    }
     if config.mirror.is_some() {
         may_mirror(&Alarms::connect_to_watch(&region, endpoint).await, findings).await;
+    }
+}
+
+fn publishes(config: &Config) -> bool {
+    config
+        .publish
+        .metrics
+        .iter()
+        .any(|entry| !entry.names.is_empty())
+}
+
+/// What is not published although it is configured, because this host has no such thing.
+fn publishing(
+    config: &Config,
+    environment: &Environment,
+    instance: Option<&aws::Instance>,
+    findings: &mut Findings<'_, impl Write>,
+) {
+    if !publishes(config) {
+        return findings.ok("publishing", "nothing is");
+    }
+    let facts = host::facts(&parts(&config.collectors).gather);
+    let here = Placeholders {
+        hostname: facts.hostname.clone(),
+        variable: Some(environment.variable),
+        ..Placeholders::default()
+    };
+    let here = match instance {
+        Some(instance) => on_instance(&here, instance),
+        None => here,
+    };
+    let sources = Sources::new(&config.publish, &here, &config.collectors);
+    for warning in sources.warnings() {
+        findings.warning("publishing", warning, "nothing arrives under that name");
+    }
+    let estimate = estimate(&sources.published(&facts));
+    match estimate.metrics {
+        0 => findings.warning(
+            "publishing",
+            "this host has none of the metrics",
+            "`cwbridge run --dry-run` shows what there is",
+        ),
+        _ => findings.ok("publishing", &estimate.to_string()),
     }
 }
 
@@ -307,13 +356,19 @@ async fn region(
     }
 }
 
-async fn clock_and_endpoint(url: &str, findings: &mut Findings<'_, impl Write>) {
-    let fix = "look at routes, security groups, a VPC endpoint for `monitoring`, and `HTTPS_PROXY`";
-    let date = match web::date(url).await {
-        Ok(date) => date,
-        Err(error) => return findings.failure("endpoint", &error, fix),
+async fn clock_and_endpoint(
+    region: &str,
+    endpoint_url: Option<&str>,
+    findings: &mut Findings<'_, impl Write>,
+) {
+    let fix = "look at routes, security groups, a VPC endpoint for `monitoring`, `HTTPS_PROXY`, and `SSL_CERT_FILE` for a certificate authority of one's own";
+    let Reached { endpoint, date } = match aws::reach(region, endpoint_url).await {
+        Ok(reached) => reached,
+        Err((endpoint, error)) => {
+            return findings.failure("endpoint", &format!("{endpoint}: {error}"), fix);
+        }
     };
-    findings.ok("endpoint", &format!("{url} answers"));
+    findings.ok("endpoint", &format!("{endpoint} answers"));
     let Some(date) = date else {
         return findings.warning(
             "clock",

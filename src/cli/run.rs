@@ -35,7 +35,7 @@ pub(super) struct Args {
     /// Address to serve on, instead of the configured one
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Print what would be published until the minute ends, and send nothing
+    /// Print what would be published for a minute, and send nothing
     #[arg(long)]
     dry_run: bool,
 }

@@ -299,7 +299,8 @@ fn a_check_of_a_configuration_tells_what_publishing_costs() {
 fn a_dry_run_prints_what_would_be_sent() {
     let folder = Folder::new("dry");
     let text = "[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[\"host\"]]\nhigh_resolution = true
-[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[]]\n";
+[[publish.metric]]\nnames = [\"CPUUtilization\"]\ndimensions = [[]]\n
+[[publish.metric]]\nnames = [\"net_bytes_recv\"]\ndimensions = [[\"interface\"]]\ninclude = { interface = \"^lo$\" }\n";
     let config = folder.write("c.toml", text);
     let output = cwbridge()
         .args(["run", "--dry-run", "--config", config.to_str().unwrap()])
@@ -310,6 +311,12 @@ fn a_dry_run_prints_what_would_be_sent() {
         .into_iter()
         .map(Result::unwrap)
         .collect();
+    let (data, differences): (Vec<_>, Vec<_>) = data
+        .into_iter()
+        .partition(|datum| datum["MetricName"] == "CPUUtilization");
+    // Whenever in a minute it is begun, what counters rose by is there.
+    assert_eq!(differences.len(), 1, "{differences:?}");
+    assert_eq!(differences[0]["Dimensions"][0][1], "lo");
     let count = |resolution: i64| -> f64 {
         let of = data
             .iter()

@@ -1,9 +1,14 @@
 //! `cwbridge doctor` and `cwbridge import`, from outside.
 
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::mpsc;
+use std::time::Duration;
+
 use cwbridge::clock;
 
 use crate::endpoint::{Answer, serve};
-use crate::world::{Folder, cwbridge, free_port};
+use crate::world::{Folder, Process, cwbridge, data, free_port};
 
 /// Answers everything with the status, with a clock that is so many seconds off.
 fn aws(status: &'static str, off: i64) -> String {
@@ -58,6 +63,7 @@ fn what_is_well_is_said() {
         ok       configuration: it can be read, with 1 alarm
         ok       state directory: `state` can be written
         ok       instance metadata: not asked: `AWS_EC2_METADATA_DISABLED` is set
+        ok       publishing: about $0.74 a month (1 metric, 43800 requests)
         ok       region: us-east-1, by the environment or the profile
         ok       endpoint: URL answers
         ok       clock: within 5 s of the endpoint's
@@ -76,6 +82,7 @@ fn a_refusal_names_the_policy_and_a_clock_that_is_off_is_told() {
         ok       configuration: it can be read, with 1 alarm
         ok       state directory: `state` can be written
         ok       instance metadata: not asked: `AWS_EC2_METADATA_DISABLED` is set
+        ok       publishing: about $0.74 a month (1 metric, 43800 requests)
         ok       region: us-east-1, by the environment or the profile
         ok       endpoint: URL answers
         failure  clock: it is 1000 s ahead of the endpoint's, so that requests are refused; let chrony or systemd-timesyncd set it
@@ -142,4 +149,101 @@ fn an_agents_configuration_is_taken_over() {
     let (code, made, told) = import("broken.json");
     assert_eq!((code, made), (Some(2), String::new()));
     assert!(told.starts_with("error: broken.json: EOF"), "{told}");
+}
+
+/// A proxy that lets nobody through, and tells where they wanted to go.
+fn proxy() -> (String, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let (sender, asked) = mpsc::channel();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut line = String::new();
+            let _ = BufReader::new(&stream).read_line(&mut line);
+            let _ = write!(
+                stream,
+                "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n"
+            );
+            let _ = sender.send(line.trim_end().to_owned());
+        }
+    });
+    (url, asked)
+}
+
+/// Requests go where the SDK sends them: partitions, FIPS and dual-stack endpoints, by the proxy that is set.
+#[test]
+fn the_endpoint_is_that_of_the_partition_and_by_the_proxy() {
+    let (url, asked) = proxy();
+    let region = |name: &'static str| ("AWS_REGION", name);
+    let (fips, dual) = (
+        ("AWS_USE_FIPS_ENDPOINT", "true"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+    );
+    for (variables, host) in [
+        (
+            vec![region("eu-west-1")],
+            "monitoring.eu-west-1.amazonaws.com",
+        ),
+        (
+            vec![region("us-east-1"), fips],
+            "monitoring-fips.us-east-1.amazonaws.com",
+        ),
+        (
+            vec![region("us-east-1"), dual],
+            "monitoring.us-east-1.api.aws",
+        ),
+        (
+            vec![region("cn-north-1")],
+            "monitoring.cn-north-1.amazonaws.com.cn",
+        ),
+        (
+            vec![region("us-gov-west-1")],
+            "monitoring.us-gov-west-1.amazonaws.com",
+        ),
+    ] {
+        let mut command = cwbridge();
+        command.args(["doctor", "--state-dir", "/nonexistent/state"]);
+        command.env("HTTPS_PROXY", &url).envs(variables);
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            told.contains(&format!("failure  endpoint: https://{host}: ")),
+            "{told}"
+        );
+        assert_eq!(
+            asked.recv().unwrap(),
+            format!("CONNECT {host}:443 HTTP/1.1")
+        );
+    }
+}
+
+/// An endpoint whose certificate is signed by an authority of one's own.
+#[test]
+fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
+    let (folder, port, tls) = (Folder::new("doctor-ca"), free_port(), data("tls"));
+    let tls = tls.display();
+    let text =
+        format!("tls_server_config: {{cert_file: {tls}/server.pem, key_file: {tls}/server.key}}\n");
+    folder.write("web.yml", &text);
+    let text = format!("[serve]\nlisten = \"127.0.0.1:{port}\"\nweb_config = \"web.yml\"\n");
+    let config = folder.write("c.toml", &text);
+    let server = Process::start(cwbridge().arg("run").arg("--config").arg(config));
+    server.wait_for_line("cwbridge started", Duration::from_secs(10));
+    let url = format!("https://localhost:{port}");
+    for (authority, expected) in [
+        (
+            Some(data("tls/ca.pem")),
+            format!("ok       endpoint: {url} answers"),
+        ),
+        (None, format!("failure  endpoint: {url}: ")),
+    ] {
+        let mut command = cwbridge();
+        command.args(["doctor", "--state-dir", "/nonexistent/state"]);
+        command.envs([("AWS_ENDPOINT_URL", &*url), ("AWS_REGION", "us-east-1")]);
+        command.envs(authority.map(|file| ("SSL_CERT_FILE", file)));
+        let output = command.output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains(&expected), "{told}");
+    }
 }
