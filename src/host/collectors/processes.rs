@@ -111,3 +111,32 @@ fn show(states: &BTreeMap<char, u64>, threads: u64, roots: &Roots, gathered: &mu
         gathered.value(name, unit, float(count));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ten_thousand_processes_are_counted() {
+        const PROCESSES: u64 = 10_000;
+        let folder = std::env::temp_dir().join(format!("cwbridge-many-{}", std::process::id()));
+        let rest = "0 ".repeat(48);
+        for pid in 1..=PROCESSES {
+            let process = folder.join(pid.to_string());
+            fs::create_dir_all(&process).unwrap();
+            fs::write(process.join("stat"), format!("{pid} (a) S {rest}")).unwrap();
+        }
+        let roots = Roots {
+            procfs: folder.clone(),
+            ..Roots::default()
+        };
+        let mut gathered = Gathered::default();
+        Processes.collect(&roots, &mut gathered).unwrap();
+        let total = gathered
+            .values
+            .iter()
+            .find(|of| of.name == "processes_total");
+        assert_eq!(total.map(|of| of.value), Some(float(PROCESSES)));
+        fs::remove_dir_all(folder).unwrap();
+    }
+}
