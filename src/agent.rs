@@ -27,9 +27,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
-use crate::alarm::{Alarm, MuteRule};
+use crate::alarm::{Alarm, MetricAlarm, MuteRule};
 use crate::clock;
-use crate::config::Config;
+use crate::config::{Config, is_by_tag};
 use crate::definition::Placeholders;
 use crate::guard::Guard;
 use crate::host::{self, Host, Look, Parts};
@@ -89,6 +89,17 @@ impl Plan {
             .or(self.endpoint_url.as_deref())
     }
 
+    /// Whether something is known by a tag of the instance, of which its Auto Scaling group is one.
+    pub fn wants_tags(&self) -> bool {
+        let alarms = self.alarms.iter().flatten();
+        let stats = alarms
+            .filter_map(Alarm::metric_rule)
+            .flat_map(MetricAlarm::stats);
+        let mut values =
+            stats.flat_map(|stat| stat.metric.dimensions().iter().map(|it| &*it.value));
+        self.config.publish.wants_tags() || values.any(is_by_tag)
+    }
+
     fn sources(&self, here: &Placeholders) -> Sources {
         Sources::new(&self.config.publish, here, &self.config.collectors)
     }
@@ -123,7 +134,7 @@ where
     let (reloaded, reloaded_in) = mpsc::channel(1);
     let (here, here_in) = watch::channel(None);
     let is_ec2 = facts.is_ec2 && plan.instance_metadata;
-    let identity = identity::run(here.clone(), Arc::clone(&stats), is_ec2);
+    let identity = identity::run(here.clone(), Arc::clone(&stats), is_ec2, plan.clone());
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
     let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));

@@ -6,6 +6,7 @@ mod history;
 mod identity;
 mod metrics;
 mod reach;
+mod tags;
 
 use std::time::Duration;
 
@@ -20,9 +21,10 @@ use crate::finding::error_chain;
 pub use alarms::{Account, Alarms, Asked, Described, NAMES_MAX, Page};
 pub use failure::Failure;
 pub use history::{History, Window, windows};
-pub use identity::{Instance, Notices, configured_region, instance, notices};
+pub use identity::{Instance, Notices, configured_region, instance, instance_with_tags, notices};
 pub use metrics::{Credentials, Metrics};
 pub use reach::{Reached, reach};
+pub use tags::tags;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const READ_TIMEOUT: Duration = Duration::from_secs(5);

@@ -80,6 +80,27 @@ pub struct Publish {
     pub metrics: Vec<PublishedMetric>,
 }
 
+impl Publish {
+    /// Whether a dimension has its value by a tag of the instance.
+    pub fn wants_tags(&self) -> bool {
+        const GROUP: &str = "AutoScalingGroupName";
+        let sets = self
+            .metrics
+            .iter()
+            .filter_map(|entry| entry.dimensions.as_ref());
+        let mut names = sets
+            .flatten()
+            .flatten()
+            .map(|name| name.trim_end_matches('?'));
+        names.any(|name| name == GROUP) || self.dimensions.iter().any(|(_, value)| is_by_tag(value))
+    }
+}
+
+/// Whether a value has a placeholder for a tag.
+pub fn is_by_tag(value: &str) -> bool {
+    value.contains("${tag:") || value.contains("${aws:AutoScalingGroupName}")
+}
+
 /// Metrics that are published in the same way.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct PublishedMetric {

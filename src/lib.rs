@@ -85,7 +85,7 @@
 //! | shell | `journal` | `metric` |
 //! | shell | `keeper` | `metric`, `journal`, `clock`, `stats` |
 //! | shell | `web` | `metric`, `finding` |
-//! | shell | `aws` | `metric`, `finding` |
+//! | shell | `aws` | `metric`, `finding`, `web` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `mirror` | `metric`, `alarm`, `definition`, `config`, `cost`, `stats`, `clock`, `sources`, `aws` |
 //! | shell | `exposition` | `alarm`, `family`, `host`, `stats`, `mirror` |
@@ -116,7 +116,7 @@
 //! | `hyper` | `http`, `web` |
 //! | `hyper_util` | `aws`, `http`, `web` |
 //! | `http_body_util`, `hyper_rustls`, `percent_encoding` | `web` |
-//! | `aws_config`, `aws_sdk_cloudwatch` | `aws` |
+//! | `aws_config`, `aws_sdk_cloudwatch`, `aws_sigv4`, `aws_smithy_xml` | `aws` |
 //! | `clap`, `glob`, `indicatif`, `tracing_subscriber` | `cli` |
 //! | `sd_notify` | `agent` |
 //! | `tokio` | `guard`, `http`, `web`, `aws`, `keeper`, `publish`, `mirror`, `agent`, `cli` |

@@ -32,6 +32,18 @@ pub async fn get(url: &str) -> Result<String, String> {
     within(url, ask(url, request)).await
 }
 
+/// The same with headers of one's own.
+pub async fn get_with<'a>(
+    url: &str,
+    headers: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<String, String> {
+    let mut request = Request::get(url);
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    within(url, ask(url, request.body(Full::default()))).await
+}
+
 /// An address as it can be shown: without the password.
 pub fn shown(url: &str) -> String {
     credentials(url).0

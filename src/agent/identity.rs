@@ -7,9 +7,11 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::aws::{self, Instance, Notices};
+use crate::clock;
 use crate::metric::Timestamp;
 use crate::stats::{About, Stats};
 
+use super::Plan;
 use super::prepare::Here;
 
 /// EC2 tells an interruption two minutes before.
@@ -17,9 +19,22 @@ const NOTICES_INTERVAL: Duration = Duration::from_secs(30);
 /// So many of those intervals pass until it is asked anew who this is.
 const REFRESHED_EVERY: u32 = 10;
 
-/// Asks the instance metadata service.
-pub(super) async fn run(here: watch::Sender<Option<Arc<Here>>>, stats: Arc<Stats>, is_ec2: bool) {
-    watch(here, stats, is_ec2, aws::instance, aws::notices).await;
+/// Asks the instance metadata service, and EC2 where a plan needs tags.
+pub(super) async fn run(
+    here: watch::Sender<Option<Arc<Here>>>,
+    stats: Arc<Stats>,
+    is_ec2: bool,
+    plan: Plan,
+) {
+    watch(here, stats, is_ec2, || ask(&plan), aws::notices).await;
+}
+
+/// Who this is, with tags where something is known by them.
+pub(super) async fn ask(plan: &Plan) -> Result<Instance, String> {
+    match plan.wants_tags() {
+        true => aws::instance_with_tags(plan.region.clone(), clock::now()).await,
+        false => aws::instance().await,
+    }
 }
 
 /// Asks for as long as the program runs. Off EC2 nobody is asked; `is_ec2` says whether it is one by its firmware, so that it is
@@ -56,10 +71,13 @@ async fn watch<A, N>(
         if instance.is_some() && round % REFRESHED_EVERY != 0 {
             continue;
         }
-        let now = match ask().await {
+        let mut now = match ask().await {
             Ok(now) if now.unanswered.is_none() => now,
             _ => continue,
         };
+        if let Some(known) = &instance {
+            now.keep_tags_of(known);
+        }
         let is_same = instance.as_ref().is_none_or(|known| known.id == now.id);
         if is_same && instance.as_ref() != Some(&now) {
             info!(

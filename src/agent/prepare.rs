@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::alarm::{Alarm, MuteRule, Options, Status, alarm_name};
-use crate::aws::{self, Failure, Instance, Metrics};
+use crate::aws::{Failure, Instance, Metrics};
 use crate::clock;
 use crate::cost::{estimate, metrics_alone, publish_interval};
 use crate::definition::{BUILT_IN, Placeholders, parse, substitute};
@@ -23,7 +23,7 @@ use crate::stats::Stats;
 
 use super::drive::Prepared;
 use super::mirroring::{Wires, mirrored};
-use super::{LOOK_INTERVAL, LOOK_OFFSET, Plan};
+use super::{LOOK_INTERVAL, LOOK_OFFSET, Plan, identity};
 
 /// How long an EC2 instance waits to be told who it is, within what looks are held for.
 const IDENTITY_WAIT: Duration = Duration::from_secs(30);
@@ -102,11 +102,11 @@ pub fn on_instance(host: &Placeholders, instance: &Instance) -> Placeholders {
 
 /// Asks an instance that is one by its firmware who it is. What is sampled meanwhile is held, and published under its own
 /// dimensions.
-async fn patiently() -> Result<Instance, String> {
+async fn patiently(plan: &Plan) -> Result<Instance, String> {
     let until = Instant::now() + IDENTITY_WAIT;
     let mut is_told = false;
     loop {
-        let why = match aws::instance().await {
+        let why = match identity::ask(plan).await {
             Ok(instance) if instance.unanswered.is_none() => return Ok(instance),
             Ok(instance) if Instant::now() >= until => return Ok(instance),
             Ok(instance) => instance.unanswered.unwrap_or_default(),
@@ -159,8 +159,8 @@ impl Here {
     async fn find(plan: &Plan, facts: &Facts) -> Self {
         let instance = match (plan.instance_metadata, facts.is_ec2) {
             (false, _) => Err("it is switched off".to_owned()),
-            (true, false) => aws::instance().await,
-            (true, true) => patiently().await,
+            (true, false) => identity::ask(plan).await,
+            (true, true) => patiently(plan).await,
         };
         if let Err(why) = &instance {
             debug!(
@@ -178,6 +178,15 @@ impl Here {
             no_instance: instance.as_ref().err().cloned(),
             ..Self::nowhere(placeholders)
         };
+        if let Ok(Instance {
+            no_tags: Some(why), ..
+        }) = &instance
+        {
+            warn!(
+                why,
+                "neither the instance metadata nor EC2 tells the tags of this instance; `deploy/iam/tags.json` is the policy that lets EC2 tell them"
+            );
+        }
         match instance {
             Ok(instance) => none.with(instance),
             Err(_) => none,

@@ -40,6 +40,39 @@ pub struct Instance {
     pub tags: BTreeMap<String, String>,
     /// Why some of it is not known, if an answer failed to come: what is not there is another thing.
     pub unanswered: Option<String>,
+    /// Why EC2 did not tell the tags, if it was asked and did not.
+    pub no_tags: Option<String>,
+}
+
+/// The same, with the tags as EC2 tells them where the metadata service does not.
+pub async fn instance_with_tags(
+    region: Option<String>,
+    now: Timestamp,
+) -> Result<Instance, String> {
+    let mut instance = instance().await?;
+    let region = region.or_else(|| instance.region.clone());
+    if let Some(region) = region.filter(|_| instance.tags.is_empty()) {
+        match super::tags(&region, &instance.id, now).await {
+            Ok(tags) => instance.has_tags(tags),
+            Err(why) => instance.no_tags = Some(why),
+        }
+    }
+    Ok(instance)
+}
+
+impl Instance {
+    fn has_tags(&mut self, tags: BTreeMap<String, String>) {
+        self.auto_scaling_group = tags.get(GROUP_TAG).cloned();
+        self.tags = tags;
+    }
+
+    /// What was told before is what it has, where nothing is told now.
+    pub fn keep_tags_of(&mut self, before: &Self) {
+        if self.no_tags.take().is_some() {
+            self.has_tags(before.tags.clone());
+            self.no_tags.clone_from(&before.no_tags);
+        }
+    }
 }
 
 /// Asks the instance metadata service. `Err` says why there is no answer; off EC2 that is to be expected.
@@ -53,7 +86,7 @@ pub async fn instance() -> Result<Instance, String> {
         let id = id.ok_or("it does not know the instance's id")?;
         // What the instance may not see is no reason to be without the rest.
         let tags = asked.tags().await;
-        Ok(Instance {
+        let mut instance = Instance {
             id,
             region: asked.optional("placement/region").await,
             image_id: asked.optional("ami-id").await,
@@ -61,10 +94,11 @@ pub async fn instance() -> Result<Instance, String> {
             availability_zone: asked.optional("placement/availability-zone").await,
             life_cycle: asked.optional("instance-life-cycle").await,
             account: asked.account().await,
-            auto_scaling_group: tags.get(GROUP_TAG).cloned(),
-            tags,
-            unanswered: asked.unanswered,
-        })
+            ..Instance::default()
+        };
+        instance.has_tags(tags);
+        instance.unanswered = asked.unanswered;
+        Ok(instance)
     };
     tokio::time::timeout(TIMEOUT, ask)
         .await

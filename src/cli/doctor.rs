@@ -224,6 +224,8 @@ async fn amazon(
 ) {
     let instance = instance(environment, findings).await;
     publishing(config, environment, instance.as_ref(), findings);
+    let untagged = instance.as_ref().filter(|it| it.tags.is_empty());
+    let untagged = untagged.map(|instance| instance.id.clone());
     let Some(region) = region(config, environment, instance, findings).await else {
         return;
     };
@@ -236,6 +238,9 @@ async fn amazon(
             let fix = "attach a role to the instance, or set `AWS_PROFILE` or `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`";
             return findings.failure("credentials", failure.message(), fix);
         }
+    }
+    if let Some(id) = untagged.filter(|_| config.publish.wants_tags()) {
+        may_describe_tags(&region, &id, findings).await;
     }
     if publishes(config) {
         may_publish(&metrics, &config.publish.namespace, findings).await;
@@ -430,6 +435,19 @@ async fn may_publish(metrics: &Metrics, namespace: &str, findings: &mut Findings
     match metrics.put(&[Arc::new(datapoint)]).await {
         Ok(()) | Err(Failure::Rejected(_)) => findings.ok(what, &format!("allowed ({tried})")),
         Err(failure) => told(what, tried, "deploy/iam/publish.json", &failure, findings),
+    }
+}
+
+/// Needed only where the instance metadata does not show the tags.
+async fn may_describe_tags(region: &str, id: &str, findings: &mut Findings<'_, impl Write>) {
+    let what = "ec2:DescribeTags";
+    match aws::tags(region, id, clock::now()).await {
+        Ok(tags) => findings.ok(what, &format!("allowed (asked for the tags of `{id}`, {})", tags.len())),
+        Err(why) => findings.failure(
+            what,
+            &why,
+            "`deploy/iam/tags.json` is the policy that allows it, or let the instance metadata show tags with `aws ec2 modify-instance-metadata-options --instance-metadata-tags enabled`",
+        ),
     }
 }
 

@@ -395,6 +395,41 @@ fn an_instance_is_known_by_its_group_and_its_tags() {
     assert_eq!(value(&metrics, series), Some(1_789_719_720.0));
 }
 
+/// Where the instance's metadata options do not show tags, EC2 is asked, once there is something that is known by them.
+#[test]
+fn tags_that_the_metadata_does_not_show_come_from_ec2() {
+    let metadata = metadata::serve("i-0untagged", "us-east-1");
+    let (sender, asked) = std::sync::mpsc::channel();
+    let ec2 = crate::endpoint::serve(move |path, _| {
+        let tags = "<DescribeTagsResponse><tagSet><item><key>Name</key><value>web</value></item>\
+            <item><key>aws:autoscaling:groupName</key><value>web-group</value></item></tagSet></DescribeTagsResponse>";
+        let _ = sender.send(path.to_owned());
+        crate::endpoint::Answer {
+            status: "200 OK",
+            content_type: "text/xml",
+            date: None,
+            body: tags.into(),
+        }
+    });
+    let folder = Folder::new("untagged");
+    let set = "[[publish.metric]]\nnames = [\"mem_used_percent\"]\ndimensions = [[\"AutoScalingGroupName\"]]\n";
+    let config = format!("[publish]\ndimensions = {{ Name = \"${{tag:Name}}\" }}\n{set}");
+    let config = folder.write("c.toml", &config);
+    let mut command = cwbridge();
+    command
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata)
+        .env("AWS_ENDPOINT_URL", &ec2);
+    let listen = format!("127.0.0.1:{}", free_port());
+    let arguments = ["run", "--listen", &listen, "--config"];
+    let program = Process::start(command.args(arguments).arg(config));
+    let line = "CWBridge mem_used_percent {AutoScalingGroupName=web-group, Name=web}";
+    program.wait_for_line(line, Duration::from_secs(10));
+    let path = asked.recv_timeout(Duration::from_secs(10)).unwrap();
+    let query = "/?Action=DescribeTags&Version=2016-11-15&Filter.1.Name=resource-id&Filter.1.Value.1=i-0untagged";
+    assert_eq!(path, query);
+}
+
 #[test]
 fn the_host_is_seen_as_node_exporter_sees_it() {
     hosts::as_node_exporter();

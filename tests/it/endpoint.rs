@@ -45,7 +45,8 @@ fn one(connection: &TcpStream, answer: &dyn Fn(&str, &str) -> Answer) -> Option<
         let mut line = String::new();
         reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
         let line = line.trim();
-        if let Some(rest) = line.strip_prefix("POST ") {
+        let methods = ["POST ", "GET "];
+        if let Some(rest) = methods.iter().find_map(|method| line.strip_prefix(method)) {
             rest.split(' ').next()?.clone_into(&mut path);
         }
         if let Some((name, value)) = line.split_once(':')

@@ -32,6 +32,9 @@ fn called() -> BTreeSet<String> {
         format!("cloudwatch:{}", words.concat())
     };
     let mut called: BTreeSet<String> = calls.map(|call| action(&call[1])).collect();
+    if text.contains("Action=DescribeTags") {
+        called.insert("ec2:DescribeTags".to_owned());
+    }
     // To create something with tags is to tag it.
     if text.contains(".set_tags(") {
         called.insert("cloudwatch:TagResource".to_owned());

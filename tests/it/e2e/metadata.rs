@@ -30,6 +30,7 @@ fn answer(mut stream: TcpStream, instance_id: &str, region: &str) -> std::io::Re
         ["GET", "/latest/meta-data/ami-id"] => Some("ami-0e2e"),
         ["GET", "/latest/meta-data/instance-type"] => Some("t3.micro"),
         ["GET", "/latest/meta-data/instance-life-cycle"] => Some("spot"),
+        ["GET", path] if path.contains("/tags/") && instance_id == "i-0untagged" => None,
         ["GET", "/latest/meta-data/tags/instance"] => Some("Name\naws:autoscaling:groupName"),
         ["GET", "/latest/meta-data/tags/instance/Name"] => Some("web"),
         [
