@@ -1,8 +1,9 @@
 //! Who may read what is served: the web-config file of the exporter-toolkit, with TLS, passwords, headers and a limit on
 //! requests (`docs/web-configuration.md` of that project).
 //!
-//! The file and those it names are looked at again before a request, at most once a second, so that a renewed certificate or a
-//! changed password needs no reload. While they cannot be read, or say something wrong, what they said before stays in force.
+//! The file and those it names are looked at again every second, so that a renewed certificate or a changed password needs no
+//! reload. While they cannot be read, say something wrong, or are empty, what they said before stays in force; TLS is not switched
+//! off without a restart.
 
 mod file;
 mod limit;
@@ -39,9 +40,11 @@ pub struct Rules {
     users: BTreeMap<String, String>,
     /// Whether clients must have a certificate of an authority that is named.
     needs_certificate: bool,
+    /// Whether the file has nothing in it, as half-way through being written.
+    is_empty: bool,
     limit: Option<Arc<Limit>>,
-    /// The files that all of this was read from.
-    files: Vec<PathBuf>,
+    /// The files that all of this was read from, as they were then.
+    files: Vec<(PathBuf, Option<Stamp>)>,
 }
 
 /// Why somebody may not have what he asks for.
@@ -55,73 +58,86 @@ pub enum Refusal {
 #[derive(Debug)]
 pub struct Guard {
     path: PathBuf,
-    current: Mutex<Current>,
+    rules: Mutex<Arc<Rules>>,
     passwords: Passwords,
 }
 
-#[derive(Debug)]
-struct Current {
-    rules: Arc<Rules>,
-    /// The files as they were when they were read last, with or without success.
-    seen: Vec<Option<Stamp>>,
-    looked_at: Instant,
-}
-
-/// What changes when a file is written anew.
+/// What changes when a file is written anew, or may be read by others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
+    device: u64,
     inode: u64,
     size: u64,
     modified: (i64, i64),
+    changed: (i64, i64),
 }
 
 impl Guard {
     /// Every mistake, if there is one.
     pub fn open(path: &Path) -> Result<Self, Vec<Finding>> {
-        let rules = file::read(path)?;
         Ok(Self {
             path: path.to_owned(),
-            current: Mutex::new(Current {
-                seen: stamps(&rules.files),
-                rules: Arc::new(rules),
-                looked_at: Instant::now(),
-            }),
+            rules: Mutex::new(Arc::new(file::read(path)?)),
             passwords: Passwords::default(),
         })
     }
 
-    /// The rules in force at `now`.
-    pub fn rules(&self, now: Instant) -> Arc<Rules> {
-        let mut current = self.current();
-        if now.saturating_duration_since(current.looked_at) >= LOOK_INTERVAL {
-            current.looked_at = now;
-            self.look(&mut current);
-        }
-        Arc::clone(&current.rules)
+    /// The rules in force.
+    pub fn rules(&self) -> Arc<Rules> {
+        Arc::clone(&self.held())
     }
 
-    fn current(&self) -> MutexGuard<'_, Current> {
-        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    fn held(&self) -> MutexGuard<'_, Arc<Rules>> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn look(&self, current: &mut Current) {
-        let seen = stamps(&current.rules.files);
-        if seen == current.seen {
-            return;
-        }
-        current.seen = seen;
-        match file::read(&self.path) {
-            Ok(rules) => {
-                info!(file = %self.path.display(), "the web config was read anew");
-                current.seen = stamps(&rules.files);
-                current.rules = Arc::new(rules);
-            }
-            Err(findings) => {
-                for finding in findings {
-                    warn!(%finding, "the web config cannot be used; what it said before stays in force");
+    /// Looks for changes as long as the program runs, in a thread that a file which cannot be read does not matter to.
+    pub async fn watch(self: Arc<Self>) {
+        let mut told = Vec::new();
+        loop {
+            tokio::time::sleep(LOOK_INTERVAL).await;
+            let guard = Arc::clone(&self);
+            let looked = tokio::task::spawn_blocking(move || guard.look()).await;
+            let problems = looked.unwrap_or_default();
+            if problems != told {
+                for problem in &problems {
+                    warn!("{problem}; what the web config said before stays in force");
                 }
+                told = problems;
             }
         }
+    }
+
+    /// Takes up what has changed. What was wrong is looked at anew the next time, and returned.
+    fn look(&self) -> Vec<String> {
+        let rules = self.rules();
+        let is_same = |(file, seen): &(PathBuf, Option<Stamp>)| stamp(file) == *seen;
+        if rules.files.iter().all(is_same) {
+            return Vec::new();
+        }
+        match file::read(&self.path) {
+            Ok(new) => self.take(new).err().into_iter().collect(),
+            Err(findings) => findings.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// Goes on with the rules of another reading of the file.
+    pub fn take(&self, new: Rules) -> Result<(), String> {
+        let file = self.path.display();
+        let before = self.rules();
+        if new.is_empty {
+            return Err(format!("{file}: the file is empty"));
+        }
+        if before.tls.is_some() != new.tls.is_some() {
+            let what = if new.tls.is_some() { "on" } else { "off" };
+            return Err(format!("{file}: to switch TLS {what} needs a restart"));
+        }
+        info!(%file, "the web config was read anew");
+        if before.is_closed() && !new.is_closed() {
+            warn!(%file, "anyone who reaches the address can read the metrics now: no password is asked for any more");
+        }
+        *self.held() = Arc::new(new);
+        Ok(())
     }
 
     /// Whether a request with these headers may be answered.
@@ -156,16 +172,16 @@ impl Rules {
     }
 }
 
-fn stamps(files: &[PathBuf]) -> Vec<Option<Stamp>> {
-    let stamp = |file: &PathBuf| {
-        let metadata = fs::metadata(file).ok()?;
-        Some(Stamp {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
-    };
-    files.iter().map(stamp).collect()
+/// `None` for a file that is not there.
+fn stamp(file: &Path) -> Option<Stamp> {
+    let metadata = fs::metadata(file).ok()?;
+    Some(Stamp {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        size: metadata.size(),
+        modified: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    })
 }
 
 #[cfg(test)]

@@ -52,12 +52,23 @@ pub fn shown(url: &str) -> String {
 /// An address without name and password, and the header that has them.
 fn credentials(url: &str) -> (String, Option<String>) {
     let split = || {
-        let (scheme, rest) = url.split_once("://")?;
+        let (scheme, rest) = match url.split_once("://") {
+            Some((scheme, rest)) => (format!("{scheme}://"), rest),
+            None => (String::new(), url),
+        };
         let authority = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let at = rest[..authority].rfind('@')?;
+        let port = rest[..authority]
+            .rsplit_once(':')
+            .map_or("", |(_, port)| port);
+        // A password that is not encoded may have what would end it.
+        let is_cut = !port.bytes().all(|byte| byte.is_ascii_digit()) || rest.contains('#');
+        let at = match rest[..authority].rfind('@') {
+            None if is_cut || scheme.is_empty() => rest.rfind('@')?,
+            at => at?,
+        };
         let pair: Vec<u8> = percent_decode_str(&rest[..at]).collect();
         let header = format!("Basic {}", STANDARD.encode(pair));
-        Some((format!("{scheme}://{}", &rest[at + 1..]), Some(header)))
+        Some((format!("{scheme}{}", &rest[at + 1..]), Some(header)))
     };
     split().unwrap_or_else(|| (url.to_owned(), None))
 }
@@ -163,7 +174,9 @@ mod tests {
                 Some("Basic bWU6cEBzcw=="),
             ),
             ("https://me:p@ss@a", "https://a", Some("Basic bWU6cEBzcw==")),
-            ("nonsense@a", "nonsense@a", None),
+            ("me:p@a", "a", Some("Basic bWU6cA==")),
+            ("https://me:p/q@a/b", "https://a/b", Some("Basic bWU6cC9x")),
+            ("https://me:1#q@a", "https://a", Some("Basic bWU6MSNx")),
         ] {
             let (shown, authorization) = credentials(url);
             assert_eq!(

@@ -109,13 +109,19 @@ where
         let failed = |error: tokio::task::JoinError| {
             vec![format!("the configuration could not be read: {error}")]
         };
-        let plan = tokio::task::spawn_blocking(reread)
+        let mut plan = tokio::task::spawn_blocking(reread)
             .await
             .map_err(failed)??;
         let problems = self.needs_restart(&plan, &here);
         if !problems.is_empty() {
             return Err(problems);
         }
+        // Whoever reads is asked by the guard that runs.
+        if let (Some(running), Some(fresh)) = (&self.plan.guard, &plan.guard) {
+            let fresh = (*fresh.rules()).clone();
+            running.take(fresh).map_err(|problem| vec![problem])?;
+        }
+        plan.guard.clone_from(&self.plan.guard);
         let found = Arc::clone(&self.mirror.found.borrow());
         let prepared = here.prepare(&plan, &found);
         self.parts.send_replace(plan.parts());

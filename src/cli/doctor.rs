@@ -19,8 +19,6 @@ use crate::sources::{Sources, parts};
 use crate::stats::process;
 use crate::web;
 
-use tokio::time::Instant;
-
 use super::load::{self, Loaded};
 use super::{Environment, Exit, complain, is_root, runtime};
 
@@ -147,25 +145,33 @@ fn listen(address: SocketAddr, guard: Option<&Guard>, findings: &mut Findings<'_
     let Err(error) = TcpListener::bind(address) else {
         return findings.ok("port", &format!("`{address}` is free"));
     };
+    let rules = guard.map(Guard::rules);
+    let rules = rules.as_deref().cloned().unwrap_or_default();
+    let cannot = format!("nobody can listen on `{address}`: {error}");
+    let fix = "set `listen` under `[serve]` to another one";
+    if error.kind() != io::ErrorKind::AddrInUse {
+        return findings.failure("port", &cannot, fix);
+    }
     let answer = runtime().and_then(|runtime| {
-        let has_tls = guard.is_some_and(|guard| guard.rules(Instant::now()).tls.is_some());
-        let scheme = if has_tls { "https" } else { "http" };
+        let scheme = if rules.tls.is_some() { "https" } else { "http" };
         runtime.block_on(web::get(&format!("{scheme}://{address}/-/healthy")))
     });
     match answer {
         Ok(text) if text.contains("cwbridge") => {
             findings.ok("port", &format!("a daemon answers on `{address}`"));
         }
-        Err(error) if guard.is_some() => findings.warning(
+        Err(error) if rules.is_closed() && error.contains("401") => {
+            findings.ok(
+                "port",
+                &format!("a daemon answers on `{address}`, and asks for a password"),
+            );
+        }
+        Err(error) if rules.tls.is_some() => findings.warning(
             "port",
             &format!("somebody listens on `{address}`, but does not say who: {error}"),
-            "as `web_config` asks for a password or a certificate, this may be the daemon",
+            "`SSL_CERT_FILE` names the authority of the certificate, if it is the daemon",
         ),
-        _ => findings.failure(
-            "port",
-            &format!("nobody can listen on `{address}`: {error}"),
-            "set `listen` under `[serve]` to another one",
-        ),
+        _ => findings.failure("port", &cannot, fix),
     }
 }
 

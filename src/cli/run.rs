@@ -10,7 +10,6 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
-use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::agent::{self, Plan};
@@ -181,7 +180,7 @@ async fn begin(
         while hangup.recv().await.is_some() && hangups.send(()).await.is_ok() {}
     });
     let address = listener.local_addr()?;
-    let rules = guard.map(|guard| guard.rules(Instant::now()));
+    let rules = guard.map(|guard| guard.rules());
     let rules = rules.as_deref().cloned().unwrap_or_default();
     let scheme = if rules.tls.is_some() { "https" } else { "http" };
     info!(version = env!("CARGO_PKG_VERSION"), metrics = %format_args!("{scheme}://{address}/metrics"), "cwbridge started");

@@ -1,7 +1,9 @@
 //! Reading the web-config file.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +14,10 @@ use tokio::time::Instant;
 use crate::finding::{Finding, Position, Report, one_of};
 use crate::tree::{self, Node};
 
-use super::Rules;
 use super::limit::Limit;
+use super::password::cost;
 use super::tls::{self, Clients, Settings};
+use super::{Rules, Stamp, stamp};
 
 /// A larger file is not what it is taken for.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -68,6 +71,9 @@ const HEADERS: [(&str, HeaderName, &[&str]); 5] = [
     ),
 ];
 
+/// What bcrypt can be told to do; each step takes twice as long.
+const COSTS: RangeInclusive<u32> = 4..=31;
+
 const VERSIONS: [&str; 2] = ["TLS12", "TLS13"];
 
 /// The most requests that may come at once.
@@ -76,12 +82,14 @@ const BURST_MAX: u32 = 1_000_000;
 /// Reads the file and those it names. Every mistake, if there is one.
 pub(super) fn read(path: &Path) -> Result<Rules, Vec<Finding>> {
     let mut report = Report::new(&path.display().to_string());
-    let reader = Reader {
+    let mut reader = Reader {
         folder: path.parent().unwrap_or(Path::new("")).to_owned(),
-        files: vec![path.to_owned()],
+        files: Vec::new(),
         report: &mut report,
     };
-    let rules = match text(path) {
+    let bytes = reader.bytes(path.to_owned()).map(String::from_utf8);
+    let text = bytes.and_then(|text| text.map_err(|_| "the file is not UTF-8".to_owned()));
+    let rules = match text {
         Ok(text) => reader.rules(&text),
         Err(error) => {
             reader.report.add(Position::default(), error);
@@ -97,49 +105,68 @@ pub(super) fn read(path: &Path) -> Result<Rules, Vec<Finding>> {
     }
 }
 
-fn text(path: &Path) -> Result<String, String> {
-    let text = bytes(path).map(String::from_utf8);
-    text?.map_err(|_| format!("`{}` is not UTF-8", path.display()))
+/// The bytes of a file, with what it was like before and after they were read.
+fn bytes(path: &Path) -> Result<(Vec<u8>, Option<Stamp>), String> {
+    let shown = path.display();
+    let cannot = |error: io::Error| format!("`{shown}` cannot be read: {error}");
+    let before = stamp(path);
+    // To open a pipe would wait for somebody to write into it.
+    if !fs::metadata(path).map_err(cannot)?.is_file() {
+        return Err(format!("`{shown}` is no regular file"));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(cannot)?;
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(cannot)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("`{shown}` is larger than 1 MB"));
+    }
+    match stamp(path) == before {
+        true => Ok((bytes, before)),
+        false => Err(format!("`{shown}` was written while it was read")),
+    }
 }
 
-fn bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let cannot = |error: std::io::Error| format!("`{}` cannot be read: {error}", path.display());
-    let size = fs::metadata(path).map_err(cannot)?.len();
-    if size > FILE_BYTES_MAX {
-        return Err(format!("`{}` is larger than 1 MB", path.display()));
-    }
-    fs::read(path).map_err(cannot)
+/// A member that is not null.
+fn present<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    node.get(key).filter(|node| node.value != tree::Value::Null)
 }
 
 struct Reader<'a> {
     /// What paths in the file are relative to.
     folder: PathBuf,
-    files: Vec<PathBuf>,
+    files: Vec<(PathBuf, Option<Stamp>)>,
     report: &'a mut Report,
 }
 
 impl Reader<'_> {
     fn rules(mut self, text: &str) -> Rules {
-        let mut rules = Rules::default();
+        let mut rules = Rules {
+            is_empty: text.trim().is_empty(),
+            ..Rules::default()
+        };
         // An empty file asks for nothing.
-        let tree = match text.trim().is_empty() {
+        let tree = match rules.is_empty {
             true => return self.with_files(rules),
             false => tree::yaml(text, self.report),
         };
         let Some(tree) = tree else { return rules };
+        if tree.value == tree::Value::Null {
+            return self.with_files(rules);
+        }
         self.keys("the web config", &tree, &KEYS);
-        if let Some(node) = tree.get("tls_server_config") {
+        if let Some(node) = present(&tree, "tls_server_config") {
             let tls = self.tls(node);
             rules.needs_certificate = tls.as_ref().is_some_and(|(_, needs)| *needs);
             rules.tls = tls.map(|(config, _)| Arc::new(config));
         }
-        if let Some(node) = tree.get("http_server_config") {
+        if let Some(node) = present(&tree, "http_server_config") {
             rules.headers = self.http(node);
         }
-        if let Some(node) = tree.get("basic_auth_users") {
+        if let Some(node) = present(&tree, "basic_auth_users") {
             rules.users = self.users(node);
         }
-        if let Some(node) = tree.get("rate_limit") {
+        if let Some(node) = present(&tree, "rate_limit") {
             rules.limit = self.limit(node).map(Arc::new);
         }
         self.with_files(rules)
@@ -152,9 +179,24 @@ impl Reader<'_> {
         }
     }
 
+    fn bytes(&mut self, path: PathBuf) -> Result<Vec<u8>, String> {
+        let read = bytes(&path);
+        let seen = read.as_ref().map_or(None, |(_, seen)| *seen);
+        self.files.push((path, seen));
+        read.map(|(bytes, _)| bytes)
+    }
+
+    /// What stands there instead is not told: it may be a secret.
     fn keys(&mut self, whose: &str, node: &Node, known: &[&str]) {
-        if self.report.table(whose, node).is_some() {
-            self.report.unknown_keys(whose, node, known);
+        match node.value {
+            tree::Value::Table(_) => self.report.unknown_keys(whose, node, known),
+            _ => {
+                let keys = one_of(known.iter().copied());
+                self.report.add(
+                    node.position,
+                    format!("{whose} must be a table, with {keys}"),
+                );
+            }
         }
     }
 
@@ -230,9 +272,13 @@ impl Reader<'_> {
             }
             (Some(node), None) => Some(self.report.string(inline, node)?.into_bytes()),
             (None, Some(node)) => {
-                let path = self.folder.join(self.report.string(file, node)?);
-                let read = bytes(&path);
-                self.files.push(path);
+                let path = self.report.string(file, node)?;
+                if path.contains('\n') || path.contains("-----BEGIN") {
+                    let text = format!("`{file}` has no path, but what `{inline}` takes");
+                    self.report.add(node.position, text);
+                    return None;
+                }
+                let read = self.bytes(self.folder.join(path));
                 let told = read
                     .map_err(|error| self.report.add(node.position, format!("`{file}`: {error}")));
                 told.ok()
@@ -243,7 +289,8 @@ impl Reader<'_> {
 
     fn clients(&mut self, node: &Node, has_ca: bool) -> Clients {
         let kind = node.get("client_auth_type");
-        let known = Clients::NAMES.map(|(name, _)| name);
+        let known: Vec<&str> = Clients::NAMES.map(|(name, _)| name).into();
+        let known = [&known[..], &[Clients::ALIAS.0]].concat();
         let kind = kind.and_then(|node| Some((self.one(node, "client_auth_type", &known)?, node)));
         let (kind, position) = match kind {
             Some((name, at)) => (Clients::named(name), at.position),
@@ -264,6 +311,10 @@ impl Reader<'_> {
             .report
             .strings("client_allowed_sans", sans)
             .unwrap_or_default();
+        if allowed.is_empty() {
+            let text = "`client_allowed_sans` is empty, so that no client would be let in";
+            self.report.add(sans.position, text);
+        }
         if !kind.required {
             let text = "`client_allowed_sans` needs a `client_auth_type` of `RequireAnyClientCert` or `RequireAndVerifyClientCert`";
             self.report.add(sans.position, text);
@@ -307,7 +358,7 @@ impl Reader<'_> {
         if let Some(node) = node.get("http2") {
             self.report.boolean("http2", node);
         }
-        let Some(headers) = node.get("headers") else {
+        let Some(headers) = present(node, "headers") else {
             return Vec::new();
         };
         self.keys("`headers`", headers, &HEADERS.map(|(name, ..)| name));
@@ -343,7 +394,9 @@ impl Reader<'_> {
         for entry in entries {
             let name = &entry.key;
             let hash = match &entry.node.value {
-                tree::Value::String(hash) if hash.parse::<bcrypt::HashParts>().is_ok() => hash,
+                tree::Value::String(hash) if cost(hash).is_some_and(|it| COSTS.contains(&it)) => {
+                    hash
+                }
                 _ => {
                     let text = format!(
                         "the password of `{name}` must be a hash of bcrypt, such as `htpasswd -nB {name}` prints"

@@ -1,7 +1,7 @@
 //! Basic authentication against hashes of bcrypt.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -11,6 +11,9 @@ use tokio::sync::Semaphore;
 /// Passwords that were right are remembered, because to try one takes a good part of a second of a whole core.
 const ACCEPTED_MAX: usize = 128;
 
+/// Nobody has a longer one; of bcrypt the first 72 bytes count.
+const PASSWORD_BYTES_MAX: usize = 1_024;
+
 /// A name with a password and the hash that it fits, as a digest: no password is kept.
 type Accepted = [u8; 32];
 
@@ -18,14 +21,14 @@ type Accepted = [u8; 32];
 #[derive(Debug)]
 pub(super) struct Passwords {
     accepted: Mutex<BTreeSet<Accepted>>,
-    turn: Semaphore,
+    pub(super) turn: Arc<Semaphore>,
 }
 
 impl Default for Passwords {
     fn default() -> Self {
         Self {
             accepted: Mutex::default(),
-            turn: Semaphore::new(1),
+            turn: Arc::new(Semaphore::new(1)),
         }
     }
 }
@@ -39,17 +42,26 @@ impl Passwords {
         password: Vec<u8>,
     ) -> bool {
         let known = users.get(&name);
-        let Some(hash) = known.or_else(|| users.values().next()).cloned() else {
+        let slowest = || users.values().max_by_key(|hash| cost(hash));
+        let Some(hash) = known.or_else(slowest).cloned() else {
             return false;
         };
+        if password.len() > PASSWORD_BYTES_MAX {
+            return false;
+        }
         let digest = digest(&[name.as_bytes(), &password, hash.as_bytes()]);
         if known.is_some() && self.accepted().contains(&digest) {
             return true;
         }
-        let Ok(_turn) = self.turn.acquire().await else {
+        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else {
             return false;
         };
-        let tried = move || bcrypt::verify(password, &hash).unwrap_or(false);
+        let tried = move || {
+            let fits = bcrypt::verify(password, &hash).unwrap_or(false);
+            // Whoever asked may have left; the next one waits all the same.
+            drop(turn);
+            fits
+        };
         let fits = tokio::task::spawn_blocking(tried).await.unwrap_or(false);
         if !fits || known.is_none() {
             return false;
@@ -66,6 +78,11 @@ impl Passwords {
     fn accepted(&self) -> MutexGuard<'_, BTreeSet<Accepted>> {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many times a password is hashed, as a power of two; `None` for what is no hash.
+pub(super) fn cost(hash: &str) -> Option<u32> {
+    Some(hash.parse::<bcrypt::HashParts>().ok()?.get_cost())
 }
 
 /// Of parts whose borders count.

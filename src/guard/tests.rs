@@ -92,7 +92,7 @@ user: a
         web.yml:3:21: to verify certificates of clients `client_ca_file` is needed
         web.yml:4:24: `client_allowed_sans` needs a `client_auth_type` of `RequireAnyClientCert` or `RequireAndVerifyClientCert`
         web.yml:4:24: `client_allowed_sans` has `a@example.org`, but only names of hosts, IP addresses and URIs are looked for
-        web.yml:7:19: `cipher_suites` is `TLS_RSA_WITH_RC4_128_SHA`, but must be `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384`, `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256`, `TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256`, `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384`, `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256` or `TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256`
+        web.yml:7:19: `cipher_suites` is `TLS_RSA_WITH_RC4_128_SHA`, but must be `TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384`, `TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256`, `TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256`, `TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384`, `TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256`, `TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256`, `TLS_AES_128_GCM_SHA256`, `TLS_AES_256_GCM_SHA384` or `TLS_CHACHA20_POLY1305_SHA256`
         web.yml:8:23: `curve_preferences` is `CurveP512`, but must be `CurveP256`, `CurveP384`, `X25519` or `X25519MLKEM768`
         web.yml:10:10: `http2` is the string "perhaps", but must be `true` or `false`
         web.yml:12:22: `X-Frame-Options` is `allow`, but must be `deny` or `sameorigin`
@@ -141,6 +141,9 @@ fn no_mistake_tells_a_password() {
         "basic_auth_users: {alice: {hunter2: a}}",
         "basic_auth_users: {alice: \"hunter2}",
         "tls_server_config: {key: hunter2, cert: hunter2}",
+        "tls_server_config: {key_file: \"-----BEGIN PRIVATE KEY-----\\nhunter2\"}",
+        "tls_server_config: |\n  key: hunter2",
+        "hunter2",
     ];
     for text in texts {
         let told = Folder::with("secret", text).mistakes();
@@ -161,7 +164,7 @@ async fn who_has_the_password_is_let_in() {
     let folder = Folder::with("password", &text);
     let guard = Guard::open(&folder.file()).unwrap();
     let now = Instant::now();
-    let rules = guard.rules(now);
+    let rules = guard.rules();
     assert!(rules.is_closed());
     let bearer = HeaderValue::from_static("Bearer cmlnaHQ=");
     let broken = HeaderValue::from_static("Basic cmlnaHQ");
@@ -196,52 +199,131 @@ async fn who_has_the_password_is_let_in() {
 
 #[tokio::test]
 async fn more_requests_than_the_limit_are_refused_before_a_password_is_tried() {
-    let text = "rate_limit: {interval: 1m, burst: 2}\n";
-    let folder = Folder::with("limit", text);
+    let users = format!("basic_auth_users: {{alice: {}}}\n", hash("a"));
+    let text = format!("rate_limit: {{interval: 1m, burst: 2}}\n{users}");
+    let folder = Folder::with("limit", &text);
     let guard = Guard::open(&folder.file()).unwrap();
     let now = Instant::now();
-    let rules = guard.rules(now);
+    let rules = guard.rules();
     let mut admitted = Vec::new();
     for _ in 0..3 {
         admitted.push(guard.admit(&rules, &HeaderMap::new(), now).await);
     }
-    assert_eq!(admitted, [Ok(()), Ok(()), Err(Refusal::TooMany)]);
+    let none = Err(Refusal::NoPassword);
+    assert_eq!(admitted, [none, none, Err(Refusal::TooMany)]);
     folder.write("rate_limit: {interval: 0, burst: 0}\n");
     let guard = Guard::open(&folder.file()).unwrap();
     assert_eq!(
-        guard.admit(&guard.rules(now), &HeaderMap::new(), now).await,
+        guard.admit(&guard.rules(), &HeaderMap::new(), now).await,
         Ok(())
     );
 }
 
+/// What is half-way written, wrong, gone or open changes nothing, and is looked at until it is well.
 #[test]
-fn a_change_is_seen_within_a_second_and_a_mistake_changes_nothing() {
+fn a_change_is_seen_and_a_mistake_changes_nothing() {
     let headers = |value: &str| {
         format!("http_server_config: {{headers: {{X-XSS-Protection: \"{value}\"}}}}\n")
     };
     let folder = Folder::with("change", &headers("one"));
     let guard = Guard::open(&folder.file()).unwrap();
-    let start = Instant::now();
-    let mut seconds = 0;
-    let mut now_has = |value: &str| {
-        seconds += 1;
-        let rules = guard.rules(start + Duration::from_secs(10 * seconds));
-        let has: Vec<&str> = rules
-            .headers
-            .iter()
-            .map(|(_, value)| value.to_str().unwrap())
-            .collect();
+    let now_has = |value: &str, problems: usize| {
+        assert_eq!(guard.look().len(), problems, "{value}");
+        assert_eq!(guard.look().len(), problems, "it is looked at again");
+        let rules = guard.rules();
+        let has = rules.headers.iter();
+        let has: Vec<&str> = has.map(|(_, value)| value.to_str().unwrap()).collect();
         assert_eq!(has, [value]);
     };
-    now_has("one");
+    now_has("one", 0);
     folder.write(&headers("another"));
-    now_has("another");
+    now_has("another", 0);
     folder.write("http_server_config: {headers: {X-Powered-By: a}}\n");
-    now_has("another");
+    now_has("another", 1);
+    folder.write("");
+    now_has("another", 1);
     fs::remove_file(folder.file()).unwrap();
-    now_has("another");
+    now_has("another", 1);
     folder.write(&headers("third"));
-    now_has("third");
+    now_has("third", 0);
+    let tls =
+        format!("tls_server_config: {{cert_file: {TLS}/server.pem, key_file: {TLS}/server.key}}\n");
+    folder.write(&(tls + &headers("fourth")));
+    now_has("third", 1);
+}
+
+#[tokio::test]
+async fn a_change_takes_effect_within_a_second() {
+    let folder = Folder::with("second", "http_server_config: {http2: true}\n");
+    let guard = Arc::new(Guard::open(&folder.file()).unwrap());
+    let watching = tokio::spawn(Arc::clone(&guard).watch());
+    folder.write(&format!("basic_auth_users: {{alice: {}}}\n", hash("a")));
+    tokio::time::sleep(LOOK_INTERVAL + Duration::from_millis(500)).await;
+    assert!(guard.rules().is_closed());
+    watching.abort();
+}
+
+/// A file that the file names comes later than the file.
+#[test]
+fn what_is_missing_is_looked_for_until_it_is_there() {
+    let folder = Folder::with(
+        "later",
+        &format!("basic_auth_users: {{alice: {}}}\n", hash("a")),
+    );
+    let guard = Guard::open(&folder.file()).unwrap();
+    let certificates = "tls_server_config: {cert_file: cert.pem, key_file: key.pem}\n";
+    folder.write(certificates);
+    assert!(guard.look()[0].contains("cert.pem"));
+    for (from, to) in [("server.pem", "cert.pem"), ("server.key", "key.pem")] {
+        fs::copy(format!("{TLS}/{from}"), folder.0.join(to)).unwrap();
+    }
+    let problem = guard.look().remove(0);
+    assert!(
+        problem.ends_with("to switch TLS on needs a restart"),
+        "{problem}"
+    );
+    assert!(
+        guard.rules().is_closed(),
+        "the password is asked for until then"
+    );
+}
+
+/// A pipe to which nobody writes, and a device that never ends.
+#[test]
+fn what_is_no_file_is_not_read() {
+    let folder = Folder::with(
+        "pipe",
+        "tls_server_config: {cert_file: pipe, key_file: /dev/zero}\n",
+    );
+    let made = std::process::Command::new("mkfifo")
+        .arg(folder.0.join("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    assert_eq!(folder.mistakes().matches("is no regular file").count(), 2);
+}
+
+/// Whoever leaves before his password was tried leaves no thread beside that of the next one.
+#[tokio::test]
+async fn passwords_are_tried_one_after_the_other_whoever_waits_for_them() {
+    let hashed = bcrypt::hash_with_salt("a", 9, *b"a grain of salt.").unwrap();
+    let hashed = hashed.format_for_version(bcrypt::Version::TwoY);
+    let users = BTreeMap::from([("alice".to_owned(), hashed)]);
+    let passwords = Passwords::default();
+    let tried = passwords.fit(&users, "alice".to_owned(), b"b".to_vec());
+    let left = tokio::time::timeout(Duration::from_millis(1), tried).await;
+    assert!(left.is_err());
+    assert_eq!(
+        passwords.turn.available_permits(),
+        0,
+        "the thread has it still"
+    );
+    assert!(
+        passwords
+            .fit(&users, "alice".to_owned(), b"a".to_vec())
+            .await
+    );
+    let long = vec![b'a'; 2_000];
+    assert!(!passwords.fit(&users, "alice".to_owned(), long).await);
 }
 
 /// A certificate that is renewed in its place.
@@ -258,15 +340,11 @@ fn a_file_that_the_file_names_is_looked_at_too() {
     };
     copy("client");
     let guard = Guard::open(&folder.file()).unwrap();
-    let start = Instant::now();
-    let before = guard.rules(start).tls.clone().unwrap();
+    let before = guard.rules().tls.clone().unwrap();
     assert!(handshake(&before, None).is_err());
     copy("server");
-    let after = guard
-        .rules(start + Duration::from_secs(2))
-        .tls
-        .clone()
-        .unwrap();
+    assert_eq!(guard.look(), Vec::<String>::new());
+    let after = guard.rules().tls.clone().unwrap();
     handshake(&after, None).unwrap();
 }
 
@@ -275,13 +353,21 @@ fn handshake(
     server: &Arc<rustls::ServerConfig>,
     certificate: Option<&str>,
 ) -> Result<rustls::ProtocolVersion, rustls::Error> {
+    handshake_by(server, certificate, rustls::ALL_VERSIONS)
+}
+
+fn handshake_by(
+    server: &Arc<rustls::ServerConfig>,
+    certificate: Option<&str>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> Result<rustls::ProtocolVersion, rustls::Error> {
     let mut roots = RootCertStore::empty();
     roots
         .add(CertificateDer::from_pem_file(format!("{TLS}/ca.pem")).unwrap())
         .unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().unwrap();
+    let builder = builder.with_protocol_versions(versions).unwrap();
     let builder = builder.with_root_certificates(roots);
     let config = match certificate {
         None => builder.with_no_client_auth(),
@@ -325,7 +411,7 @@ fn clients_are_asked_for_certificates_as_go_does() {
         );
         let folder = Folder::with("clients", &text);
         let guard = Guard::open(&folder.file()).unwrap_or_else(|findings| panic!("{findings:?}"));
-        let tls = guard.rules(Instant::now()).tls.clone().unwrap();
+        let tls = guard.rules().tls.clone().unwrap();
         handshake(&tls, certificate).is_ok()
     };
     let all = [None, Some("server"), Some("client")];
@@ -383,7 +469,7 @@ fn versions_suites_and_curves_are_those_that_are_named() {
         folder.write(&format!("tls_server_config: {{cert_file: {TLS}/server.pem, key_file: {TLS}/server.key, {settings}}}\n"));
         let tls = Guard::open(&folder.file())
             .unwrap()
-            .rules(Instant::now())
+            .rules()
             .tls
             .clone()
             .unwrap();
@@ -406,5 +492,10 @@ fn versions_suites_and_curves_are_those_that_are_named() {
             ),
         }
         assert_eq!(handshake(&tls, None), Ok(version));
+        let other = match version {
+            rustls::ProtocolVersion::TLSv1_2 => &rustls::version::TLS13,
+            _ => &rustls::version::TLS12,
+        };
+        assert!(handshake_by(&tls, None, &[other]).is_err(), "{settings}");
     }
 }

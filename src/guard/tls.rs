@@ -26,13 +26,18 @@ pub(super) const CURVES: [(&str, &dyn SupportedKxGroup); 4] = [
     ("X25519MLKEM768", aws_lc_rs::kx_group::X25519MLKEM768),
 ];
 
-/// The cipher suites that can be had, by Go's names, which are those of IANA.
+/// The cipher suites that can be had, by Go's names, which are those of IANA. Those of TLS 1.3 are there in any case.
 pub(super) fn cipher_suites() -> Vec<&'static str> {
     let all = aws_lc_rs::ALL_CIPHER_SUITES.iter();
-    all.filter(|suite| suite.tls13().is_none())
-        .filter_map(name)
-        .collect()
+    let of_1_2 = all.filter(|suite| suite.tls13().is_none());
+    of_1_2.filter_map(name).chain(SUITES_1_3).collect()
 }
+
+const SUITES_1_3: [&str; 3] = [
+    "TLS_AES_128_GCM_SHA256",
+    "TLS_AES_256_GCM_SHA384",
+    "TLS_CHACHA20_POLY1305_SHA256",
+];
 
 fn name(suite: &SupportedCipherSuite) -> Option<&'static str> {
     suite.suite().as_str()
@@ -58,7 +63,15 @@ impl Clients {
         ("RequireAndVerifyClientCert", [true, true, true]),
     ];
 
+    /// A name of before, which the exporter-toolkit still takes.
+    pub(super) const ALIAS: (&str, &str) = ("RequireClientCert", "RequireAnyClientCert");
+
     pub(super) fn named(name: &str) -> Self {
+        let name = if name == Self::ALIAS.0 {
+            Self::ALIAS.1
+        } else {
+            name
+        };
         let found = Self::NAMES.iter().find(|(known, _)| *known == name);
         let [asks, required, verifies] = found.map_or([false; 3], |(_, kind)| *kind);
         Self {

@@ -42,6 +42,11 @@ pub async fn serve(listener: TcpListener, router: Router, guard: Option<Arc<Guar
         Some(guard) => router.layer(from_fn_with_state(Arc::clone(guard), guarded)),
         None => router,
     };
+    // Ends with this future.
+    let mut watching = tokio::task::JoinSet::new();
+    if let Some(guard) = &guard {
+        watching.spawn(Arc::clone(guard).watch());
+    }
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -72,7 +77,7 @@ async fn connection(
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let stream = Box::pin(stream);
-    match guard.and_then(|guard| guard.rules(Instant::now()).tls.clone()) {
+    match guard.and_then(|guard| guard.rules().tls.clone()) {
         None => answer(stream, router).await,
         Some(config) => {
             let handshake = TlsAcceptor::from(config).accept(stream);
@@ -101,10 +106,16 @@ async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router) {
 /// Lets through who may, and puts the configured headers onto every answer.
 async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let now = Instant::now();
-    let rules = guard.rules(now);
+    let rules = guard.rules();
     let mut response = match guard.admit(&rules, request.headers(), now).await {
         Ok(()) => next.run(request).await,
-        Err(refusal) => refused(refusal),
+        Err(refusal) => {
+            let mut response = refused(refusal);
+            // Those who may not read keep no connection that others need.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+            response
+        }
     };
     for (name, value) in &rules.headers {
         response.headers_mut().insert(name.clone(), value.clone());

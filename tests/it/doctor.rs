@@ -247,3 +247,49 @@ fn an_authority_of_ones_own_is_trusted_where_it_is_named() {
         assert!(told.contains(&expected), "{told}");
     }
 }
+
+/// Whose port it is, is told: of a daemon that asks for a password, of others, and of an address that is not this host's.
+#[test]
+fn the_port_is_told_to_be_whose_it_is() {
+    let folder = Folder::new("doctor-port");
+    let port = free_port();
+    let hash = "$2y$04$WQ/lakDnZg/tXg/xWUvyJe/X0NzgfnzKnH7dYdLIrULwRfYXDVoAC";
+    folder.write("web.yml", &format!("basic_auth_users: {{alice: {hash}}}\n"));
+    let config = |name: &str, address: &str| {
+        let text = format!("[serve]\nlisten = \"{address}\"\nweb_config = \"web.yml\"\n");
+        folder.write(name, &text)
+    };
+    let own = config("own.toml", &format!("127.0.0.1:{port}"));
+    let told = |config: &std::path::Path| {
+        let mut command = cwbridge();
+        command.args(["doctor", "--state-dir", "/nonexistent/state", "--config"]);
+        let output = command.arg(config).output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        let line = told.lines().find(|line| line.contains(" port: "));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(
+        told(&own),
+        format!("ok       port: `127.0.0.1:{port}` is free")
+    );
+    let daemon = Process::start(cwbridge().arg("run").arg("--config").arg(&own));
+    daemon.wait_for_line("cwbridge started", Duration::from_secs(10));
+    let expected =
+        format!("ok       port: a daemon answers on `127.0.0.1:{port}`, and asks for a password");
+    assert_eq!(told(&own), expected);
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = other.local_addr().unwrap().to_string();
+    std::thread::spawn(move || other.incoming().for_each(drop));
+    let line = told(&config("other.toml", &address));
+    assert!(
+        line.starts_with(&format!(
+            "failure  port: nobody can listen on `{address}`: Address already in use"
+        )),
+        "{line}"
+    );
+    let line = told(&config("elsewhere.toml", "192.0.2.1:443"));
+    assert!(
+        line.starts_with("failure  port: nobody can listen on `192.0.2.1:443`: Cannot assign"),
+        "{line}"
+    );
+}
