@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::sync::{OnceCell, watch};
 
 use crate::alarm::Alarm;
 use crate::aws::{Alarms, Asked};
@@ -74,21 +74,30 @@ async fn run(
     outputs: Outputs,
     stats: Arc<Stats>,
 ) {
-    let known = here.wait_for(Option::is_some).await;
-    let known = known.ok().and_then(|here| here.clone());
+    let first = here.wait_for(Option::is_some).await;
+    let first = first.ok().and_then(|here| here.clone());
     let is_wanted = wanted.wait_for(Option::is_some).await.is_ok();
-    let (Some(here), true) = (known, is_wanted) else {
+    let (Some(first), true) = (first, is_wanted) else {
         return;
     };
-    let alarms = match here.region() {
-        Ok(region) => Ok(Alarms::connect_to_watch(region, endpoint_url.as_deref()).await),
-        Err(failure) => Err(failure),
-    };
+    let (client, key) = (Arc::new(OnceCell::new()), first.key());
     let ask = move |asked: Asked, token: Option<String>| {
-        let alarms = alarms.clone();
-        async move { alarms?.page(&asked, token).await }
+        let (client, now) = (Arc::clone(&client), here.borrow().clone());
+        let (endpoint_url, first) = (endpoint_url.clone(), Arc::clone(&first));
+        async move {
+            // The region may be known later only.
+            let connect = || async {
+                let here = now.as_ref().unwrap_or(&first);
+                let region = here.region()?;
+                Ok(Alarms::connect_to_watch(region, endpoint_url.as_deref()).await)
+            };
+            client
+                .get_or_try_init(connect)
+                .await?
+                .page(&asked, token)
+                .await
+        }
     };
-    let key = here.key();
     let phase = move |interval| spread(&key, interval);
     Mirror::new(ask, outputs, stats).run(wanted, phase).await;
 }

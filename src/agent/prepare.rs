@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{OnceCell, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
@@ -67,25 +67,43 @@ pub(super) async fn publish(
     // Only `drive` takes it, and that ends only when everything does.
     let _ = known.prepared.send(prepared);
     known.here.send_replace(Some(Arc::clone(&here)));
-    let metrics = match here.region() {
-        Ok(region) => {
-            Ok(Metrics::connect(region, plan.config.publish.endpoint_url.as_deref()).await)
-        }
+    let late = Arc::new(Late {
+        here: known.here.subscribe(),
+        endpoint_url: plan.config.publish.endpoint_url.clone(),
+        metrics: OnceCell::new(),
+    });
+    let reachable = match late.metrics().await {
+        Ok(metrics) => metrics.check_credentials().await,
         Err(failure) => Err(failure),
     };
-    let reachable = match &metrics {
-        Ok(metrics) => metrics.check_credentials().await,
-        Err(failure) => Err(failure.clone()),
-    };
     let put = move |batch: Vec<Arc<Datapoint>>| {
-        let metrics = metrics.clone();
-        async move { metrics?.put(&batch).await }
+        let late = Arc::clone(&late);
+        async move { late.metrics().await?.put(&batch).await }
     };
     let mut publisher = Publisher::new(source.keeper, put, schedule, stats);
     if let Err(failure) = reachable {
         publisher.failed(&failure);
     }
     publisher.run(source.ended).await;
+}
+
+/// CloudWatch as a place to put datapoints, as soon as it is known in which region that is.
+struct Late {
+    here: watch::Receiver<Option<Arc<Here>>>,
+    endpoint_url: Option<String>,
+    metrics: OnceCell<Metrics>,
+}
+
+impl Late {
+    async fn metrics(&self) -> Result<&Metrics, Failure> {
+        let connect = || async {
+            let here = self.here.borrow().clone();
+            let unknown = || Failure::NotSent("it is not known yet which host this is".to_owned());
+            let here = here.ok_or_else(unknown)?;
+            Ok(Metrics::connect(here.region()?, self.endpoint_url.as_deref()).await)
+        };
+        self.metrics.get_or_try_init(connect).await
+    }
 }
 
 /// What placeholders stand for on an instance.

@@ -98,7 +98,7 @@ fn info(disk: &DiskStat, roots: &Roots) -> Row {
             .find(|(known, _)| *known == name)
             .map(|(_, value)| value.to_owned())
     };
-    let serial = ["ID_SCSI_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"];
+    let serial = ["SCSI_IDENT_SERIAL", "ID_SERIAL_SHORT", "ID_SERIAL"];
     let serial = serial.into_iter().find_map(property);
     let labels = [
         ("device", disk.name.clone()),

@@ -174,6 +174,8 @@ impl Collect for Filesystems {
                 shown.push((labels, below(&roots.rootfs, &mount_point), mount));
             }
         }
+        // What is of another host comes last: its server may be gone.
+        shown.sort_by_key(|(.., mount)| is_remote(&mount.fs_type));
         let paths: Vec<PathBuf> = shown.iter().map(|(_, path, _)| path.clone()).collect();
         let rooms = self.ask_all(&paths);
         let filesystem = |((labels, _, mount), room): ((Labels, _, MountInfo), Option<Room>)| {
@@ -181,10 +183,13 @@ impl Collect for Filesystems {
             let is_read_only = options.iter().any(|options| options.contains_key("ro"));
             (labels, Filesystem { room, is_read_only })
         };
-        let infos = shown
+        let mut infos: Vec<Row> = shown
             .iter()
             .map(|(labels, _, mount)| info(labels, mount))
             .collect();
+        // What is mounted twice at one place has one row.
+        infos.sort_by(|a, b| a.labels.cmp(&b.labels));
+        infos.dedup_by(|a, b| a.labels == b.labels);
         gathered.push(Kind::Gauge, "node_filesystem_mount_info", INFO, infos);
         let all = shown.into_iter().zip(rooms).map(filesystem);
         let filesystems: BTreeMap<Labels, Filesystem> = all.collect();
@@ -207,16 +212,23 @@ impl Filesystems {
     fn ask_all(&mut self, paths: &[PathBuf]) -> Vec<Option<Room>> {
         // What was stuck and has answered meanwhile is asked again.
         let is_stuck = |answers: &Receiver<Answer>| answers.try_recv() == Err(TryRecvError::Empty);
-        self.stuck.retain(|_, answers| is_stuck(answers));
+        let back = self.stuck.extract_if(|_, answers| !is_stuck(answers));
+        self.well.extend(back.map(|(path, _)| path));
         let mut rooms = vec![None; paths.len()];
         let asked = (0..paths.len()).filter(|place| !self.stuck.contains_key(&paths[*place]));
         // Those that answer come first, so that others do not hold them up.
         let (well, unknown): (Vec<usize>, Vec<usize>) =
             asked.partition(|place| self.well.contains(&paths[*place]));
-        self.ask_some(well.into(), paths, THREADS_MAX, &mut rooms);
+        // However many threads wait, one more asks those that answered before.
+        let most = THREADS_MAX.max(self.stuck.len() + 1);
+        self.ask_some(well.into(), paths, most, &mut rooms);
         self.ask_some(unknown.into(), paths, STUCK_MAX, &mut rooms);
-        let answered = paths.iter().zip(&rooms).filter(|(_, room)| room.is_some());
-        self.well = answered.map(|(path, _)| path.clone()).collect();
+        let is_well = |(path, room): &(&PathBuf, &Option<Room>)| {
+            // Of one that was not asked nothing else is known.
+            room.is_some() || self.well.contains(*path) && !self.stuck.contains_key(*path)
+        };
+        let well = paths.iter().zip(&rooms).filter(is_well);
+        self.well = well.map(|(path, _)| path.clone()).collect();
         rooms
     }
 
@@ -232,8 +244,13 @@ impl Filesystems {
             let Some(answers) = self.start(&left, paths) else {
                 break;
             };
+            // Where many hang, the next one is likely to.
+            let deadline = match self.stuck.len() < STUCK_MAX {
+                true => self.deadline,
+                false => self.deadline / 10,
+            };
             while let Some(place) = left.front().copied() {
-                let Ok((_, room)) = answers.recv_timeout(self.deadline) else {
+                let Ok((_, room)) = answers.recv_timeout(deadline) else {
                     self.stuck.insert(paths[place].clone(), answers);
                     left.pop_front();
                     break;
@@ -282,6 +299,22 @@ fn info(labels: &Labels, mount: &MountInfo) -> Row {
         ("mountpoint", label("mountpoint")),
     ];
     row(labels, 1.0)
+}
+
+fn is_remote(fs_type: &str) -> bool {
+    const KINDS: [&str; 10] = [
+        "9p",
+        "afs",
+        "ceph",
+        "cifs",
+        "fuse",
+        "glusterfs",
+        "lustre",
+        "nfs",
+        "smb",
+        "virtiofs",
+    ];
+    KINDS.iter().any(|kind| fs_type.starts_with(kind))
 }
 
 /// What a line of `mountinfo` says, with the mount point as the kernel has it, which need not be UTF-8, and the device, of which
@@ -421,6 +454,32 @@ mod tests {
             assert!(rooms[0].is_some());
             assert_eq!(filesystems.stuck.len(), STUCK_MAX);
         }
+    }
+
+    /// Mounts that answered until their server was gone, in front of those that still do.
+    #[test]
+    fn those_that_answer_are_asked_when_many_others_stop() {
+        static IS_GONE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+        fn ask(path: &Path) -> Option<Room> {
+            let is_gone = IS_GONE.load(std::sync::atomic::Ordering::Relaxed);
+            match is_gone && path.starts_with("/nfs") {
+                true => fixed(Path::new("/hung")),
+                false => fixed(Path::new("/")),
+            }
+        }
+        let mut filesystems = Filesystems {
+            ask,
+            deadline: Duration::from_millis(50),
+            ..Filesystems::fixed()
+        };
+        let hung = (0..50).map(|place| PathBuf::from(format!("/nfs/{place}")));
+        let paths: Vec<PathBuf> = hung.chain(["/".into(), "/data".into()]).collect();
+        assert!(filesystems.ask_all(&paths).iter().all(Option::is_some));
+        IS_GONE.store(true, std::sync::atomic::Ordering::Relaxed);
+        let answered: Vec<usize> = (0..30)
+            .map(|_| filesystems.ask_all(&paths).iter().flatten().count())
+            .collect();
+        assert!(answered[20..].contains(&2), "{answered:?}");
     }
 
     #[test]

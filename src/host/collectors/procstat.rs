@@ -1,8 +1,9 @@
 //! Groups of processes: by name, command line, pidfile or systemd unit.
 //!
 //! For Prometheus a group is one, by the names of process-exporter, so that its dashboards work. For CloudWatch each process is a
-//! sample, as the CloudWatch agent's procstat has it: the sum of a group is the Sum, one process of it the Average.
+//! sample at each look, as the CloudWatch agent's procstat has it: the Average is that of one process.
 
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -110,6 +111,8 @@ struct Known {
 pub(super) struct Procstat {
     groups: Vec<(Group, Known)>,
     looked_at: Option<Instant>,
+    /// When that was, in clock ticks since the host started.
+    looked_at_tick: u64,
 }
 
 impl Procstat {
@@ -118,6 +121,7 @@ impl Procstat {
         Self {
             groups: groups.collect(),
             looked_at: None,
+            looked_at_tick: u64::MAX,
         }
     }
 }
@@ -128,11 +132,12 @@ impl Collect for Procstat {
         let elapsed = self.looked_at.replace(now);
         let elapsed = elapsed.map(|before| now.duration_since(before).as_secs_f64());
         let all = processes(roots)?;
+        let before = std::mem::replace(&mut self.looked_at_tick, tick(roots));
         let mut shown = Vec::new();
         for (group, known) in &mut self.groups {
             let found = find(&group.by, &all, roots);
             publish(group, known, &found, elapsed, gathered);
-            known.advance(&found, elapsed.is_none());
+            known.advance(&found, before);
             shown.push((&*group.name, Shown::of(known, &found)));
         }
         show(&shown, gathered);
@@ -140,54 +145,114 @@ impl Collect for Procstat {
     }
 }
 
-/// Every process by its name.
-fn processes(roots: &Roots) -> anyhow::Result<Vec<(PathBuf, procfs::process::Stat)>> {
+/// How long the host has been up, in clock ticks; the end of time where it does not tell.
+fn tick(roots: &Roots) -> u64 {
+    let text = roots.text("uptime").unwrap_or_default();
+    let seconds: Option<f64> = text.split(' ').next().and_then(|word| word.parse().ok());
+    let ticks = seconds.map(|seconds| seconds * float(procfs::ticks_per_second()));
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "ticks since the host started"
+    )]
+    ticks.map_or(u64::MAX, |ticks| ticks as u64)
+}
+
+/// A process, with what is read of it when a group asks for it.
+struct Candidate {
+    path: PathBuf,
+    stat: procfs::process::Stat,
+    command_line: OnceCell<Vec<String>>,
+    control_group: OnceCell<String>,
+}
+
+impl Candidate {
+    fn command_line(&self) -> &[String] {
+        self.command_line.get_or_init(|| {
+            let bytes = super::bytes(&self.path.join("cmdline")).unwrap_or_default();
+            let words = bytes
+                .split(|byte| *byte == 0)
+                .filter(|word| !word.is_empty());
+            words
+                .map(|word| String::from_utf8_lossy(word).into_owned())
+                .collect()
+        })
+    }
+
+    /// The name of the program, which the kernel cuts off.
+    fn name(&self) -> &str {
+        let name = &self.stat.comm;
+        if name.len() < NAME_BYTES_MAX {
+            return name;
+        }
+        let program = self.command_line().first();
+        let program = program.and_then(|word| word.rsplit('/').next());
+        let whole = program.filter(|program| program.starts_with(name));
+        whole.unwrap_or(name)
+    }
+
+    /// `0::/system.slice/nginx.service`, or deeper below.
+    fn is_of_unit(&self, unit: &str) -> bool {
+        let read = || super::text(&self.path.join("cgroup")).unwrap_or_default();
+        let lines = self.control_group.get_or_init(read).lines();
+        let groups = lines.filter_map(|line| line.splitn(3, ':').nth(2));
+        groups
+            .flat_map(|group| group.split('/'))
+            .any(|part| part == unit)
+    }
+}
+
+/// Every process, in the order of the numbers.
+fn processes(roots: &Roots) -> anyhow::Result<Vec<Candidate>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(&roots.procfs)? {
         let entry = entry?;
-        let is_process = entry
-            .file_name()
-            .as_encoded_bytes()
-            .iter()
-            .all(u8::is_ascii_digit);
+        let name = entry.file_name();
+        if !name.as_encoded_bytes().iter().all(u8::is_ascii_digit) {
+            continue;
+        }
         // It may end while it is looked at.
-        let stat = is_process
-            .then(|| fs::read(entry.path().join("stat")).ok())
-            .flatten();
-        let stat = stat.and_then(|bytes| super::processes::stat(&bytes));
-        all.extend(stat.map(|stat| (entry.path(), stat)));
+        let bytes = fs::read(entry.path().join("stat")).unwrap_or_default();
+        all.extend(super::processes::stat(&bytes).map(|stat| Candidate {
+            path: entry.path(),
+            stat,
+            command_line: OnceCell::new(),
+            control_group: OnceCell::new(),
+        }));
     }
-    all.sort_by_key(|(_, stat)| stat.pid);
+    all.sort_by_key(|candidate| candidate.stat.pid);
     Ok(all)
 }
 
-fn find(by: &By, all: &[(PathBuf, procfs::process::Stat)], roots: &Roots) -> Vec<(Id, Process)> {
+fn find(by: &By, all: &[Candidate], roots: &Roots) -> Vec<(Id, Process)> {
     let numbers = match by {
         By::Pidfile(file) => numbers(&below(&roots.rootfs, file)),
         _ => Vec::new(),
     };
-    let is_of = |path: &Path, stat: &procfs::process::Stat| match by {
-        By::Exe(pattern) => pattern.is_match(&name(path, &stat.comm)),
-        By::Pattern(pattern) => pattern.is_match(&command_line(path).join(" ")),
-        By::Pidfile(_) => numbers.contains(&stat.pid),
-        By::Unit(unit) => is_of_unit(path, unit),
+    let is_of = |candidate: &&Candidate| match by {
+        By::Exe(pattern) => pattern.is_match(candidate.name()),
+        By::Pattern(pattern) => pattern.is_match(&candidate.command_line().join(" ")),
+        By::Pidfile(_) => numbers.contains(&candidate.stat.pid),
+        By::Unit(unit) => candidate.is_of_unit(unit),
     };
-    let found = all.iter().filter(|(path, stat)| is_of(path, stat));
-    let process = |(path, stat): &(PathBuf, procfs::process::Stat)| {
-        let page = rustix::param::page_size() as u64;
-        let status = super::Roots::open(&path.join("status")).ok();
-        let process = Process {
-            name: name(path, &stat.comm),
-            ticks: [stat.utime, stat.stime],
-            threads: u64::try_from(stat.num_threads).unwrap_or(0),
-            resident: stat.rss.saturating_mul(page),
-            virtual_size: stat.vsize,
-            status: status.and_then(|status| Status::from_buf_read(status).ok()),
-            files: fs::read_dir(path.join("fd")).ok().map(Iterator::count),
-        };
-        ((stat.pid, stat.starttime), process)
+    let found = all.iter().filter(is_of).take(PROCESSES_MAX);
+    found.map(seen).collect()
+}
+
+fn seen(candidate: &Candidate) -> (Id, Process) {
+    let Candidate { path, stat, .. } = candidate;
+    let page = rustix::param::page_size() as u64;
+    let status = Roots::open(&path.join("status")).ok();
+    let process = Process {
+        name: candidate.name().to_owned(),
+        ticks: [stat.utime, stat.stime],
+        threads: u64::try_from(stat.num_threads).unwrap_or(0),
+        resident: stat.rss.saturating_mul(page),
+        virtual_size: stat.vsize,
+        status: status.and_then(|status| Status::from_buf_read(status).ok()),
+        files: fs::read_dir(path.join("fd")).ok().map(Iterator::count),
     };
-    found.take(PROCESSES_MAX).map(process).collect()
+    ((stat.pid, stat.starttime), process)
 }
 
 /// Where a file of the host is seen from here.
@@ -202,41 +267,13 @@ fn numbers(file: &Path) -> Vec<i32> {
         .collect()
 }
 
-fn command_line(path: &Path) -> Vec<String> {
-    let bytes = super::bytes(&path.join("cmdline")).unwrap_or_default();
-    let words = bytes
-        .split(|byte| *byte == 0)
-        .filter(|word| !word.is_empty());
-    words
-        .map(|word| String::from_utf8_lossy(word).into_owned())
-        .collect()
-}
-
-/// The name of the program, which the kernel cuts off.
-fn name(path: &Path, comm: &str) -> String {
-    if comm.len() < NAME_BYTES_MAX {
-        return comm.to_owned();
-    }
-    let words = command_line(path);
-    let program = words.first().and_then(|word| word.rsplit('/').next());
-    let whole = program.filter(|program| program.starts_with(comm));
-    whole.unwrap_or(comm).to_owned()
-}
-
-/// `0::/system.slice/nginx.service`, or deeper below.
-fn is_of_unit(path: &Path, unit: &str) -> bool {
-    let text = super::text(&path.join("cgroup")).unwrap_or_default();
-    let groups = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-    groups
-        .flat_map(|group| group.split('/'))
-        .any(|part| part == unit)
-}
-
 impl Known {
-    /// `is_first`: what was spent before the program began is not counted.
-    fn advance(&mut self, found: &[(Id, Process)], is_first: bool) {
+    /// `looked_at`: when, in clock ticks since the host started. Of a process that is new to the group and began before that
+    /// it is not known what it spent since.
+    fn advance(&mut self, found: &[(Id, Process)], looked_at: u64) {
         for (id, process) in found {
-            let new = if is_first { process.ticks } else { [0; 2] };
+            let began_since = id.1 >= looked_at;
+            let new = if began_since { [0; 2] } else { process.ticks };
             let before = self.before.get(id).copied().unwrap_or(new);
             for (sum, (now, before)) in self.ticks.iter_mut().zip(process.ticks.iter().zip(before))
             {

@@ -111,6 +111,7 @@ fn a_group_is_counted_through_comings_and_goings() {
         by: By::Exe(Regex::new("^web$").unwrap()),
     };
     let mut procstat = Procstat::new(vec![group]);
+    fs::write(tree.0.join("uptime"), "5.00 1.00\n").unwrap();
     expect_test::expect![[r#"
         num_procs web 2
         num_threads web 4
@@ -164,6 +165,10 @@ fn a_group_is_counted_through_comings_and_goings() {
         units.contains(&"procstat_memory_rss [\"^web$\", \"web\"] Bytes\n".to_owned()),
         "{units:?}"
     );
+    // One that was there before comes into the group: what it spent until then is not the group's.
+    tree.process(13, "web", 100_000, 400);
+    told(&mut procstat, &tree.roots());
+    tree.gone(13);
     // All are replaced, after a look in which there was none.
     tree.gone(10);
     tree.gone(12);
