@@ -97,7 +97,9 @@ impl Plan {
             .flat_map(MetricAlarm::stats);
         let mut values =
             stats.flat_map(|stat| stat.metric.dimensions().iter().map(|it| &*it.value));
-        self.config.publish.wants_tags() || values.any(is_by_tag)
+        // Alarms that are mirrored may name the group of this host.
+        let is_mirrored = self.config.mirror.is_some();
+        is_mirrored || self.config.publish.wants_tags() || values.any(is_by_tag)
     }
 
     fn sources(&self, here: &Placeholders) -> Sources {
@@ -133,8 +135,9 @@ where
     let (shown, shown_in) = watch::channel(None);
     let (reloaded, reloaded_in) = mpsc::channel(1);
     let (here, here_in) = watch::channel(None);
+    let (planned, planned_in) = watch::channel(plan.clone());
     let is_ec2 = facts.is_ec2 && plan.instance_metadata;
-    let identity = identity::run(here.clone(), Arc::clone(&stats), is_ec2, plan.clone());
+    let identity = identity::run(here.clone(), Arc::clone(&stats), is_ec2, planned_in);
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
     let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));
@@ -164,6 +167,7 @@ where
     tasks.spawn(named("publish", publish));
     let reloader = reload::Reloader {
         plan,
+        planned,
         reread,
         facts,
         here: here_in,

@@ -2,6 +2,8 @@
 //!
 //! What it publishes is published under the same names, units and dimensions; what cannot be is listed.
 
+mod processes;
+
 use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
@@ -49,6 +51,10 @@ struct Entry<'a> {
     settings: &'a Map<String, Value>,
     names: &'a [String],
     has_originals: bool,
+    /// Those of groups of processes; empty: those that come with the names.
+    labels: Vec<String>,
+    /// Lines of a configuration.
+    filters: String,
 }
 
 impl Entry<'_> {
@@ -67,9 +73,8 @@ impl Entry<'_> {
     fn labels(&self) -> Vec<String> {
         let known = self.names.first().and_then(|name| publishable(name));
         let labels = known.map_or(&[][..], |known| known.labels);
-        if self.plugin == "procstat" {
-            let by = self.resource.into_iter().chain(["process_name"]);
-            return by.map(str::to_owned).collect();
+        if !self.labels.is_empty() {
+            return self.labels.clone();
         }
         let is_kept = |label: &&&str| **label != "device" || self.flag("drop_device") != Some(true);
         labels
@@ -88,14 +93,8 @@ impl Entry<'_> {
                 (false, _) => None,
             };
         }
-        if self.plugin == "procstat" {
-            let (by, theirs) = self
-                .resource
-                .map(|by| (by, by.replace("pidfile", "pid_file")))?;
-            let of = self.settings.get(&theirs)?.as_str()?;
-            return Some((by, any_of(&[of.to_owned()])));
-        }
-        let resources = self.settings.get("resources").map(strings)?;
+        let resources = self.settings.get("resources").map(strings);
+        let resources = resources.unwrap_or_default();
         let is_all = resources.is_empty() || resources.iter().any(|name| name == "*");
         if is_all && self.plugin == "diskio" {
             // Partitions, too.
@@ -103,6 +102,12 @@ impl Entry<'_> {
         }
         (!is_all).then(|| Some((self.resource?, any_of(&resources))))?
     }
+}
+
+/// Where the kernel shows itself.
+fn is_left_out(place: &str) -> bool {
+    let mut parts = place.trim_start_matches('/').split('/');
+    place.starts_with('/') && matches!(parts.next(), Some("dev" | "proc" | "sys"))
 }
 
 /// The name of a metric, which the agent takes with or without the plugin's.
@@ -244,9 +249,7 @@ impl Importer {
 
     fn plugin(&mut self, plugin: &str, settings: &Value) {
         if let ("procstat", Value::Array(groups)) = (plugin, settings) {
-            for group in groups {
-                self.process_group(group);
-            }
+            self.process_groups(groups);
             return;
         }
         let known = PLUGINS.iter().find(|(name, _)| *name == plugin);
@@ -260,6 +263,13 @@ impl Importer {
         let measured = settings.get("measurement").and_then(Value::as_array);
         for measured in measured.into_iter().flatten() {
             self.measurement(plugin, measured, &mut names, &mut renamed);
+        }
+        let resources = settings.get("resources").map(strings).unwrap_or_default();
+        let places = resources.iter().filter(|_| plugin == "disk");
+        for place in places.filter(|place| is_left_out(place)) {
+            self.not_taken.push(format!(
+                "the file system at `{place}`, which is none to store things in"
+            ));
         }
         if !names.is_empty() {
             self.entries(plugin, *resource, settings, &names, &renamed);
@@ -275,51 +285,6 @@ impl Importer {
             "drop_original_metrics",
         ];
         self.rest(&whose, settings, &taken);
-    }
-
-    /// Processes by `exe`, `pattern` or `pid_file`.
-    fn process_group(&mut self, group: &Value) {
-        let whose = "metrics.metrics_collected.procstat";
-        let Value::Object(settings) = group else {
-            self.not_taken.push(format!("`{whose}`: {group}"));
-            return;
-        };
-        let by = [
-            ("exe", "exe"),
-            ("pattern", "pattern"),
-            ("pid_file", "pidfile"),
-        ];
-        let found = by.iter().find_map(|(theirs, ours)| {
-            let of = settings.get(*theirs)?.as_str()?;
-            Some((*theirs, *ours, of))
-        });
-        let Some((theirs, by, of)) = found else {
-            self.not_taken.push(format!("`{whose}`: {group}"));
-            return;
-        };
-        let (mut names, mut renamed) = (Vec::new(), Vec::new());
-        let measured = settings.get("measurement").and_then(Value::as_array);
-        for measured in measured.into_iter().flatten() {
-            self.measurement("procstat", measured, &mut names, &mut renamed);
-        }
-        let taken = ["measurement", "metrics_collection_interval", theirs];
-        self.rest(whose, settings, &taken);
-        if names.is_empty() {
-            return;
-        }
-        let entry = Entry {
-            plugin: "procstat",
-            resource: Some(by),
-            settings,
-            names: &names,
-            has_originals: true,
-        };
-        self.entry(&entry, &renamed);
-        let _ = write!(
-            self.looks,
-            "\n[[collectors.procstat.group]]\n{by} = {}\n",
-            quoted(of)
-        );
     }
 
     /// `usage_idle`, `cpu_usage_idle`, or one of them with another name.
@@ -376,6 +341,8 @@ impl Importer {
                     settings,
                     names: &names,
                     has_originals,
+                    labels: Vec::new(),
+                    filters: String::new(),
                 };
                 self.entry(&entry, renamed);
             }
@@ -413,6 +380,7 @@ impl Importer {
             let pattern = quoted(&any_of(&types));
             let _ = writeln!(text, "exclude = {{ fstype = {pattern} }}");
         }
+        text.push_str(&entry.filters);
         self.entries.push_str(&text);
     }
 
@@ -456,10 +424,13 @@ impl Importer {
 
     /// How often the collectors look: their differences are those of the agent.
     fn collectors(&mut self, plugin: &str, settings: &Map<String, Value>) {
-        let interval = self.interval(settings);
-        let Some((_, collector)) = COLLECTORS.iter().find(|(name, _)| *name == plugin) else {
-            return;
-        };
+        let collector = COLLECTORS.iter().find(|(name, _)| *name == plugin);
+        if let Some((_, collector)) = collector {
+            self.looks_at(collector, self.interval(settings));
+        }
+    }
+
+    fn looks_at(&mut self, collector: &str, interval: u64) {
         match interval {
             1..=60 => {
                 let _ = write!(
@@ -468,7 +439,7 @@ impl Importer {
                 );
             }
             _ => self.not_taken.push(format!(
-                "the interval of `{plugin}`, {interval} s: at most a minute passes from one look to the next"
+                "the interval of `{collector}`, {interval} s: at most a minute passes from one look to the next"
             )),
         }
     }

@@ -4,7 +4,7 @@ mod parts;
 mod source;
 mod value;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use crate::alarm::{Alarm, MetricAlarm, MetricStat, Rule, Source as AlarmSource};
@@ -108,7 +108,7 @@ impl Sources {
                     published: true,
                     entry: place,
                     known: BTreeMap::new(),
-                    ever: 0,
+                    ever: HashSet::new(),
                     is_full: false,
                 }),
                 Err(problem) => self.warnings.push(format!(
@@ -142,7 +142,7 @@ impl Sources {
             published: false,
             entry: 0,
             known: BTreeMap::new(),
-            ever: 0,
+            ever: HashSet::new(),
             is_full: false,
         };
         self.push(source);
@@ -344,7 +344,7 @@ impl Sources {
             published: false,
             entry: 0,
             known: BTreeMap::new(),
-            ever: 0,
+            ever: HashSet::new(),
             is_full: false,
         };
         Ok(Some(source))

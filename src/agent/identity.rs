@@ -24,9 +24,14 @@ pub(super) async fn run(
     here: watch::Sender<Option<Arc<Here>>>,
     stats: Arc<Stats>,
     is_ec2: bool,
-    plan: Plan,
+    planned: watch::Receiver<Plan>,
 ) {
-    watch(here, stats, is_ec2, || ask(&plan), aws::notices).await;
+    let current = planned.clone();
+    let ask = || {
+        let plan = current.borrow().clone();
+        async move { ask(&plan).await }
+    };
+    watch((here, planned), stats, is_ec2, ask, aws::notices).await;
 }
 
 /// Who this is, with tags where something is known by them.
@@ -38,9 +43,9 @@ pub(super) async fn ask(plan: &Plan) -> Result<Instance, String> {
 }
 
 /// Asks for as long as the program runs. Off EC2 nobody is asked; `is_ec2` says whether it is one by its firmware, so that it is
-/// asked on where there was no answer.
-async fn watch<A, N>(
-    here: watch::Sender<Option<Arc<Here>>>,
+/// asked on where there was no answer. Another plan may need other things, and is asked for at once.
+async fn watch<P, A, N>(
+    (here, mut planned): (watch::Sender<Option<Arc<Here>>>, watch::Receiver<P>),
     stats: Arc<Stats>,
     is_ec2: bool,
     ask: impl Fn() -> A,
@@ -67,8 +72,11 @@ async fn watch<A, N>(
             stats.instance.set(about(instance, &notices));
             told = notices;
         }
-        tokio::time::sleep(NOTICES_INTERVAL).await;
-        if instance.is_some() && round % REFRESHED_EVERY != 0 {
+        let is_new = tokio::select! {
+            () = tokio::time::sleep(NOTICES_INTERVAL) => false,
+            Ok(()) = planned.changed() => true,
+        };
+        if instance.is_some() && round % REFRESHED_EVERY != 0 && !is_new {
             continue;
         }
         let mut now = match ask().await {
@@ -171,7 +179,9 @@ mod tests {
             let answer = notices.borrow_mut().pop_front();
             std::future::ready(answer.unwrap_or_default())
         };
-        let watched = watch(here, Arc::clone(&stats), true, ask, ask_notices);
+        let (_planned, planned_in) = watch::channel(());
+        let wires = (here, planned_in);
+        let watched = super::watch(wires, Arc::clone(&stats), true, ask, ask_notices);
         let groups = async {
             let mut groups = Vec::new();
             for _ in 0..3 {

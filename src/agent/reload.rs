@@ -21,6 +21,8 @@ use super::{Plan, systemd};
 /// What a reload needs, and where its outcome goes.
 pub(super) struct Reloader<R> {
     pub(super) plan: Plan,
+    /// Where others see it.
+    pub(super) planned: watch::Sender<Plan>,
     /// Reads the configuration anew.
     pub(super) reread: R,
     pub(super) facts: Arc<Facts>,
@@ -129,6 +131,7 @@ where
         self.mirror.want(wanted);
         let ended = |_| vec!["the program is about to end".to_owned()];
         self.prepared.send(prepared).await.map_err(ended)?;
+        self.planned.send_replace(plan.clone());
         self.plan = plan;
         Ok(())
     }

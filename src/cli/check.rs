@@ -253,6 +253,16 @@ fn published(config: &Config) -> Vec<Metric> {
     sources.iter().flat_map(Sources::examples).collect()
 }
 
+/// The tags that the configuration names, standing for themselves.
+fn tags(config: &Config) -> BTreeMap<String, String> {
+    let values = config.publish.dimensions.iter().map(|(_, value)| value);
+    let parts = values.flat_map(|value| value.split("${tag:").skip(1));
+    let names = parts.filter_map(|part| Some(part.split_once('}')?.0));
+    names
+        .map(|name| (name.to_owned(), format!("${{tag:{name}}}")))
+        .collect()
+}
+
 /// What there is several of, such as disks, is what this host has.
 fn publishing(config: &Config) -> Publishing {
     let facts = host::facts(&parts(&config.collectors).gather);
@@ -264,7 +274,8 @@ fn publishing(config: &Config) -> Publishing {
         instance_type: stands("InstanceType"),
         auto_scaling_group: stands("AutoScalingGroupName"),
         hostname: "${hostname}".to_owned(),
-        ..Placeholders::default()
+        variable: Some(|name| Some(format!("${{env:{name}}}"))),
+        tags: tags(config),
     };
     let sources = Sources::new(&config.publish, &here, &config.collectors);
     let entries = sources.published_by_entry(&facts);

@@ -19,6 +19,9 @@ use super::gathered::{Filters, Gathered};
 /// A collector that takes longer holds up others, so that they get a thread of their own.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// One that takes longer is taken to hang: longer than a mount is waited for.
+const HANGS_AFTER: Duration = Duration::from_secs(3);
+
 /// The most threads that may hang: one for each collector.
 const THREADS_MAX: usize = PARTS.len() + 3;
 
@@ -238,14 +241,15 @@ impl Gatherer {
 
     /// Finds out what hangs, and starts another thread where all of them do and something waits.
     fn look_after(&mut self, now: Instant) {
-        let is_late = |begun_at: Instant| now.saturating_duration_since(begun_at) > PATIENCE;
         let mut late = 0;
         for slot in &mut self.slots {
-            if !slot.begun_at.is_some_and(is_late) {
-                continue;
-            }
-            late += 1;
-            if !std::mem::replace(&mut slot.is_late, true) {
+            let since = slot
+                .begun_at
+                .map(|begun_at| now.saturating_duration_since(begun_at));
+            late += usize::from(since.is_some_and(|since| since > PATIENCE));
+            if since.is_some_and(|since| since > HANGS_AFTER)
+                && !std::mem::replace(&mut slot.is_late, true)
+            {
                 slot.hangs();
             }
         }

@@ -60,26 +60,27 @@ fn what_the_agent_publishes_is_published() {
     assert_eq!(config.publish.metrics.len(), 3);
 }
 
-/// What the agent's wizard writes at its level `standard` on EC2, and originals that are dropped one by one.
-#[test]
-fn what_the_agents_wizard_writes_is_taken() {
-    let standard = r#"{
+const STANDARD: &str = r#"{
       "agent": {"metrics_collection_interval": 60, "run_as_user": "root"},
       "metrics": {
         "aggregation_dimensions": [["InstanceId"]],
         "append_dimensions": {"AutoScalingGroupName": "${aws:AutoScalingGroupName}", "ImageId": "${aws:ImageId}", "InstanceId": "${aws:InstanceId}", "InstanceType": "${aws:InstanceType}"},
         "metrics_collected": {
           "cpu": {"measurement": ["cpu_usage_idle", "cpu_usage_iowait"], "metrics_collection_interval": 60, "totalcpu": false, "drop_original_metrics": ["cpu_usage_iowait"], "resources": ["*"]},
-          "disk": {"measurement": ["used_percent", "inodes_free"], "metrics_collection_interval": 60, "resources": ["*"]},
+          "disk": {"measurement": ["used_percent", "inodes_free"], "metrics_collection_interval": 60, "resources": ["/", "/dev/shm"]},
           "diskio": {"measurement": ["io_time"], "metrics_collection_interval": 60, "resources": ["*"]},
           "mem": {"measurement": ["mem_used_percent"], "metrics_collection_interval": 60},
           "net": {"measurement": ["bytes_sent"], "metrics_collection_interval": 120},
-          "procstat": [{"exe": "nginx", "measurement": ["cpu_usage", "memory_rss"]}, {"pid_file": "/run/a.pid", "measurement": ["num_threads", "rlimit_cpu_time_hard"]}],
+          "procstat": [{"exe": "nginx", "measurement": ["cpu_usage", "memory_rss"]}, {"pid_file": "/run/a.pid", "measurement": ["cpu_usage", "num_threads", "pid_count", "rlimit_cpu_time_hard"]}, {"exe": "mysqld", "measurement": ["cpu_usage"]}, {"pattern": "nginx", "measurement": ["cpu_usage"]}],
           "swap": {"measurement": ["swap_used_percent"], "metrics_collection_interval": 60}
         }
       }
     }"#;
-    let imported = cloudwatch_agent(standard).unwrap();
+
+/// What the agent's wizard writes at its level `standard` on EC2, and originals that are dropped one by one.
+#[test]
+fn what_the_agents_wizard_writes_is_taken() {
+    let imported = cloudwatch_agent(STANDARD).unwrap();
     expect![[r##"
         # Made from a configuration of the CloudWatch agent.
         [publish]
@@ -96,6 +97,7 @@ fn what_the_agents_wizard_writes_is_taken() {
         [[publish.metric]]
         names = ["disk_used_percent", "disk_inodes_free"]
         dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "path", "device", "fstype"], ["InstanceId"]]
+        include = { path = "^(/|/dev/shm)$" }
 
         [[publish.metric]]
         names = ["diskio_io_time"]
@@ -111,14 +113,19 @@ fn what_the_agents_wizard_writes_is_taken() {
         dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "interface"], ["InstanceId"]]
 
         [[publish.metric]]
-        names = ["procstat_cpu_usage", "procstat_memory_rss"]
+        names = ["procstat_memory_rss"]
         dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "exe", "process_name"], ["InstanceId"]]
         include = { exe = "^(nginx)$" }
+        exclude = { pattern = ".*", pidfile = ".*" }
 
         [[publish.metric]]
-        names = ["procstat_num_threads"]
+        names = ["procstat_cpu_usage"]
+        dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "exe", "pattern", "pidfile", "process_name"], ["InstanceId"]]
+
+        [[publish.metric]]
+        names = ["procstat_lookup_pid_count", "procstat_num_threads"]
         dimensions = [["AutoScalingGroupName?", "ImageId?", "InstanceId?", "InstanceType?", "pidfile", "process_name"], ["InstanceId"]]
-        include = { pidfile = "^(/run/a\\.pid)$" }
+        exclude = { exe = ".*", pattern = ".*" }
 
         [[publish.metric]]
         names = ["swap_used_percent"]
@@ -127,15 +134,29 @@ fn what_the_agents_wizard_writes_is_taken() {
         [collectors.diskstats]
         interval = "60s"
 
+        [collectors.procstat]
+        interval = "60s"
+
         [[collectors.procstat.group]]
+        name = "nginx"
         exe = "nginx"
 
         [[collectors.procstat.group]]
+        name = "/run/a.pid"
         pidfile = "/run/a.pid"
+
+        [[collectors.procstat.group]]
+        name = "mysqld"
+        exe = "mysqld"
+
+        [[collectors.procstat.group]]
+        name = "nginx (pattern)"
+        pattern = "nginx"
     "##]].assert_eq(&imported.text);
     expect![[r#"
         the roll-ups of single cores: all cores together are rolled up alone
-        the interval of `net`, 120 s: at most a minute passes from one look to the next
+        the file system at `/dev/shm`, which is none to store things in
+        the interval of `netdev`, 120 s: at most a minute passes from one look to the next
         the metric `procstat_rlimit_cpu_time_hard`
     "#]]
     .assert_eq(&(imported.not_taken.join("\n") + "\n"));

@@ -1,11 +1,11 @@
 //! Metrics of one name, and what is seen for them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use tracing::warn;
 
-use crate::config::PublishedMetric;
+use crate::config::{PROCESS_GROUPS_BY, PublishedMetric};
 use crate::host::Filters;
 use crate::metric::{Content, Dimension, Metric, Resolution, Sample, Timestamp, Unit};
 
@@ -13,12 +13,13 @@ use super::value::{Seen, TOTAL};
 
 /// The most metrics of one name by the values of labels, such as a disk's `path`: each of them costs money.
 pub(super) const METRICS_MAX: usize = 500;
-/// Labels that some of what is seen under a name has, and some not.
-const OF_GROUPS: [&str; 5] = ["exe", "pattern", "pidfile", "unit", "process_name"];
+/// What each process of a group has, and what counts them.
+const PROCESS_NAME: &str = "process_name";
+const PROCESS_COUNT: &str = "procstat_lookup_pid_count";
 
 /// What was not seen for so many seconds makes room for others.
 pub(super) const FORGOTTEN_AFTER: i64 = 600;
-/// The most metrics of one name while the program runs: each of them stays in the store.
+/// The most metrics of one name until the configuration is read anew: each of them stays in the store.
 pub(super) const METRICS_EVER_MAX: usize = 5_000;
 
 /// Metrics of one name that are fed in the same way.
@@ -43,8 +44,8 @@ pub(super) struct Source {
     pub(super) entry: usize,
     /// The metrics that were seen, by the values of the labels, and when they were seen last.
     pub(super) known: BTreeMap<Vec<String>, (Arc<Metric>, Timestamp)>,
-    /// How many there have been.
-    pub(super) ever: usize,
+    /// All that there have been.
+    pub(super) ever: HashSet<Vec<String>>,
     pub(super) is_full: bool,
 }
 
@@ -112,18 +113,19 @@ impl Source {
             && self.has_labels(all.iter().filter(|dimension| !fixed.contains(dimension)))
     }
 
-    /// Whether these are the dimensions that come with what is seen.
+    /// Whether these are the dimensions that come with what is seen: all labels, but of a group of processes one of those that
+    /// find it, and the name of the program where each is seen by itself.
     fn has_labels<'a>(&self, dimensions: impl Iterator<Item = &'a Dimension>) -> bool {
         let names: Vec<&str> = dimensions.map(|dimension| &*dimension.name).collect();
-        let is_label = |name: &&str| self.labels.iter().any(|label| label == name);
-        let needed = |label: &&String| !OF_GROUPS.contains(&label.as_str());
-        names.iter().all(is_label)
-            && self
-                .labels
-                .iter()
-                .filter(needed)
-                .all(|label| names.contains(&label.as_str()))
-            && (names.is_empty() == self.labels.is_empty())
+        let finds = |name: &&str| PROCESS_GROUPS_BY.contains(name);
+        let (found, other): (Vec<&str>, Vec<&str>) = names.into_iter().partition(finds);
+        let labels = self.labels.iter().map(String::as_str);
+        let (finding, mut needed): (Vec<&str>, Vec<&str>) = labels.partition(finds);
+        needed.retain(|label| *label != PROCESS_NAME || self.value != PROCESS_COUNT);
+        found.len() == finding.len().min(1)
+            && found.iter().all(|name| finding.contains(name))
+            && other.len() == needed.len()
+            && needed.iter().all(|label| other.contains(label))
     }
 
     /// Whether what is seen is for one of its metrics. All cores together are seen beside each of them.
@@ -162,10 +164,12 @@ impl Source {
             self.known
                 .retain(|_, (_, seen_at)| at - *seen_at < FORGOTTEN_AFTER);
         }
-        if self.known.len() >= METRICS_MAX || self.ever >= METRICS_EVER_MAX {
+        let is_old = self.ever.contains(&key);
+        let is_full = self.ever.len() >= METRICS_EVER_MAX && !is_old;
+        if self.known.len() >= METRICS_MAX || is_full {
             return None;
         }
-        self.ever += 1;
+        self.ever.insert(key.clone());
         let metric = Arc::new(self.metric(&key));
         self.known.insert(key, (Arc::clone(&metric), at));
         Some(metric)
@@ -178,7 +182,7 @@ impl Source {
         let key = self.key(seen);
         let Some(metric) = self.known(key, at) else {
             if !std::mem::replace(&mut self.is_full, true) {
-                let (name, most) = (&self.name, METRICS_MAX);
+                let (name, most) = (&self.name, self.known.len());
                 warn!(
                     name,
                     most,

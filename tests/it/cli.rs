@@ -273,7 +273,7 @@ fn a_web_config_keeps_out_who_has_no_password() {
 #[test]
 fn a_check_of_a_configuration_tells_what_publishing_costs() {
     let folder = Folder::new("check-cost");
-    let text = "[[publish.metric]]\nnames = [\"mem_used_percent\", \"swap_used_percent\"]\ndimensions = [[\"InstanceId\"], []]\n\
+    let text = "[publish]\ndimensions = { Team = \"${tag:Team}\", Of = \"${env:OF}\" }\n[[publish.metric]]\nnames = [\"mem_used_percent\", \"swap_used_percent\"]\ndimensions = [[\"InstanceId\"], []]\n\
         [[publish.metric]]\nnames = [\"load_1\"]\ndimensions = [[\"AutoScalingGroupName\"]]\n";
     let config = folder.write("c.toml", text);
     let check = |more: &[&str]| {

@@ -180,6 +180,8 @@ struct Published<'a> {
     metrics: usize,
     dollars_a_month: f64,
     entries: Vec<Entry<'a>>,
+    /// What is not published although it is configured.
+    warnings: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -205,6 +207,7 @@ impl<'a> From<&'a Publishing> for Published<'a> {
             metrics: publishing.estimate.metrics,
             dollars_a_month: cents(publishing.estimate.dollars),
             entries: publishing.entries.iter().map(entry).collect(),
+            warnings: &publishing.warnings,
         }
     }
 }

@@ -49,7 +49,7 @@ impl Reader<'_> {
             let sets = self.report.list("dimensions", node)?;
             let sets = sets
                 .iter()
-                .map(|set| self.dimension_set(set, &known, constant.len()));
+                .map(|set| self.dimension_set(set, (&known, &labels), constant.len()));
             Some(sets.collect())
         });
         let high_resolution = node
@@ -112,11 +112,23 @@ impl Reader<'_> {
         renamed
     }
 
-    fn dimension_set(&mut self, node: &Node, known: &[&str], constant: usize) -> Vec<String> {
+    fn dimension_set(
+        &mut self,
+        node: &Node,
+        (known, labels): (&[&str], &[&str]),
+        constant: usize,
+    ) -> Vec<String> {
         let mut names = Vec::new();
         for node in self.report.list("dimensions", node).unwrap_or_default() {
             if let Some(name) = self.report.string("dimensions", node) {
                 self.is_known("dimensions", bare(&name), node.position, known);
+                if name.ends_with('?') && labels.contains(&bare(&name)) {
+                    let text = format!(
+                        "`{name}` always has a value, because `{}` comes with what is seen",
+                        bare(&name)
+                    );
+                    self.report.add(node.position, text);
+                }
                 names.push(name);
             }
         }

@@ -152,6 +152,21 @@ fn a_group_of_processes_is_known_by_what_finds_it() {
         metric.to_string(),
         "CWBridge procstat_cpu_usage {exe=nginx, host=web-1, process_name=nginx}"
     );
+    for (dimensions, is_there) in [
+        (&["host", "exe", "process_name"][..], true),
+        (&["host", "exe"], false),
+        (&["host", "process_name"], false),
+        (&["host"], false),
+        (&["host", "exe", "pattern", "process_name"], false),
+    ] {
+        let value = |name: &&str| match *name {
+            "host" => Dimension::new("host", "web-1"),
+            name => Dimension::new(name, "nginx"),
+        };
+        let dimensions: Vec<Dimension> = dimensions.iter().map(value).collect();
+        let metric = Metric::new("CWBridge", "procstat_cpu_usage", dimensions);
+        assert_eq!(sources.has(&metric), is_there, "{metric}");
+    }
     let datapoint = Pipeline::default().advance(&reading).datapoints;
     assert!(datapoint.is_empty());
     let open = Datapoint {
