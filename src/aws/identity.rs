@@ -214,8 +214,14 @@ async fn get(client: &imds::Client, path: &str) -> Result<Option<String>, String
         Err(ImdsError::ErrorResponse(answer)) if answer.response().status().as_u16() == 404 => {
             Ok(None)
         }
-        Err(error) => Err(error_chain(&error)),
+        Err(error) => Err(brief(&error_chain(&error))),
     }
+}
+
+/// Without the whole answer, which the SDK writes out.
+fn brief(error: &str) -> String {
+    let end = error.find(". Response {").unwrap_or(error.len());
+    error[..end].to_owned()
 }
 
 /// The region that the environment or the AWS profile sets.

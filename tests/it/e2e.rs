@@ -395,6 +395,42 @@ fn an_instance_is_known_by_its_group_and_its_tags() {
     assert_eq!(value(&metrics, series), Some(1_789_719_720.0));
 }
 
+/// What is sampled before an instance knows who it is, is held and sent under its own dimensions.
+#[test]
+fn what_is_sampled_before_the_instance_is_known_is_held() {
+    let metadata = metadata::serve_late("i-0late", "us-east-1", 3);
+    let (sender, sent) = std::sync::mpsc::channel();
+    let cloudwatch = crate::endpoint::serve(move |_, body| {
+        let _ = sender.send(body.contains("i-0late"));
+        crate::endpoint::Answer::cbor("200 OK", b"\xa0")
+    });
+    let folder = Folder::new("late");
+    let firmware = folder.path().join("sys/devices/virtual/dmi/id");
+    std::fs::create_dir_all(&firmware).unwrap();
+    std::fs::write(firmware.join("sys_vendor"), "Amazon EC2\n").unwrap();
+    let sysfs = folder.path().join("sys");
+    let config = format!("[collectors]\nsysfs = \"{}\"\n", sysfs.display());
+    let config = folder.write("c.toml", &config);
+    let mut command = cwbridge();
+    command
+        .env("AWS_EC2_METADATA_DISABLED", "false")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata)
+        .env("AWS_ENDPOINT_URL", cloudwatch)
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test");
+    let listen = format!("127.0.0.1:{}", free_port());
+    let arguments = ["run", "--listen", &listen, "--config"];
+    let program = Process::start(command.args(arguments).arg(config));
+    for line in [
+        "does not answer yet: what is sampled is held why=",
+        "CWBridge CPUUtilization {InstanceId=i-0late}",
+    ] {
+        program.wait_for_line(line, Duration::from_secs(20));
+    }
+    let is_own = sent.recv_timeout(2 * MINUTE).unwrap();
+    assert!(is_own);
+}
+
 /// Where the instance's metadata options do not show tags, EC2 is asked, once there is something that is known by them.
 #[test]
 fn tags_that_the_metadata_does_not_show_come_from_ec2() {

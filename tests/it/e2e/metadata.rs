@@ -3,6 +3,25 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
 
+/// The same after so many questions for which it has an error.
+pub(super) fn serve_late(instance_id: &'static str, region: &'static str, errors: usize) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().enumerate() {
+            let mut stream = stream.unwrap();
+            let _ = match number < errors {
+                true => write!(
+                    stream,
+                    "HTTP/1.1 503 Slow Down\r\ncontent-length: 0\r\n\r\n"
+                ),
+                false => answer(stream, instance_id, region),
+            };
+        }
+    });
+    address
+}
+
 /// Serves for as long as the test runs. Returns its address.
 pub(super) fn serve(instance_id: &'static str, region: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
