@@ -1,7 +1,7 @@
 //! Mounted file systems: what fits on them, and what is left.
 //!
-//! A mount whose server is gone holds up whoever looks at it. So each look asks in a thread of its own, and waits for it no
-//! longer than that takes at most; a mount that is stuck is not asked again until its thread returns.
+//! A mount whose server is gone holds up whoever looks at it. So a thread asks, and is waited for no longer than that takes at
+//! most; another one takes its place then, and a mount that is stuck is not asked again until its thread returns.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
@@ -133,9 +133,39 @@ type Ask = fn(&Path) -> Option<Room>;
 /// A mount's place in the order in which they are asked, and what it said.
 type Answer = (usize, Option<Room>);
 
+/// A thread that asks the mounts that it is given, one after the other.
+struct Worker {
+    jobs: Sender<Vec<(usize, PathBuf)>>,
+    answers: Receiver<Answer>,
+}
+
+impl Worker {
+    /// `None` where no thread can be had.
+    fn start(ask: Ask) -> Option<Self> {
+        let (jobs, jobs_in) = channel::<Vec<(usize, PathBuf)>>();
+        let (answers, answers_in) = channel();
+        let work = move || {
+            for (place, path) in jobs_in.into_iter().flatten() {
+                // Ends as soon as nobody waits any more.
+                if answers.send((place, ask(&path))).is_err() {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("mounts".to_owned());
+        thread.spawn(work).ok()?;
+        Some(Self {
+            jobs,
+            answers: answers_in,
+        })
+    }
+}
+
 pub(super) struct Filesystems {
     ask: Ask,
     deadline: Duration,
+    /// Who asks, unless the last one is stuck.
+    worker: Option<Worker>,
     /// Mounts that do not answer, with where their answer would come.
     stuck: HashMap<PathBuf, Receiver<Answer>>,
     /// Mounts that answered the last time.
@@ -147,6 +177,7 @@ impl Default for Filesystems {
         Self {
             ask: Room::of,
             deadline: DEADLINE,
+            worker: None,
             stuck: HashMap::new(),
             well: HashSet::new(),
         }
@@ -240,46 +271,27 @@ impl Filesystems {
         stuck_max: usize,
         rooms: &mut [Option<Room>],
     ) {
-        while !left.is_empty() && self.stuck.len() < stuck_max {
-            let Some(answers) = self.start(&left, paths) else {
+        'threads: while !left.is_empty() && self.stuck.len() < stuck_max {
+            let worker = self.worker.take();
+            let Some(worker) = worker.or_else(|| Worker::start(self.ask)) else {
                 break;
             };
+            let job = left.iter().map(|place| (*place, paths[*place].clone()));
+            // Nobody takes it where the thread has ended, so that nobody answers.
+            let _ = worker.jobs.send(job.collect());
             // Where many hang, the next one is likely to.
             let deadline = match self.stuck.len() < STUCK_MAX {
                 true => self.deadline,
                 false => self.deadline / 4,
             };
-            while let Some(place) = left.front().copied() {
-                let Ok((_, room)) = answers.recv_timeout(deadline) else {
-                    self.stuck.insert(paths[place].clone(), answers);
-                    left.pop_front();
-                    break;
+            while let Some(place) = left.pop_front() {
+                let Ok((_, room)) = worker.answers.recv_timeout(deadline) else {
+                    self.stuck.insert(paths[place].clone(), worker.answers);
+                    continue 'threads;
                 };
                 rooms[place] = room;
-                left.pop_front();
             }
-        }
-    }
-
-    /// A thread that asks those mounts in that order; `None` where no thread can be had.
-    fn start(&self, places: &VecDeque<usize>, paths: &[PathBuf]) -> Option<Receiver<Answer>> {
-        let places: Vec<(usize, PathBuf)> = places
-            .iter()
-            .map(|place| (*place, paths[*place].clone()))
-            .collect();
-        let (sender, answers) = channel();
-        let ask = self.ask;
-        let thread = std::thread::Builder::new().name("mounts".to_owned());
-        let started = thread.spawn(move || answer_all(ask, places, &sender));
-        started.ok().map(|_| answers)
-    }
-}
-
-/// Ends as soon as nobody waits any more.
-fn answer_all(ask: Ask, paths: Vec<(usize, PathBuf)>, answers: &Sender<Answer>) {
-    for (place, path) in paths {
-        if answers.send((place, ask(&path))).is_err() {
-            return;
+            self.worker = Some(worker);
         }
     }
 }
@@ -418,6 +430,7 @@ mod tests {
             Self {
                 ask: fixed,
                 deadline: Duration::from_millis(100),
+                worker: None,
                 stuck: HashMap::new(),
                 well: HashSet::new(),
             }
