@@ -215,6 +215,7 @@ mod tests {
         let look = Look {
             at: Timestamp::from_seconds(0),
             cpu: Some(cpu),
+            time: std::time::Duration::ZERO,
             cpu_took: None,
             collected: Arc::new([]),
             new: vec![],

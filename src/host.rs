@@ -7,6 +7,7 @@ mod gathered;
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use sysinfo::System;
 use tracing::{info, warn};
@@ -38,6 +39,8 @@ pub struct Facts {
 pub struct Look {
     pub at: Timestamp,
     pub cpu: Option<Cpu>,
+    /// What the clock said, since the epoch.
+    pub time: Duration,
     /// How long it took to look at the CPU, in seconds; `None` where it is not collected.
     pub cpu_took: Option<f64>,
     /// What each collector saw last.
@@ -90,6 +93,7 @@ impl Host {
         Look {
             at,
             cpu,
+            time: clock::since_epoch(),
             cpu_took: self.parts.cpu.then_some(took),
             collected: self.gatherer.latest().into(),
             new,

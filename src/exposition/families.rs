@@ -49,6 +49,7 @@ impl Families {
         if let Some(cpu) = &snapshot.look.cpu {
             families.cpu(cpu);
         }
+        families.time(&snapshot.look);
         families.collectors(&snapshot.look);
         families.alarms(snapshot.statuses.as_deref().unwrap_or_default());
         families.cloudwatch(&snapshot.cloudwatch);
@@ -154,6 +155,15 @@ impl Families {
                 "Number of processes blocked waiting for I/O to complete.",
                 blocked.into(),
             );
+        }
+    }
+
+    /// Rules compare it with when it was scraped, so that it is that of the newest look.
+    fn time(&mut self, look: &Look) {
+        let is_shown = look.collected.iter().any(|of| of.collector == "time");
+        if is_shown {
+            let help = "System time in seconds since epoch (1970).";
+            self.gauge("node_time_seconds", help, look.time.as_secs_f64());
         }
     }
 

@@ -46,11 +46,7 @@ fn written(gathered: &Gathered) -> String {
     let mut text = String::new();
     let label = |(name, value): &(std::borrow::Cow<'_, str>, String)| format!("{name}={value:?}");
     for family in &gathered.families {
-        for row in family
-            .rows
-            .iter()
-            .filter(|_| family.name != "node_time_seconds")
-        {
+        for row in &family.rows {
             let labels: Vec<String> = row.labels.iter().map(label).collect();
             let line = format!(
                 "{:?} {} {{{}}} {}\n",

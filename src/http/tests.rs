@@ -55,6 +55,7 @@ fn exposition() -> Arc<Exposition> {
     let look = Look {
         at: Timestamp::from_seconds(180),
         cpu: None,
+        time: std::time::Duration::ZERO,
         cpu_took: None,
         collected: Arc::new([]),
         new: vec![],

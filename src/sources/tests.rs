@@ -85,6 +85,7 @@ fn look(at: i64, utilization: Option<f64>) -> Look {
     Look {
         at: Timestamp::from_seconds(at),
         cpu: Some(cpu),
+        time: std::time::Duration::ZERO,
         cpu_took: None,
         collected: Arc::new([]),
         new: vec![Arc::new(Collected {

@@ -59,6 +59,7 @@ fn look(at: Timestamp, utilization: f64) -> Look {
     Look {
         at,
         cpu: Some(cpu),
+        time: std::time::Duration::ZERO,
         cpu_took: None,
         collected: std::sync::Arc::new([]),
         new: vec![],

@@ -20,8 +20,6 @@ const TEXTFILE: &str = "textfile";
 const PROCSTAT: &str = "procstat";
 
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
-/// Rules compare what it says with when it was scraped.
-const TIME: &str = "time";
 const INTERVAL_MIN: Duration = Duration::from_secs(1);
 const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
@@ -46,7 +44,6 @@ impl Reader<'_> {
                 Some(only) => only.iter().any(|only| only == name),
                 None => by_default || published.contains(&name),
             };
-            let interval = if name == TIME { INTERVAL_MIN } else { interval };
             self.collector(name, key(name), is_on, interval)
         };
         let enabled = COLLECTORS.into_iter().filter_map(collector).collect();

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use procfs::process::MountInfo;
@@ -130,34 +131,90 @@ const PUBLISHED: [Published<Filesystem>; 7] = [
 /// How a mount is asked: a system call, and in tests something that hangs.
 type Ask = fn(&Path) -> Option<Room>;
 
-/// A mount's place in the order in which they are asked, and what it said.
-type Answer = (usize, Option<Room>);
+/// What mounts said so far, in the order in which they are asked.
+#[derive(Default)]
+struct Said {
+    rooms: Vec<Option<Room>>,
+    /// How many there are to be.
+    wanted: usize,
+    has_ended: bool,
+}
+
+/// What a thread has said, and the news that it has said everything: to wake the one who waits for each mount would take longer
+/// than to ask it.
+#[derive(Default)]
+struct Answers {
+    said: Mutex<Said>,
+    is_done: Condvar,
+}
+
+impl Answers {
+    fn said(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until everything is said, or until nothing more is for so long.
+    fn wait(&self, deadline: Duration) -> Vec<Option<Room>> {
+        let mut said = self.said();
+        loop {
+            let before = said.rooms.len();
+            if before == said.wanted || said.has_ended {
+                return std::mem::take(&mut said.rooms);
+            }
+            let waited = self.is_done.wait_timeout(said, deadline);
+            let (now, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            said = now;
+            if timeout.timed_out() && said.rooms.len() == before {
+                return std::mem::take(&mut said.rooms);
+            }
+        }
+    }
+}
 
 /// A thread that asks the mounts that it is given, one after the other.
 struct Worker {
-    jobs: Sender<Vec<(usize, PathBuf)>>,
-    answers: Receiver<Answer>,
+    jobs: Sender<Vec<PathBuf>>,
+    answers: Arc<Answers>,
 }
 
 impl Worker {
     /// `None` where no thread can be had.
     fn start(ask: Ask) -> Option<Self> {
-        let (jobs, jobs_in) = channel::<Vec<(usize, PathBuf)>>();
-        let (answers, answers_in) = channel();
+        let (jobs, jobs_in) = channel::<Vec<PathBuf>>();
+        let answers = Arc::new(Answers::default());
+        let told = Arc::clone(&answers);
         let work = move || {
-            for (place, path) in jobs_in.into_iter().flatten() {
-                // Ends as soon as nobody waits any more.
-                if answers.send((place, ask(&path))).is_err() {
-                    return;
+            'jobs: for paths in jobs_in {
+                for path in paths {
+                    let room = ask(&path);
+                    let mut said = told.said();
+                    said.rooms.push(room);
+                    if said.has_ended {
+                        // It was given up meanwhile.
+                        break 'jobs;
+                    }
+                    if said.rooms.len() == said.wanted {
+                        told.is_done.notify_one();
+                    }
                 }
             }
         };
         let thread = std::thread::Builder::new().name("mounts".to_owned());
         thread.spawn(work).ok()?;
-        Some(Self {
-            jobs,
-            answers: answers_in,
-        })
+        Some(Self { jobs, answers })
+    }
+
+    /// What it said of these until it hung, if it did.
+    fn ask(&self, paths: Vec<PathBuf>, deadline: Duration) -> Vec<Option<Room>> {
+        *self.answers.said() = Said {
+            wanted: paths.len(),
+            ..Said::default()
+        };
+        match self.jobs.send(paths) {
+            Ok(()) => self.answers.wait(deadline),
+            // The thread has ended.
+            Err(_) => Vec::new(),
+        }
     }
 }
 
@@ -167,7 +224,7 @@ pub(super) struct Filesystems {
     /// Who asks, unless the last one is stuck.
     worker: Option<Worker>,
     /// Mounts that do not answer, with where their answer would come.
-    stuck: HashMap<PathBuf, Receiver<Answer>>,
+    stuck: HashMap<PathBuf, Arc<Answers>>,
     /// Mounts that answered the last time.
     well: HashSet<PathBuf>,
 }
@@ -242,8 +299,9 @@ impl Filesystems {
     /// Asks one after the other in a thread; where one does not answer in time, another thread goes on behind it.
     fn ask_all(&mut self, paths: &[PathBuf]) -> Vec<Option<Room>> {
         // What was stuck and has answered meanwhile is asked again.
-        let is_stuck = |answers: &Receiver<Answer>| answers.try_recv() == Err(TryRecvError::Empty);
-        let back = self.stuck.extract_if(|_, answers| !is_stuck(answers));
+        let back = self
+            .stuck
+            .extract_if(|_, answers| !answers.said().rooms.is_empty());
         self.well.extend(back.map(|(path, _)| path));
         let mut rooms = vec![None; paths.len()];
         let asked = (0..paths.len()).filter(|place| !self.stuck.contains_key(&paths[*place]));
@@ -271,25 +329,26 @@ impl Filesystems {
         stuck_max: usize,
         rooms: &mut [Option<Room>],
     ) {
-        'threads: while !left.is_empty() && self.stuck.len() < stuck_max {
+        while !left.is_empty() && self.stuck.len() < stuck_max {
             let worker = self.worker.take();
             let Some(worker) = worker.or_else(|| Worker::start(self.ask)) else {
                 break;
             };
-            let job = left.iter().map(|place| (*place, paths[*place].clone()));
-            // Nobody takes it where the thread has ended, so that nobody answers.
-            let _ = worker.jobs.send(job.collect());
             // Where many hang, the next one is likely to.
             let deadline = match self.stuck.len() < STUCK_MAX {
                 true => self.deadline,
                 false => self.deadline / 4,
             };
-            while let Some(place) = left.pop_front() {
-                let Ok((_, room)) = worker.answers.recv_timeout(deadline) else {
-                    self.stuck.insert(paths[place].clone(), worker.answers);
-                    continue 'threads;
-                };
-                rooms[place] = room;
+            let job = left.iter().map(|place| paths[*place].clone()).collect();
+            for room in worker.ask(job, deadline) {
+                if let Some(place) = left.pop_front() {
+                    rooms[place] = room;
+                }
+            }
+            if let Some(place) = left.pop_front() {
+                worker.answers.said().has_ended = true;
+                self.stuck.insert(paths[place].clone(), worker.answers);
+                continue;
             }
             self.worker = Some(worker);
         }

@@ -25,11 +25,6 @@ pub(super) struct Time;
 impl Collect for Time {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
         let now = crate::clock::since_epoch();
-        gathered.gauge(
-            "node_time_seconds",
-            "System time in seconds since epoch (1970).",
-            now.as_secs_f64(),
-        );
         gathered.push(
             Kind::Gauge,
             "node_time_zone_offset_seconds",
