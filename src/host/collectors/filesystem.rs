@@ -391,12 +391,21 @@ fn is_remote(fs_type: &str) -> bool {
 /// What a line of `mountinfo` says, with the mount point as the kernel has it, which need not be UTF-8, and the device, of which
 /// `none` is one.
 fn mount(line: &[u8]) -> Option<(MountInfo, PathBuf, String)> {
-    let mount = MountInfo::from_line(&String::from_utf8_lossy(line)).ok()?;
     let mut fields = line.split(|byte| *byte == b' ');
-    let mount_point = OsString::from_vec(unescaped(fields.nth(4)?));
+    let mount_point = fields.nth(4)?;
     let mut fields = fields.skip_while(|field| *field != b"-");
-    let device = unescaped(fields.nth(2)?);
+    // Most are none to store things in, and not worth reading.
+    let fs_type = fields.nth(1)?;
+    if TYPES_LEFT_OUT
+        .iter()
+        .any(|left_out| left_out.as_bytes() == fs_type)
+    {
+        return None;
+    }
+    let device = unescaped(fields.next()?);
     let device = String::from_utf8_lossy(&device).into_owned();
+    let mount = MountInfo::from_line(&String::from_utf8_lossy(line)).ok()?;
+    let mount_point = OsString::from_vec(unescaped(mount_point));
     Some((mount, mount_point.into(), device))
 }
 
