@@ -345,6 +345,27 @@ fn a_column_of_metrics_takes_the_units_of_the_alarms_and_tells_what_nobody_reads
     assert_eq!(twice.of("a.csv"), "a.csv:1: the header has `value` twice");
 }
 
+/// A batch is filled again once nobody reads it, and nothing of what was in it before is left.
+#[test]
+fn a_used_batch_has_nothing_of_before() {
+    let text: String = (0..5_000)
+        .map(|row| format!("{},{row}\n", row * 60))
+        .collect();
+    let text = format!("timestamp,value\n60,none\n{text}");
+    let mut csv = Csv::new(text.as_bytes(), reads()).unwrap();
+    let (mut table, mut all) = (Table::default(), Vec::new());
+    let mut first = csv.batch(None).unwrap();
+    assert_eq!((first.wrong.len(), first.new_metrics()), (1, 1));
+    all.append(&mut copied(&mut table, &mut first));
+    let mut second = csv.batch(Some(first)).unwrap();
+    assert_eq!((second.wrong.len(), second.new_metrics()), (0, 0));
+    all.append(&mut copied(&mut table, &mut second));
+    assert!(csv.batch(Some(second)).is_none());
+    let values: Vec<Content> = all.into_iter().map(|row| row.content).collect();
+    let expected = (0..5_000).map(|row| Content::Value(f64::from(row)));
+    assert!(values.into_iter().eq(expected));
+}
+
 #[test]
 fn half_an_answer_of_aws_and_another_statistic_are_told() {
     let maximum = Only {

@@ -95,6 +95,27 @@ fn look(at: i64, utilization: Option<f64>) -> Look {
     }
 }
 
+/// A look that saw these values.
+fn look_of(at: i64, values: Vec<Value>) -> Look {
+    let mut gathered = Gathered::default();
+    gathered.values = values;
+    Look {
+        new: vec![Arc::new(Collected {
+            gathered,
+            ..Collected::default()
+        })],
+        ..look(at, None)
+    }
+}
+
+/// How full the disk at a path with this number is.
+fn numbered_disk(number: usize) -> Value {
+    Value {
+        labels: crate::family::labels([("path", format!("/{number}"))]),
+        ..disks(1.0, 1.0).remove(0)
+    }
+}
+
 /// What is sampled, what is published of that, and what was warned of.
 #[track_caller]
 fn check(config: &str, instance_id: Option<&str>, expected: Expect) {
@@ -390,17 +411,7 @@ fn a_group_that_is_not_known_is_said() {
 fn metrics_of_one_name_do_not_become_countless() {
     let config = "[[publish.metric]]\nnames = [\"disk_used_percent\"]\ndimensions = [[\"path\"]]";
     let mut sources = sources(config, None);
-    let mut look = look(0, None);
-    let disk = |number: usize| Value {
-        labels: crate::family::labels([("path", format!("/{number}"))]),
-        ..disks(1.0, 1.0).remove(0)
-    };
-    let mut gathered = Gathered::default();
-    gathered.values = (0..METRICS_MAX + 7).map(disk).collect();
-    look.new = vec![Arc::new(Collected {
-        gathered,
-        ..Collected::default()
-    })];
+    let look = look_of(0, (0..METRICS_MAX + 7).map(numbered_disk).collect());
     for _ in 0..2 {
         assert_eq!(sources.reading(&look).samples.len(), METRICS_MAX);
     }
@@ -411,18 +422,8 @@ fn metrics_of_one_name_do_not_become_countless() {
 fn metrics_that_are_gone_make_room_for_others() {
     let config = "[[publish.metric]]\nnames = [\"disk_used_percent\"]\ndimensions = [[\"path\"]]";
     let mut sources = sources(config, None);
-    let disk = |number: usize| Value {
-        labels: crate::family::labels([("path", format!("/{number}"))]),
-        ..disks(1.0, 1.0).remove(0)
-    };
     let mut seen = |at: i64, numbers: std::ops::Range<usize>| {
-        let mut look = look(at, None);
-        let mut gathered = Gathered::default();
-        gathered.values = numbers.map(disk).collect();
-        look.new = vec![Arc::new(Collected {
-            gathered,
-            ..Collected::default()
-        })];
+        let look = look_of(at, numbers.map(numbered_disk).collect());
         sources.reading(&look).samples.len()
     };
     let mut first = 0;

@@ -98,14 +98,9 @@ fn all_cores_together_are_one_of_them_for_who_asks() {
 fn what_node_exporter_leaves_out_is_for_who_asks_for_it() {
     let seen = |config: &str| {
         let mut sources = sources(config, None);
-        let mut look = look(0, None);
-        let mut gathered = Gathered::default();
-        gathered.values = disks(10.0, 20.0);
-        gathered.values[1].is_minor = true;
-        look.new = vec![Arc::new(Collected {
-            gathered,
-            ..Collected::default()
-        })];
+        let mut values = disks(10.0, 20.0);
+        values[1].is_minor = true;
+        let look = look_of(0, values);
         sources.reading(&look).samples.len()
     };
     let config = "[[publish.metric]]\nnames = [\"disk_used_percent\"]\ndimensions = [[\"path\"]]\n";
@@ -130,22 +125,19 @@ fn a_group_of_processes_is_known_by_what_finds_it() {
     );
     let config = format!("{config}[[collectors.procstat.group]]\nexe = \"nginx\"\n");
     let mut sources = sources(&config, None);
-    let mut look = look(0, None);
-    let mut gathered = Gathered::default();
-    gathered.values = vec![Value {
-        name: "procstat_cpu_usage",
-        unit: "Percent",
-        labels: crate::family::labels(
-            [("exe", "nginx"), ("process_name", "nginx")]
-                .map(|(name, value)| (name, value.to_owned())),
-        ),
-        value: 7.0,
-        is_minor: false,
-    }];
-    look.new = vec![Arc::new(Collected {
-        gathered,
-        ..Collected::default()
-    })];
+    let look = look_of(
+        0,
+        vec![Value {
+            name: "procstat_cpu_usage",
+            unit: "Percent",
+            labels: crate::family::labels(
+                [("exe", "nginx"), ("process_name", "nginx")]
+                    .map(|(name, value)| (name, value.to_owned())),
+            ),
+            value: 7.0,
+            is_minor: false,
+        }],
+    );
     let reading = sources.reading(&look);
     let metric = &reading.samples[0].metric;
     assert_eq!(
