@@ -25,7 +25,7 @@ const PROCSTAT: &[&str] = &["exe", "pattern", "pidfile", "unit", "process_name"]
 const NONE: &[&str] = &[];
 
 #[rustfmt::skip]
-const NAMES: [(&str, &[&str], &[&str]); 12] = [
+const NAMES: [(&str, &[&str], &[&str]); 13] = [
     ("cpu", CPU, &["CPUUtilization", "cpu_usage_active", "cpu_usage_guest", "cpu_usage_guest_nice", "cpu_usage_idle", "cpu_usage_iowait", "cpu_usage_irq", "cpu_usage_nice", "cpu_usage_softirq", "cpu_usage_steal", "cpu_usage_system", "cpu_usage_user"]),
     ("cgroup", NONE, &["cgroup_memory_used_percent"]),
     ("filesystem", DISK, &["disk_free", "disk_inodes_free", "disk_inodes_total", "disk_inodes_used", "disk_total", "disk_used", "disk_used_percent"]),
@@ -36,7 +36,8 @@ const NAMES: [(&str, &[&str], &[&str]); 12] = [
     ("netdev", NET, &["net_bytes_recv", "net_bytes_sent", "net_drop_in", "net_drop_out", "net_err_in", "net_err_out", "net_packets_recv", "net_packets_sent"]),
     ("processes", NONE, &["processes_blocked", "processes_dead", "processes_idle", "processes_paging", "processes_running", "processes_sleeping", "processes_stopped", "processes_total", "processes_total_threads", "processes_zombies"]),
     ("procstat", PROCSTAT, &["procstat_cpu_usage", "procstat_lookup_pid_count", "procstat_memory_data", "procstat_memory_locked", "procstat_memory_rss", "procstat_memory_stack", "procstat_memory_swap", "procstat_memory_vms", "procstat_num_fds", "procstat_num_threads"]),
-    ("tcpstat", NONE, &["netstat_tcp_close", "netstat_tcp_close_wait", "netstat_tcp_closing", "netstat_tcp_established", "netstat_tcp_fin_wait1", "netstat_tcp_fin_wait2", "netstat_tcp_last_ack", "netstat_tcp_listen", "netstat_tcp_none", "netstat_tcp_syn_recv", "netstat_tcp_syn_sent", "netstat_tcp_time_wait", "netstat_udp_socket"]),
+    ("sockstat", NONE, &["netstat_udp_socket"]),
+    ("tcpstat", NONE, &["netstat_tcp_close", "netstat_tcp_close_wait", "netstat_tcp_closing", "netstat_tcp_established", "netstat_tcp_fin_wait1", "netstat_tcp_fin_wait2", "netstat_tcp_last_ack", "netstat_tcp_listen", "netstat_tcp_none", "netstat_tcp_syn_recv", "netstat_tcp_syn_sent", "netstat_tcp_time_wait"]),
     ("pressure", NONE, &["psi_cpu_some_percent", "psi_io_full_percent", "psi_io_some_percent", "psi_memory_full_percent", "psi_memory_some_percent"]),
 ];
 

@@ -34,6 +34,9 @@ use super::gathered::Gathered;
 /// A file of the kernel's that is larger is not what it is taken for.
 const FILE_BYTES_MAX: u64 = 64 << 20;
 
+/// What most of the kernel's files fit in, so that they are read at once.
+const FILE_BYTES: usize = 8 << 10;
+
 /// Where the host's file systems are; a container sees them elsewhere.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Roots {
@@ -90,7 +93,7 @@ fn text(path: &Path) -> anyhow::Result<String> {
 }
 
 fn bytes(path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(FILE_BYTES);
     let mut reader = Roots::open(path)?;
     let read = reader.read_to_end(&mut bytes);
     read.with_context(|| format!("`{}`", path.display()))?;

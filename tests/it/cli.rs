@@ -174,9 +174,10 @@ fn without_aws_it_serves_judges_and_stops_when_asked() {
         assert_eq!(process.count("resumed"), 0, "{}", process.log());
         let (code, took) = process.stop(signal);
         assert_eq!(code, Some(0), "{}", process.log());
-        assert_eq!(
-            process.count("waiting=1"),
-            1,
+        // A minute that ended meanwhile is one more.
+        let closed = ["waiting=1", "waiting=2"].map(|said| process.count(said));
+        assert!(
+            closed.iter().sum::<usize>() == 1,
             "the open minute was closed: {}",
             process.log()
         );

@@ -1,15 +1,11 @@
 //! Mounted file systems: what fits on them, and what is left.
-//!
-//! A mount whose server is gone holds up whoever looks at it. So a thread asks, and is waited for no longer than that takes at
-//! most; another one takes its place then, and a mount that is stuck is not asked again until its thread returns.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+mod mounts;
+
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use procfs::process::MountInfo;
 
@@ -18,13 +14,7 @@ use crate::host::gathered::{Column, Gathered, Published};
 
 use super::{Collect, Roots};
 
-/// How long a mount may take before it counts as stuck.
-const DEADLINE: Duration = Duration::from_secs(2);
-
-/// Threads that wait for mounts that do not answer; beyond, only those are asked that answered the last time, up to
-/// [`THREADS_MAX`].
-const STUCK_MAX: usize = 16;
-const THREADS_MAX: usize = 32;
+use mounts::Mounts;
 
 /// What is no file system to store things in, and mount points that belong to something else, as node_exporter leaves out.
 const TYPES_LEFT_OUT: [&str; 27] = [
@@ -62,6 +52,10 @@ const PLACES_BELOW_LEFT_OUT: [&str; 3] = [
     "/var/lib/docker/",
     "/var/lib/containers/storage/",
 ];
+
+/// What answers from the counters that the kernel keeps of it, whatever becomes of the disk. Only where all are such: the way to
+/// one may lead through another that hangs.
+const NEVER_HANG: [&str; 6] = ["ext2", "ext3", "ext4", "tmpfs", "vfat", "xfs"];
 
 /// What a file system says of itself.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,124 +122,26 @@ const PUBLISHED: [Published<Filesystem>; 7] = [
     Published::now("disk_inodes_used", "Count", |f| Some(f.room?.files - f.room?.files_free)),
 ];
 
-/// How a mount is asked: a system call, and in tests something that hangs.
-type Ask = fn(&Path) -> Option<Room>;
+/// A line of `mountinfo` that is shown.
+struct Mounted {
+    labels: Labels,
+    is_read_only: bool,
+    info: Row,
+}
 
-/// What mounts said so far, in the order in which they are asked.
+/// What is mounted, read when the kernel's text of it is another than at the last look.
 #[derive(Default)]
-struct Said {
-    rooms: Vec<Option<Room>>,
-    /// How many there are to be.
-    wanted: usize,
-    has_ended: bool,
+struct List {
+    text: Vec<u8>,
+    mounted: Vec<Mounted>,
+    /// Where each is seen from here.
+    paths: Vec<PathBuf>,
+    infos: Vec<Row>,
+    never_hang: bool,
 }
 
-/// What a thread has said, and the news that it has said everything: to wake the one who waits for each mount would take longer
-/// than to ask it.
-#[derive(Default)]
-struct Answers {
-    said: Mutex<Said>,
-    is_done: Condvar,
-}
-
-impl Answers {
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Waits until everything is said, or until nothing more is for so long.
-    fn wait(&self, deadline: Duration) -> Vec<Option<Room>> {
-        let mut said = self.said();
-        loop {
-            let before = said.rooms.len();
-            if before == said.wanted || said.has_ended {
-                return std::mem::take(&mut said.rooms);
-            }
-            let waited = self.is_done.wait_timeout(said, deadline);
-            let (now, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
-            said = now;
-            if timeout.timed_out() && said.rooms.len() == before {
-                return std::mem::take(&mut said.rooms);
-            }
-        }
-    }
-}
-
-/// A thread that asks the mounts that it is given, one after the other.
-struct Worker {
-    jobs: Sender<Vec<PathBuf>>,
-    answers: Arc<Answers>,
-}
-
-impl Worker {
-    /// `None` where no thread can be had.
-    fn start(ask: Ask) -> Option<Self> {
-        let (jobs, jobs_in) = channel::<Vec<PathBuf>>();
-        let answers = Arc::new(Answers::default());
-        let told = Arc::clone(&answers);
-        let work = move || {
-            'jobs: for paths in jobs_in {
-                for path in paths {
-                    let room = ask(&path);
-                    let mut said = told.said();
-                    said.rooms.push(room);
-                    if said.has_ended {
-                        // It was given up meanwhile.
-                        break 'jobs;
-                    }
-                    if said.rooms.len() == said.wanted {
-                        told.is_done.notify_one();
-                    }
-                }
-            }
-        };
-        let thread = std::thread::Builder::new().name("mounts".to_owned());
-        thread.spawn(work).ok()?;
-        Some(Self { jobs, answers })
-    }
-
-    /// What it said of these until it hung, if it did.
-    fn ask(&self, paths: Vec<PathBuf>, deadline: Duration) -> Vec<Option<Room>> {
-        *self.answers.said() = Said {
-            wanted: paths.len(),
-            ..Said::default()
-        };
-        match self.jobs.send(paths) {
-            Ok(()) => self.answers.wait(deadline),
-            // The thread has ended.
-            Err(_) => Vec::new(),
-        }
-    }
-}
-
-pub(super) struct Filesystems {
-    ask: Ask,
-    deadline: Duration,
-    /// Who asks, unless the last one is stuck.
-    worker: Option<Worker>,
-    /// Mounts that do not answer, with where their answer would come.
-    stuck: HashMap<PathBuf, Arc<Answers>>,
-    /// Mounts that answered the last time.
-    well: HashSet<PathBuf>,
-}
-
-impl Default for Filesystems {
-    fn default() -> Self {
-        Self {
-            ask: Room::of,
-            deadline: DEADLINE,
-            worker: None,
-            stuck: HashMap::new(),
-            well: HashSet::new(),
-        }
-    }
-}
-
-impl Collect for Filesystems {
-    fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
-        let text = roots
-            .bytes("1/mountinfo")
-            .or_else(|_| roots.bytes("self/mountinfo"))?;
+impl List {
+    fn read(text: Vec<u8>, roots: &Roots, keeps: impl Fn(&Labels) -> bool) -> Self {
         let mut shown: Vec<(Labels, PathBuf, MountInfo)> = Vec::new();
         // A line that cannot be read is about one mount.
         for (mount, mount_point, device) in text.split(|byte| *byte == b'\n').filter_map(mount) {
@@ -258,28 +154,66 @@ impl Collect for Filesystems {
                 ("fstype", mount.fs_type.clone()),
                 ("mountpoint", place),
             ]);
-            if gathered.keeps(&labels) {
+            if keeps(&labels) {
                 shown.push((labels, below(&roots.rootfs, &mount_point), mount));
             }
         }
         // What is of another host comes last: its server may be gone.
         shown.sort_by_key(|(.., mount)| is_remote(&mount.fs_type));
-        let paths: Vec<PathBuf> = shown.iter().map(|(_, path, _)| path.clone()).collect();
-        let rooms = self.ask_all(&paths);
-        let filesystem = |((labels, _, mount), room): ((Labels, _, MountInfo), Option<Room>)| {
-            let options = [&mount.mount_options, &mount.super_options];
-            let is_read_only = options.iter().any(|options| options.contains_key("ro"));
-            (labels, Filesystem { room, is_read_only })
-        };
-        let mut infos: Vec<Row> = shown
-            .iter()
-            .map(|(labels, _, mount)| info(labels, mount))
-            .collect();
+        let kinds = || shown.iter().map(|(.., mount)| &*mount.fs_type);
+        let never_hang = kinds().all(|kind| NEVER_HANG.contains(&kind));
+        let (paths, mounted): (_, Vec<Mounted>) = shown.into_iter().map(mounted).unzip();
+        let mut infos: Vec<Row> = mounted.iter().map(|it| it.info.clone()).collect();
         // What is mounted twice at one place has one row.
         infos.sort_by(|a, b| a.labels.cmp(&b.labels));
         infos.dedup_by(|a, b| a.labels == b.labels);
+        Self {
+            text,
+            mounted,
+            paths,
+            infos,
+            never_hang,
+        }
+    }
+}
+
+fn mounted((labels, path, mount): (Labels, PathBuf, MountInfo)) -> (PathBuf, Mounted) {
+    let options = [&mount.mount_options, &mount.super_options];
+    let is_read_only = options.iter().any(|options| options.contains_key("ro"));
+    let info = info(&labels, &mount);
+    let mounted = Mounted {
+        labels,
+        is_read_only,
+        info,
+    };
+    (path, mounted)
+}
+
+#[derive(Default)]
+pub(super) struct Filesystems {
+    list: List,
+    mounts: Mounts,
+}
+
+impl Collect for Filesystems {
+    fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
+        let text = roots
+            .bytes("1/mountinfo")
+            .or_else(|_| roots.bytes("self/mountinfo"))?;
+        if text != self.list.text {
+            self.list = List::read(text, roots, |labels| gathered.keeps(labels));
+        }
+        let (list, mounts) = (&self.list, &mut self.mounts);
+        let at_once = list.never_hang.then(|| mounts.ask_at_once(&list.paths));
+        let rooms = at_once.flatten();
+        let rooms = rooms.unwrap_or_else(|| mounts.ask_all(&list.paths));
+        let infos = list.infos.clone();
         gathered.push(Kind::Gauge, "node_filesystem_mount_info", INFO, infos);
-        let all = shown.into_iter().zip(rooms).map(filesystem);
+        let filesystem = |(mounted, room): (&Mounted, Option<Room>)| {
+            let is_read_only = mounted.is_read_only;
+            (mounted.labels.clone(), Filesystem { room, is_read_only })
+        };
+        let all = list.mounted.iter().zip(rooms).map(filesystem);
         let filesystems: BTreeMap<Labels, Filesystem> = all.collect();
         gathered.table(&COLUMNS, &filesystems);
         // The CloudWatch agent has none of those that have no room at all.
@@ -292,66 +226,6 @@ impl Collect for Filesystems {
             false
         });
         Ok(())
-    }
-}
-
-impl Filesystems {
-    /// Asks one after the other in a thread; where one does not answer in time, another thread goes on behind it.
-    fn ask_all(&mut self, paths: &[PathBuf]) -> Vec<Option<Room>> {
-        // What was stuck and has answered meanwhile is asked again.
-        let back = self
-            .stuck
-            .extract_if(|_, answers| !answers.said().rooms.is_empty());
-        self.well.extend(back.map(|(path, _)| path));
-        let mut rooms = vec![None; paths.len()];
-        let asked = (0..paths.len()).filter(|place| !self.stuck.contains_key(&paths[*place]));
-        // Those that answer come first, so that others do not hold them up.
-        let (well, unknown): (Vec<usize>, Vec<usize>) =
-            asked.partition(|place| self.well.contains(&paths[*place]));
-        // However many threads wait, one more asks those that answered before.
-        let most = THREADS_MAX.max(self.stuck.len() + 1);
-        self.ask_some(well.into(), paths, most, &mut rooms);
-        self.ask_some(unknown.into(), paths, STUCK_MAX, &mut rooms);
-        let is_well = |(path, room): &(&PathBuf, &Option<Room>)| {
-            // Of one that was not asked nothing else is known.
-            room.is_some() || self.well.contains(*path) && !self.stuck.contains_key(*path)
-        };
-        let well = paths.iter().zip(&rooms).filter(is_well);
-        self.well = well.map(|(path, _)| path.clone()).collect();
-        rooms
-    }
-
-    /// Until as many mounts are stuck as may be.
-    fn ask_some(
-        &mut self,
-        mut left: VecDeque<usize>,
-        paths: &[PathBuf],
-        stuck_max: usize,
-        rooms: &mut [Option<Room>],
-    ) {
-        while !left.is_empty() && self.stuck.len() < stuck_max {
-            let worker = self.worker.take();
-            let Some(worker) = worker.or_else(|| Worker::start(self.ask)) else {
-                break;
-            };
-            // Where many hang, the next one is likely to.
-            let deadline = match self.stuck.len() < STUCK_MAX {
-                true => self.deadline,
-                false => self.deadline / 4,
-            };
-            let job = left.iter().map(|place| paths[*place].clone()).collect();
-            for room in worker.ask(job, deadline) {
-                if let Some(place) = left.pop_front() {
-                    rooms[place] = room;
-                }
-            }
-            if let Some(place) = left.pop_front() {
-                worker.answers.said().has_ended = true;
-                self.stuck.insert(paths[place].clone(), worker.answers);
-                continue;
-            }
-            self.worker = Some(worker);
-        }
     }
 }
 
@@ -479,88 +353,11 @@ fn dimensions(labels: &Labels) -> Labels {
 mod tests {
     use super::*;
 
-    fn fixed(path: &Path) -> Option<Room> {
-        if path.ends_with("hung") {
-            std::thread::park_timeout(Duration::from_mins(10));
-            return None;
-        }
-        Some(Room {
-            size: 1_000.0,
-            free: 400.0,
-            available: 300.0,
-            files: 50.0,
-            files_free: 20.0,
-        })
-    }
-
     impl Filesystems {
         pub(in crate::host) fn fixed() -> Self {
-            Self {
-                ask: fixed,
-                deadline: Duration::from_millis(100),
-                worker: None,
-                stuck: HashMap::new(),
-                well: HashSet::new(),
-            }
+            let (list, mounts) = (List::default(), Mounts::fixed());
+            Self { list, mounts }
         }
-    }
-
-    /// The mounts before it and behind it are asked all the same, and it is not asked again while its thread waits.
-    #[test]
-    fn a_mount_that_hangs_holds_up_nothing_but_itself() {
-        let mut filesystems = Filesystems::fixed();
-        let paths: Vec<PathBuf> = ["/a", "/hung", "/b", "/x/hung", "/c"]
-            .map(PathBuf::from)
-            .into();
-        let expected = [true, false, true, false, true];
-        for _ in 0..3 {
-            let rooms = filesystems.ask_all(&paths);
-            let answered: Vec<bool> = rooms.iter().map(Option::is_some).collect();
-            assert_eq!(answered, expected);
-            assert_eq!(filesystems.stuck.len(), 2);
-        }
-    }
-
-    /// Many mounts of one server that is gone.
-    #[test]
-    fn those_that_answer_are_asked_however_many_hang() {
-        let mut filesystems = Filesystems {
-            deadline: Duration::from_millis(50),
-            ..Filesystems::fixed()
-        };
-        let hung = (0..40).map(|place| PathBuf::from(format!("/{place}/hung")));
-        let paths: Vec<PathBuf> = [PathBuf::from("/")].into_iter().chain(hung).collect();
-        // On a busy machine one that answers may be late once, and is asked again.
-        let mut looks = (0..10).map(|_| filesystems.ask_all(&paths)[0].is_some());
-        assert!(looks.by_ref().take(5).any(|answered| answered));
-        assert!(looks.any(|answered| answered));
-        assert!((STUCK_MAX..=STUCK_MAX + 1).contains(&filesystems.stuck.len()));
-    }
-
-    /// Mounts that answered until their server was gone, in front of those that still do.
-    #[test]
-    fn those_that_answer_are_asked_when_many_others_stop() {
-        static IS_GONE: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
-        fn ask(path: &Path) -> Option<Room> {
-            let is_gone = IS_GONE.load(std::sync::atomic::Ordering::Relaxed);
-            match is_gone && path.starts_with("/nfs") {
-                true => fixed(Path::new("/hung")),
-                false => fixed(Path::new("/")),
-            }
-        }
-        let mut filesystems = Filesystems {
-            ask,
-            deadline: Duration::from_millis(50),
-            ..Filesystems::fixed()
-        };
-        let hung = (0..50).map(|place| PathBuf::from(format!("/nfs/{place}")));
-        let paths: Vec<PathBuf> = hung.chain(["/".into(), "/data".into()]).collect();
-        assert!(filesystems.ask_all(&paths).iter().all(Option::is_some));
-        IS_GONE.store(true, std::sync::atomic::Ordering::Relaxed);
-        let answered: Vec<usize> = (0..30)
-            .map(|_| filesystems.ask_all(&paths).iter().flatten().count())
-            .collect();
-        assert!(answered[20..].contains(&2), "{answered:?}");
     }
 
     #[test]
@@ -571,14 +368,6 @@ mod tests {
         assert_eq!(mount_point.as_os_str().as_bytes(), b"/caf\xe9 x");
         assert_eq!(device, "none");
         assert_eq!(place(&mount_point, Path::new("/")), "/caf\u{fffd} x");
-    }
-
-    #[test]
-    fn thousands_of_mounts_are_asked_by_one_thread() {
-        let mut filesystems = Filesystems::fixed();
-        let paths: Vec<PathBuf> = (0..2_000).map(|place| format!("/{place}").into()).collect();
-        let rooms = filesystems.ask_all(&paths);
-        assert!(rooms.iter().all(Option::is_some));
     }
 
     #[test]

@@ -11,17 +11,20 @@ pub(super) struct Sockstat;
 impl Collect for Sockstat {
     fn collect(&mut self, roots: &Roots, gathered: &mut Gathered) -> anyhow::Result<()> {
         let page = rustix::param::page_size() as u64;
-        show(&roots.net("sockstat")?, page, gathered);
+        let mut udp = show(&roots.net("sockstat")?, page, gathered);
         // A kernel without IPv6 does not have it.
         if let Ok(text) = roots.net("sockstat6") {
-            show(&text, page, gathered);
+            udp += show(&text, page, gathered);
         }
+        // The CloudWatch agent counts the lines of `/proc/net/udp` and `udp6`: one for each that is in use.
+        gathered.value("netstat_udp_socket", "Count", float(udp));
         Ok(())
     }
 }
 
-/// `TCP: inuse 3 orphan 0 tw 0 alloc 3 mem 171`, where memory is in pages.
-fn show(text: &str, page: u64, gathered: &mut Gathered) {
+/// `TCP: inuse 3 orphan 0 tw 0 alloc 3 mem 171`, where memory is in pages. Returns how many sockets of UDP there are.
+fn show(text: &str, page: u64, gathered: &mut Gathered) -> u64 {
+    let mut udp = 0;
     for line in text.lines() {
         let Some((protocol, fields)) = line.split_once(':') else {
             continue;
@@ -32,11 +35,14 @@ fn show(text: &str, page: u64, gathered: &mut Gathered) {
                 continue;
             };
             push(gathered, protocol, pair[0], value);
-            if pair[0] == "mem" {
-                push(gathered, protocol, "mem_bytes", value.saturating_mul(page));
+            match (protocol, pair[0]) {
+                ("UDP" | "UDP6", "inuse") => udp += value,
+                (_, "mem") => push(gathered, protocol, "mem_bytes", value.saturating_mul(page)),
+                _ => {}
             }
         }
     }
+    udp
 }
 
 fn push(gathered: &mut Gathered, protocol: &str, field: &str, value: u64) {

@@ -1,11 +1,11 @@
-//! Sockets by their state. It costs in proportion to the connections.
+//! Sockets of TCP by their state. It costs in proportion to the connections.
 
 mod diag;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use procfs::net::{TcpNetEntries, TcpState, UdpNetEntries};
+use procfs::net::{TcpNetEntries, TcpState};
 use procfs::{FromBufReadSI, LocalSystemInfo};
 
 use crate::family::{Kind, Row, float, row};
@@ -38,7 +38,6 @@ impl Collect for Tcpstat {
             states: counts,
             received,
             sent,
-            udp,
         } = match roots.procfs == Path::new("/proc") {
             // Of this host's own network, where that may be asked.
             true => Sockets::asked().or_else(|_| Sockets::read(roots))?,
@@ -57,18 +56,16 @@ impl Collect for Tcpstat {
         gathered.push(Kind::Gauge, "node_tcp_connection_states", help, rows);
         // A state that TCP does not have, and the CloudWatch agent all the same.
         gathered.value("netstat_tcp_none", "Count", 0.0);
-        gathered.value("netstat_udp_socket", "Count", float(udp));
         Ok(())
     }
 }
 
-/// How many sockets are in each state, and what waits in those of TCP.
+/// How many sockets are in each state, and what waits in them.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Sockets {
     states: BTreeMap<u8, u64>,
     received: u64,
     sent: u64,
-    udp: u64,
 }
 
 impl Sockets {
@@ -80,12 +77,10 @@ impl Sockets {
 
     fn asked() -> Result<Self, rustix::io::Errno> {
         let mut sockets = Self::default();
-        diag::sockets(diag::TCP, &mut |of| {
+        diag::tcp(&mut |of| {
             sockets.add(of.state, of.received, of.sent);
         })?;
-        let mut udp = 0;
-        diag::sockets(diag::UDP, &mut |_| udp += 1)?;
-        Ok(Self { udp, ..sockets })
+        Ok(sockets)
     }
 
     fn read(roots: &Roots) -> anyhow::Result<Self> {
@@ -96,11 +91,6 @@ impl Sockets {
             };
             for entry in entries {
                 sockets.add(entry.state.to_u8(), entry.rx_queue, entry.tx_queue);
-            }
-        }
-        for file in ["net/udp", "net/udp6"] {
-            if let Some(UdpNetEntries(entries)) = read(roots, file)? {
-                sockets.udp += entries.len() as u64;
             }
         }
         Ok(sockets)

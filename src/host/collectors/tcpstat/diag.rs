@@ -1,6 +1,8 @@
 //! The kernel's own list of sockets, asked for by netlink: `sock_diag(7)`. To read `/proc/net/tcp` is to walk through every bucket
 //! of a table that is large on every host.
 
+use std::os::fd::OwnedFd;
+
 use rustix::io::Errno;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{
@@ -20,8 +22,7 @@ const RECEIVED: usize = 56;
 const SENT: usize = 60;
 const ANSWER_BYTES: usize = 72;
 
-pub(super) const TCP: u8 = 6;
-pub(super) const UDP: u8 = 17;
+const TCP: u8 = 6;
 const FAMILIES: [u8; 2] = [2, 10];
 
 /// The kernel answers with a page or two at a time.
@@ -37,31 +38,23 @@ pub(super) struct Socket {
     pub(super) sent: u32,
 }
 
-/// Hands on every socket of a protocol, of IPv4 and of IPv6.
-pub(super) fn sockets(protocol: u8, each: &mut dyn FnMut(Socket)) -> Result<(), Errno> {
+/// Hands on every socket of TCP, over IPv4 and over IPv6.
+pub(super) fn tcp(each: &mut dyn FnMut(Socket)) -> Result<(), Errno> {
+    let (family, kind) = (AddressFamily::NETLINK, SocketType::RAW);
+    let protocol = Some(netlink::SOCK_DIAG);
+    let socket = socket_with(family, kind, SocketFlags::CLOEXEC, protocol)?;
+    let mut buffer = vec![0; BUFFER_BYTES];
     for family in FAMILIES {
-        dump(family, protocol, each)?;
+        let kernel = SocketAddrNetlink::new(0, 0);
+        sendto(&socket, &request(family), SendFlags::empty(), &kernel)?;
+        dump(&socket, &mut buffer, each)?;
     }
     Ok(())
 }
 
-fn dump(family: u8, protocol: u8, each: &mut dyn FnMut(Socket)) -> Result<(), Errno> {
-    let socket = socket_with(
-        AddressFamily::NETLINK,
-        SocketType::RAW,
-        SocketFlags::CLOEXEC,
-        Some(netlink::SOCK_DIAG),
-    )?;
-    let kernel = SocketAddrNetlink::new(0, 0);
-    sendto(
-        &socket,
-        &request(family, protocol),
-        SendFlags::empty(),
-        &kernel,
-    )?;
-    let mut buffer = vec![0; BUFFER_BYTES];
+fn dump(socket: &OwnedFd, buffer: &mut [u8], each: &mut dyn FnMut(Socket)) -> Result<(), Errno> {
     for _ in 0..ANSWERS_MAX {
-        let (read, _) = recv(&socket, &mut buffer[..], RecvFlags::empty())?;
+        let (read, _) = recv(socket, &mut *buffer, RecvFlags::empty())?;
         if messages(&buffer[..read], each)? {
             return Ok(());
         }
@@ -69,13 +62,13 @@ fn dump(family: u8, protocol: u8, each: &mut dyn FnMut(Socket)) -> Result<(), Er
     Err(Errno::MSGSIZE)
 }
 
-fn request(family: u8, protocol: u8) -> [u8; REQUEST_BYTES as usize] {
+fn request(family: u8) -> [u8; REQUEST_BYTES as usize] {
     let mut bytes = [0; REQUEST_BYTES as usize];
     bytes[..4].copy_from_slice(&REQUEST_BYTES.to_ne_bytes());
     bytes[4..6].copy_from_slice(&BY_FAMILY.to_ne_bytes());
     bytes[6..8].copy_from_slice(&REQUEST_DUMP.to_ne_bytes());
     bytes[HEADER_BYTES] = family;
-    bytes[HEADER_BYTES + 1] = protocol;
+    bytes[HEADER_BYTES + 1] = TCP;
     // In whatever state.
     bytes[HEADER_BYTES + 4..HEADER_BYTES + 8].fill(0xff);
     bytes
@@ -125,9 +118,7 @@ mod tests {
         let _listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let mut listening = 0;
         // A sandbox may refuse it; then the files in `/proc` are read.
-        let asked = sockets(TCP, &mut |socket| {
-            listening += u32::from(socket.state == LISTEN);
-        });
+        let asked = tcp(&mut |socket| listening += u32::from(socket.state == LISTEN));
         if asked.is_ok() {
             assert!(listening >= 1);
         }
