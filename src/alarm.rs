@@ -51,7 +51,7 @@ pub use range::Point;
 pub use reason::{INITIAL as INITIAL_REASON, is_computed};
 pub use reason_data::{DatapointsData, QueryResultsData, ReasonData, TriggeringAlarm};
 pub use schedule::evaluation_range;
-pub use status::{Evaluation, EvaluationState, Status, Transition};
+pub use status::{Evaluation, EvaluationState, StateChange, Status, Transition};
 pub use suppression::{SuppressedBy, Withheld};
 pub use tracked::AlarmSnapshot;
 pub use validate::{

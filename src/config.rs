@@ -1,6 +1,7 @@
 //! The configuration: what the program does when nothing is left open.
 
 mod metrics;
+mod notify;
 mod resolve;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use crate::finding::Position;
 
 pub use metrics::{Publishable, publishable, publishables};
+pub use notify::{CERTAINTIES, Notify, Pattern, Recipient, STATES, Secret, Shape, Webhook, When};
 pub use resolve::{check_region, resolve};
 
 /// The address of `/metrics`, unless set otherwise.
@@ -26,6 +28,8 @@ pub struct Config {
     pub journal: Journal,
     /// `None`: CloudWatch's own alarms are not asked for.
     pub mirror: Option<Mirror>,
+    /// Who is told of state changes.
+    pub notify: Vec<Notify>,
 }
 
 /// Which of CloudWatch's alarms are judged here and compared, and how often CloudWatch is asked.

@@ -4,14 +4,17 @@
 
 mod history;
 mod json;
+mod message;
 mod metric_data;
 mod placeholder;
 mod reason_data;
+mod region;
 mod request;
 mod snapshot;
 mod state;
 mod template;
 mod terraform;
+mod uuid;
 mod values;
 mod zone;
 
@@ -27,12 +30,14 @@ use values::{StandIns, Typing};
 
 pub use history::{HistoryJson, history_item};
 pub use json::{Inputs, parse, parse_in, parse_with};
+pub use message::{Event, Told, event, lambda_payload, sns_message, sns_subject};
 pub use metric_data::metric_data;
 pub use placeholder::{Placeholders, substitute};
 pub use reason_data::{evaluated_datapoints, reason_data};
 pub use request::{canonical, differences};
 pub use snapshot::{alarm_snapshot, read_alarm_snapshot};
 pub use state::{StateRequest, set_alarm_state};
+pub use uuid::uuid;
 pub use zone::time_zone;
 
 /// The article's alarm, used when no alarm file is configured.

@@ -57,6 +57,8 @@ impl Default for Limits {
 pub struct Append<'a> {
     pub datapoints: &'a [Recorded<'a>],
     pub transitions: &'a [Transition],
+    /// What is to be delivered, by key; `None` for what is no more.
+    pub deliveries: &'a [(String, Option<String>)],
     /// Takes the place of the one before.
     pub snapshot: Option<&'a Snapshot>,
     /// Datapoints up to here, some of them, were let go before they could be appended.
@@ -151,6 +153,7 @@ impl Journal {
         self.write(|write| {
             write.datapoints(append.datapoints)?;
             write.transitions(append.transitions)?;
+            write.deliveries(append.deliveries)?;
             write.tell_completeness(append.forgotten_until)?;
             append
                 .snapshot
@@ -288,6 +291,20 @@ impl Write<'_> {
                 transition.reason_data,
                 transition.certainty,
             ])?;
+        }
+        Ok(())
+    }
+
+    fn deliveries(&self, deliveries: &[(String, Option<String>)]) -> rusqlite::Result<()> {
+        let db = &self.transaction;
+        let mut upsert =
+            db.prepare("INSERT OR REPLACE INTO delivery (key, text) VALUES (?1, ?2)")?;
+        let mut delete = db.prepare("DELETE FROM delivery WHERE key = ?1")?;
+        for (key, text) in deliveries {
+            match text {
+                Some(text) => upsert.execute([key, text])?,
+                None => delete.execute([key])?,
+            };
         }
         Ok(())
     }

@@ -7,7 +7,7 @@
 mod pending;
 mod task;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -47,12 +47,17 @@ pub struct RequestLimits {
     pub bytes: usize,
 }
 
+/// What is to be delivered, by its key, as text; `None` for what is no more.
+pub type Delivery = (String, Option<String>);
+
 /// What one step of the pipeline brought.
 #[derive(Debug, Default)]
 pub struct Step {
     /// Each with whether CloudWatch is to have it.
     pub datapoints: Vec<(Datapoint, bool)>,
     pub transitions: Vec<journal::Transition>,
+    /// What is to be delivered, by key; `None` for what is no more.
+    pub deliveries: Vec<Delivery>,
     pub snapshot: Option<journal::Snapshot>,
     /// The start of the newest datapoint that had to go before the keeper had it.
     pub forgotten_until: Option<Timestamp>,
@@ -74,6 +79,9 @@ impl Step {
         let lost = gone.iter().filter(|(_, publish)| *publish).count();
         let surplus = self.transitions.len().saturating_sub(PENDING_MAX);
         self.transitions.drain(..surplus);
+        self.deliveries.extend(next.deliveries);
+        let surplus = self.deliveries.len().saturating_sub(PENDING_MAX);
+        self.deliveries.drain(..surplus);
         lost
     }
 }
@@ -249,6 +257,23 @@ impl Keeper {
         }
         self.prune(now);
         self.show();
+    }
+
+    /// Notes what became of what is to be delivered.
+    pub fn deliver(&mut self, deliveries: Vec<Delivery>, now: Timestamp) {
+        let step = Step {
+            deliveries,
+            ..Step::default()
+        };
+        self.pending.add(step);
+        self.flush(now);
+        self.show();
+    }
+
+    /// What is to be delivered: what an earlier program left.
+    pub fn deliveries(&mut self) -> BTreeMap<String, String> {
+        let read = self.journal.as_ref().map(Journal::deliveries);
+        read.and_then(|read| self.checked(read)).unwrap_or_default()
     }
 
     /// A request's worth of datapoints that CloudWatch is to have and would take at this time: first the newest minute, then the

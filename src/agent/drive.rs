@@ -328,6 +328,7 @@ impl Judge {
                 .map(|(publish, datapoint)| (datapoint, publish))
                 .collect(),
             transitions: events.transitions.iter().map(record).collect(),
+            deliveries: Vec::new(),
             snapshot: snapshot(&self.pipeline, judged),
             forgotten_until: None,
         }

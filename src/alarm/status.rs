@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::metric::Timestamp;
 
 use super::contributors::Contributor;
-use super::history::HistoryItem;
+use super::history::{HistoryEvent, HistoryItem, StateSnapshot};
 use super::{Alarm, Certainty, Decision, Point, ReasonData, StateValue, SuppressedBy};
 
 /// One alarm and what is known of its state.
@@ -36,6 +36,54 @@ pub struct Status {
     pub muted_until: Option<Timestamp>,
     /// The newest things that happened, oldest first.
     pub history: Vec<HistoryItem>,
+}
+
+/// The newest change of an alarm's state.
+#[derive(Clone, Copy, Debug)]
+pub struct StateChange<'a> {
+    pub at: Timestamp,
+    pub old: &'a StateSnapshot,
+    /// Since when the alarm was in the old state, if that is still known.
+    pub old_since: Option<Timestamp>,
+    pub new: &'a StateSnapshot,
+}
+
+impl Status {
+    /// The changes that are remembered, newest first.
+    pub fn changes(&self) -> impl Iterator<Item = StateChange<'_>> {
+        let places = (0..self.history.len()).rev();
+        places.filter_map(|place| self.change(place))
+    }
+
+    fn change(&self, place: usize) -> Option<StateChange<'_>> {
+        let HistoryItem { at, event } = &self.history[place];
+        let HistoryEvent::StateUpdate { old, new } = event else {
+            return None;
+        };
+        let mut before = self.history[..place].iter().rev();
+        let since = before.find(|item| {
+            let event = &item.event;
+            matches!(
+                event,
+                HistoryEvent::StateUpdate { .. } | HistoryEvent::Created
+            )
+        });
+        Some(StateChange {
+            at: *at,
+            old,
+            old_since: since.map(|item| item.at),
+            new,
+        })
+    }
+
+    /// When the alarm was made or changed here, if that is still known.
+    pub fn configured_at(&self) -> Option<Timestamp> {
+        let is_configured =
+            |event: &HistoryEvent| matches!(event, HistoryEvent::Created | HistoryEvent::Updated);
+        let mut newest_first = self.history.iter().rev();
+        let found = newest_first.find(|item| is_configured(&item.event));
+        found.map(|item| item.at)
+    }
 }
 
 /// One look at an alarm's evaluation range.

@@ -2,6 +2,7 @@
 
 mod collectors;
 mod mirror;
+mod notify;
 mod publish;
 
 use std::net::SocketAddr;
@@ -16,13 +17,15 @@ use crate::tree::{self, Node};
 use super::publishable;
 use super::{AlarmFiles, Config, Journal, LISTEN, Publish, PublishedMetric};
 
-const KEYS: [&str; 6] = [
+const KEYS: [&str; 8] = [
     "alarms",
     "serve",
     "publish",
     "journal",
     "collectors",
     "mirror",
+    "notify",
+    "events",
 ];
 const SERVE_KEYS: [&str; 2] = ["listen", "web_config"];
 const PUBLISH_KEYS: [&str; 6] = [
@@ -76,7 +79,9 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
         collectors,
         journal: reader.journal(tree.get("journal")),
         mirror: tree.get("mirror").map(|node| reader.mirror(node)),
+        notify: reader.notify(tree.get("notify"), tree.get("events")),
     };
+    reader.check_when(&tree, &config);
     // Where the syntax is broken, what a value means is not worth a second line.
     let mut findings = report.findings.split_off(broken.len());
     findings.retain(|finding| !broken.contains(&finding.position));

@@ -77,7 +77,7 @@ pub fn evaluated_datapoints(reason_data: &str) -> Vec<(Timestamp, f64)> {
 
 /// A number written as in state reasons.
 #[derive(Clone, Copy)]
-struct Number(f64);
+pub(super) struct Number(pub(super) f64);
 
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,5 +1,6 @@
 //! Reading what was: by the daemon that writes it and by any other process.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -54,6 +55,11 @@ impl Journal {
     /// What a pipeline goes on from, with so many transitions of each alarm; `None` if nothing was before.
     pub fn past(&self, transitions: usize) -> Result<Option<Past>> {
         self.read(past(&self.connection, transitions))
+    }
+
+    /// What is to be delivered, by key.
+    pub fn deliveries(&self) -> Result<BTreeMap<String, String>> {
+        self.read(deliveries(&self.connection))
     }
 
     /// How many datapoints left the outbox without being published since the file was begun, by reason.
@@ -115,6 +121,11 @@ impl Reader {
         each: impl FnMut(Datapoint) -> bool,
     ) -> Result<usize> {
         Ok(datapoints(&self.connection, since, wanted, each)?)
+    }
+
+    /// The newest transitions, of one alarm or of all, newest first.
+    pub fn transitions(&self, alarm: Option<&str>, most: usize) -> Result<Vec<Transition>> {
+        Ok(newest_transitions(&self.connection, alarm, most)?)
     }
 
     /// As [`Journal::past`].
@@ -232,6 +243,27 @@ fn complete_since(db: &Connection) -> rusqlite::Result<Timestamp> {
     let sql = format!("SELECT {column} FROM journal");
     db.query_row(&sql, [], |row| row.get(0))
         .map(Timestamp::from_milliseconds)
+}
+
+fn deliveries(db: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut select = db.prepare("SELECT key, text FROM delivery")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+fn newest_transitions(
+    db: &Connection,
+    alarm: Option<&str>,
+    most: usize,
+) -> rusqlite::Result<Vec<Transition>> {
+    let mut select = db.prepare(
+        "SELECT alarm, at, from_state, to_state, reason, reason_data, certainty
+         FROM transition WHERE ?1 IS NULL OR alarm = ?1 ORDER BY id DESC LIMIT ?2",
+    )?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    select
+        .query_map(params![alarm, most], transition)?
+        .collect()
 }
 
 /// `limit` of each alarm, oldest first.

@@ -24,7 +24,8 @@ pub(super) const WAL_MAX: u64 = 4 << 20;
 const APPLICATION: i64 = 0x6377_6272;
 
 /// Steps from each version to the next; the number of steps is the version that this program writes.
-const MIGRATIONS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 2] = [begin, tell_completeness];
+const MIGRATIONS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 3] =
+    [begin, tell_completeness, keep_deliveries];
 
 pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 
@@ -142,5 +143,12 @@ fn tell_completeness(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(
         "ALTER TABLE journal ADD COLUMN complete_since INTEGER NOT NULL DEFAULT 0;
          UPDATE journal SET complete_since = begun;",
+    )
+}
+
+/// What is to be delivered to somebody, in texts that only the one who delivers can read.
+fn keep_deliveries(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "CREATE TABLE delivery (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;",
     )
 }

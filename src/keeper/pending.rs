@@ -14,6 +14,9 @@ pub const PENDING_MAX: usize = 4_096;
 /// The most transitions held; beyond it the oldest go.
 const TRANSITIONS_MAX: usize = 256;
 
+/// The most of what is to be delivered.
+const DELIVERIES_MAX: usize = 4_096;
+
 /// A datapoint by its place in the order of sending: its start, and when it came.
 pub(super) type Place = (Timestamp, u64);
 
@@ -24,6 +27,8 @@ pub(super) struct Pending {
     /// What it has, or is never to have.
     history: VecDeque<Datapoint>,
     transitions: VecDeque<Transition>,
+    /// What is to be delivered, by key; `None` for what is no more.
+    deliveries: BTreeMap<String, Option<String>>,
     snapshot: Option<Snapshot>,
     came: u64,
     /// The start of the newest datapoint that was let go, which the journal does not know yet.
@@ -63,6 +68,7 @@ impl Pending {
             }
         }
         self.transitions.extend(step.transitions);
+        self.deliveries.extend(step.deliveries);
         self.forgotten_until = self.forgotten_until.max(step.forgotten_until);
         self.snapshot = match (step.snapshot, self.snapshot.take()) {
             (Some(newer), Some(older)) => Some(newer.or_alarms_of(older)),
@@ -74,6 +80,10 @@ impl Pending {
     pub(super) fn make_room(&mut self) -> Forgotten {
         let transitions = self.transitions.len().saturating_sub(TRANSITIONS_MAX);
         self.transitions.drain(..transitions);
+        // Whoever delivers has them, too: what goes here is not remembered over a restart.
+        while self.deliveries.len() > DELIVERIES_MAX {
+            self.deliveries.pop_first();
+        }
         let surplus = (self.outbox.len() + self.history.len()).saturating_sub(PENDING_MAX);
         let of_history = surplus.min(self.history.len());
         let newest = self
@@ -100,6 +110,7 @@ impl Pending {
     pub(super) fn forget_history(&mut self) {
         self.history.clear();
         self.transitions.clear();
+        self.deliveries.clear();
         self.snapshot = None;
     }
 
@@ -107,6 +118,7 @@ impl Pending {
         self.outbox.is_empty()
             && self.history.is_empty()
             && self.transitions.is_empty()
+            && self.deliveries.is_empty()
             && self.snapshot.is_none()
             && self.forgotten_until.is_none()
     }
@@ -134,9 +146,15 @@ impl Pending {
             answer_lost: false,
         });
         let datapoints: Vec<Recorded<'_>> = waiting.chain(history).collect();
+        let deliveries: Vec<(String, Option<String>)> = self
+            .deliveries
+            .iter()
+            .map(|(key, text)| (key.clone(), text.clone()))
+            .collect();
         append(Append {
             datapoints: &datapoints,
             transitions: self.transitions.make_contiguous(),
+            deliveries: &deliveries,
             snapshot: self.snapshot.as_ref(),
             forgotten_until: self.forgotten_until,
         })?;
@@ -144,6 +162,7 @@ impl Pending {
         self.outbox.retain(|_, waiting| waiting.in_flight);
         self.history.clear();
         self.transitions.clear();
+        self.deliveries.clear();
         self.snapshot = None;
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The keeper on a thread of its own, and the handle by which others reach it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::journal::{Limits, OpenError, Past};
 use crate::metric::{Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
-use super::{Fate, Keeper, Key, Outgoing, REQUEST_MAX, RequestLimits, Step};
+use super::{Delivery, Fate, Keeper, Key, Outgoing, REQUEST_MAX, RequestLimits, Step};
 
 /// Commands that wait for the disk. One step of the pipeline in a minute is the usual one.
 const COMMANDS_MAX: usize = 64;
@@ -23,6 +23,8 @@ enum Command {
     Append(Step),
     Take(usize, oneshot::Sender<Vec<Outgoing>>),
     Settle(Vec<Key>, Fate),
+    Deliver(Vec<Delivery>, oneshot::Sender<()>),
+    Deliveries(oneshot::Sender<BTreeMap<String, String>>),
     Past(usize, oneshot::Sender<Option<Past>>),
     Datapoints(
         HashMap<Arc<Metric>, Timestamp>,
@@ -95,6 +97,11 @@ impl Keeper {
                 drop(answer.send(self.take(clock::now(), limits)));
             }
             Command::Settle(keys, fate) => self.settle(&keys, fate, clock::now()),
+            Command::Deliver(deliveries, done) => {
+                self.deliver(deliveries, clock::now());
+                drop(done.send(()));
+            }
+            Command::Deliveries(answer) => drop(answer.send(self.deliveries())),
             Command::Past(transitions, answer) => drop(answer.send(self.past(transitions))),
             Command::Datapoints(since, others, pages) => {
                 self.give_datapoints(&since, others, &pages);
@@ -148,6 +155,18 @@ impl Handle {
     /// See [`Keeper::settle`].
     pub async fn settle(&self, keys: Vec<Key>, fate: Fate) {
         let _ = self.0.send(Command::Settle(keys, fate)).await;
+    }
+
+    /// See [`Keeper::deliver`]; waits until that is written, as far as it can be.
+    pub async fn deliver(&self, deliveries: Vec<Delivery>) {
+        // Without a keeper it is not remembered.
+        self.ask(|done| Command::Deliver(deliveries, done)).await;
+    }
+
+    /// See [`Keeper::deliveries`].
+    pub async fn deliveries(&self) -> BTreeMap<String, String> {
+        let deliveries = self.ask(Command::Deliveries).await;
+        deliveries.unwrap_or_default()
     }
 
     /// See [`Keeper::past`].
