@@ -14,6 +14,7 @@ mod prepare;
 mod reload;
 mod restore;
 mod systemd;
+mod telling;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -45,6 +46,8 @@ pub use prepare::{dry_run, on_instance};
 const LOOKS_MAX: usize = 4;
 /// Reloads that wait for the one that is under way.
 const RELOADS_MAX: usize = 1;
+/// Tests of notifications that wait.
+const TESTS_MAX: usize = 4;
 /// How long the tasks may take to end, and then the journal, so that the process is gone within five seconds.
 const TASKS_END_MAX: Duration = Duration::from_millis(3_500);
 const JOURNAL_END_MAX: Duration = Duration::from_secs(1);
@@ -140,6 +143,9 @@ where
     let identity = identity::run(here.clone(), Arc::clone(&stats), is_ec2, planned_in);
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
+    let (telling, notify) = telling::wires(&plan, &here_in, &keeper, &stats);
+    let events = telling.events.clone();
+    let (tests, tests_in) = mpsc::channel(TESTS_MAX);
     let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));
 
     let mut tasks = JoinSet::new();
@@ -148,22 +154,20 @@ where
         keeper: keeper.clone(),
         ended,
         shown,
+        telling,
         stats: Arc::clone(&stats),
         facts: Arc::clone(&facts),
     };
-    let drive = drive.run(looks_in, prepared_in, reloaded_in, wires.views.clone());
+    let views = wires.views.clone();
+    let drive = drive.run(looks_in, prepared_in, reloaded_in, views, tests_in);
     tasks.spawn(named("drive", drive));
+    tasks.spawn(named("notify", notify));
     let known = prepare::Known {
         prepared,
         here,
         mirror: wires.clone(),
     };
-    let source = prepare::Source {
-        keeper,
-        ended: ended_in,
-    };
-    let (facts_too, stats_too) = (Arc::clone(&facts), Arc::clone(&stats));
-    let publish = prepare::publish(plan.clone(), facts_too, known, source, stats_too);
+    let publish = publishing(&plan, &facts, known, (keeper, ended_in), &stats);
     tasks.spawn(named("publish", publish));
     let reloader = reload::Reloader {
         plan,
@@ -183,7 +187,7 @@ where
     helpers.spawn(identity);
     helpers.spawn(reloader.run(reloads_in));
     helpers.spawn(reload::on_hangups(hangups, reloads.clone()));
-    let router = http::router(shown_in, reloads);
+    let router = http::router(http::Served::new(shown_in, reloads, tests, events));
     let server = tokio::spawn(http::serve(listener, router, guard));
 
     let outcome = until(shutdown, &mut tasks, &mut kept).await;
@@ -193,6 +197,18 @@ where
     finish(tasks, kept, &stats).await;
     server.abort();
     outcome
+}
+
+fn publishing(
+    plan: &Plan,
+    facts: &Arc<host::Facts>,
+    known: prepare::Known,
+    (keeper, ended): (Handle, watch::Receiver<bool>),
+    stats: &Arc<Stats>,
+) -> impl Future<Output = ()> + use<> {
+    let source = prepare::Source { keeper, ended };
+    let (facts, stats) = (Arc::clone(facts), Arc::clone(stats));
+    prepare::publish(plan.clone(), facts, known, source, stats)
 }
 
 /// Waits until the program is to end, or has to.

@@ -4,8 +4,10 @@ mod alarms;
 mod failure;
 mod history;
 mod identity;
+mod messages;
 mod metrics;
 mod reach;
+mod signed;
 mod tags;
 
 use std::time::Duration;
@@ -22,6 +24,7 @@ pub use alarms::{Account, Alarms, Asked, Described, NAMES_MAX, Page};
 pub use failure::Failure;
 pub use history::{History, Window, windows};
 pub use identity::{Instance, Notices, configured_region, instance, instance_with_tags, notices};
+pub use messages::{Messages, Publication, PutEvent};
 pub use metrics::{Credentials, Metrics};
 pub use reach::{Reached, reach};
 pub use tags::tags;

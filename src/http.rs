@@ -1,10 +1,12 @@
 //! The HTTP server: `/metrics`, health, the alarms as JSON, and a page for people.
 //!
 //! `/metrics` OpenMetrics or text 0.0.4, gzip or not; `/-/healthy` while the process lives; `/-/ready` with what is
-//! wanting; `POST /-/reload`, from this host alone; `/api/v1/alarms` and `/api/v1/alarms/{name}`; `/` with links to them.
+//! wanting; `POST /-/reload`, from this host alone; `/api/v1/alarms` and `/api/v1/alarms/{name}`; `/api/v1/events` as they
+//! happen; `POST /api/v1/alarms/{name}/notify-test`, from this host alone; `/` with links to them.
 
 mod api;
 mod connection;
+mod events;
 mod negotiation;
 mod page;
 
@@ -21,8 +23,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::alarm::Status;
 use crate::exposition::{Exposition, Format};
 use crate::mirror::Comparison;
+use crate::notify::Tested;
 
 pub use connection::{CONNECTIONS_MAX, Peer, serve};
+pub use events::Events;
 
 /// What the server shows: `None` until the first reading.
 pub type Shown = watch::Receiver<Option<Arc<Exposition>>>;
@@ -45,10 +49,48 @@ pub struct ReloadRequest {
 /// Where requests for a reload go.
 pub type Reloads = mpsc::Sender<ReloadRequest>;
 
+/// Somebody wants to see whether notifications of an alarm arrive.
+#[derive(Debug)]
+pub struct TestRequest {
+    pub alarm: String,
+    pub answer: oneshot::Sender<Result<Tested, String>>,
+}
+
+/// What is served, and where requests go.
 #[derive(Clone, Debug)]
-struct Served {
+pub struct Served {
     shown: Shown,
     reloads: Reloads,
+    tests: mpsc::Sender<TestRequest>,
+    events: Events,
+}
+
+impl Served {
+    pub fn new(
+        shown: Shown,
+        reloads: Reloads,
+        tests: mpsc::Sender<TestRequest>,
+        events: Events,
+    ) -> Self {
+        Self {
+            shown,
+            reloads,
+            tests,
+            events,
+        }
+    }
+}
+
+impl FromRef<Served> for mpsc::Sender<TestRequest> {
+    fn from_ref(served: &Served) -> Self {
+        served.tests.clone()
+    }
+}
+
+impl FromRef<Served> for Events {
+    fn from_ref(served: &Served) -> Self {
+        served.events.clone()
+    }
 }
 
 impl FromRef<Served> for Shown {
@@ -63,7 +105,7 @@ impl FromRef<Served> for Reloads {
     }
 }
 
-pub fn router(shown: Shown, reloads: Reloads) -> Router {
+pub fn router(served: Served) -> Router {
     Router::new()
         .route("/", get(root))
         .route("/metrics", get(metrics))
@@ -72,13 +114,15 @@ pub fn router(shown: Shown, reloads: Reloads) -> Router {
         .route("/-/reload", post(reload))
         .route("/api/v1/alarms", get(alarms))
         .route("/api/v1/alarms/{name}", get(alarm))
+        .route("/api/v1/alarms/{name}/notify-test", post(notify_test))
+        .route("/api/v1/events", get(events))
         .fallback(|| async {
             (
                 StatusCode::NOT_FOUND,
                 "no such page; `/` lists those there are\n",
             )
         })
-        .with_state(Served { shown, reloads })
+        .with_state(served)
 }
 
 fn current(shown: &Shown) -> Option<Arc<Exposition>> {
@@ -136,22 +180,55 @@ async fn ready(State(shown): State<Shown>) -> Response {
 }
 
 /// Only from this host, and from no page in a browser: it takes no password.
+fn refused(peer: Option<Extension<Peer>>, headers: &HeaderMap, what: &str) -> Option<Response> {
+    let is_here = |Extension(Peer(peer)): Extension<Peer>| peer.ip().to_canonical().is_loopback();
+    let problem = match peer.is_some_and(is_here) {
+        false => format!("only this host may ask for {what}"),
+        true if headers.contains_key(header::ORIGIN) => {
+            format!("a page in a browser may not ask for {what}")
+        }
+        true => return None,
+    };
+    Some(json(StatusCode::FORBIDDEN, api::error(&problem)))
+}
+
+/// Answers when everybody was told, or cannot be.
+async fn notify_test(
+    State(tests): State<mpsc::Sender<TestRequest>>,
+    Path(alarm): Path<String>,
+    peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
+) -> Response {
+    if let Some(refused) = refused(peer, &headers, "a test of notifications") {
+        return refused;
+    }
+    let (answer, answered) = oneshot::channel();
+    if tests.try_send(TestRequest { alarm, answer }).is_err() {
+        return not_yet("the program is starting, or other tests are under way");
+    }
+    match answered.await {
+        Ok(Ok(tested)) => json(StatusCode::OK, api::tested(&tested)),
+        Ok(Err(problem)) => json(StatusCode::NOT_FOUND, api::error(&problem)),
+        Err(_) => not_yet("the program is about to end"),
+    }
+}
+
+async fn events(State(events): State<Events>, headers: HeaderMap) -> Response {
+    let after = headers.get("last-event-id");
+    let after = after.and_then(|id| id.to_str().ok());
+    match events.follow(after) {
+        Some(followed) => followed.into_response(),
+        None => not_yet("too many follow the events already"),
+    }
+}
+
 async fn reload(
     State(reloads): State<Reloads>,
     peer: Option<Extension<Peer>>,
     headers: HeaderMap,
 ) -> Response {
-    if !peer.is_some_and(|Extension(Peer(peer))| peer.ip().to_canonical().is_loopback()) {
-        return json(
-            StatusCode::FORBIDDEN,
-            api::error("only this host may ask for a reload"),
-        );
-    }
-    if headers.contains_key(header::ORIGIN) {
-        return json(
-            StatusCode::FORBIDDEN,
-            api::error("a page in a browser may not ask for a reload"),
-        );
+    if let Some(refused) = refused(peer, &headers, "a reload") {
+        return refused;
     }
     let (answer, answered) = oneshot::channel();
     let by = "POST /-/reload";

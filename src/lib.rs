@@ -53,7 +53,7 @@
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
 //! (which metrics this host has), [`family`] (what Prometheus is told), [`exposition`] (a snapshot as Prometheus text),
 //! [`guard`] (who may read it), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
-//! [`publish`], [`mirror`] (CloudWatch's own alarms, compared),
+//! [`publish`], [`mirror`] (CloudWatch's own alarms, compared), [`notify`] (who is told of state changes),
 //! [`agent`] (the tasks and the channels between them), [`cli`].
 //!
 //! # Who may name whom
@@ -88,10 +88,11 @@
 //! | shell | `aws` | `metric`, `finding`, `web` |
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `mirror` | `metric`, `alarm`, `definition`, `config`, `cost`, `stats`, `clock`, `sources`, `aws` |
+//! | shell | `notify` | `metric`, `alarm`, `definition`, `config`, `stats`, `clock`, `web`, `aws`, `keeper` |
 //! | shell | `exposition` | `alarm`, `family`, `host`, `stats`, `mirror` |
 //! | shell | `guard` | `finding`, `tree` |
-//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror`, `guard` |
-//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `guard`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror` |
+//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror`, `guard`, `notify` |
+//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `guard`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror`, `notify` |
 //! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `import`, `stats`, `cost`, `clock`, `host`, `sources`, `guard`, `journal`, `web`, `aws`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
@@ -105,21 +106,25 @@
 //! | `toml`, `serde_saphyr` | `tree` |
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
-//! | `rustix` | `host` |
+//! | `rustix` | `host`, `notify` |
 //! | `regex_lite` | `config`, `import`, `host` |
 //! | `prometheus_client`, `flate2` | `exposition` |
 //! | `bytes` | `exposition`, `web` |
 //! | `axum` | `guard`, `http` |
+//! | `futures_core` | `http` |
 //! | `tokio_io_timeout`, `tokio_rustls` | `http` |
-//! | `base64` | `guard`, `web` |
-//! | `bcrypt`, `rustls`, `sha2`, `webpki` | `guard` |
+//! | `base64` | `guard`, `notify`, `web` |
+//! | `bcrypt`, `rustls`, `webpki` | `guard` |
+//! | `sha2` | `guard`, `notify` |
+//! | `hmac` | `notify` |
 //! | `hyper` | `http`, `web` |
 //! | `hyper_util` | `aws`, `http`, `web` |
-//! | `http_body_util`, `hyper_rustls`, `percent_encoding` | `web` |
+//! | `http_body_util`, `hyper_rustls` | `web` |
+//! | `percent_encoding` | `aws`, `web` |
 //! | `aws_config`, `aws_sdk_cloudwatch`, `aws_sigv4`, `aws_smithy_xml` | `aws` |
 //! | `clap`, `glob`, `indicatif`, `tracing_subscriber` | `cli` |
 //! | `sd_notify` | `agent` |
-//! | `tokio` | `guard`, `http`, `web`, `aws`, `keeper`, `publish`, `mirror`, `agent`, `cli` |
+//! | `tokio` | `guard`, `http`, `web`, `aws`, `keeper`, `publish`, `mirror`, `notify`, `agent`, `cli` |
 //!
 //! # Invariants
 //!
@@ -177,6 +182,7 @@ pub mod http;
 pub mod journal;
 pub mod keeper;
 pub mod mirror;
+pub mod notify;
 pub mod publish;
 pub mod sources;
 pub mod stats;

@@ -200,6 +200,11 @@ where
         let datapoints = batch.iter().map(|outgoing| Arc::clone(&outgoing.datapoint));
         let answer = (self.put)(datapoints.collect()).await;
         self.requested_at = Some(Instant::now());
+        let is_done = matches!(
+            answer,
+            Ok(()) | Err(Failure::Rejected(_) | Failure::TooLarge(_))
+        );
+        self.stats.asked(is_done, clock::now().milliseconds());
         let arrived = match &answer {
             Ok(()) => true,
             Err(failure) => fate(failure) == Fate::AnswerLost,

@@ -53,6 +53,8 @@ pub struct Stats {
     pub mirrored_at: AtomicI64,
     pub journal: Journal,
     pub instance: Instance,
+    pub notifications: Notifications,
+    reach: Mutex<Reach>,
     /// Whether the configuration in force is the one that was read last.
     pub reload_successful: AtomicBool,
     /// When it was read, in seconds since the epoch; 0 before the start is over.
@@ -73,6 +75,8 @@ impl Default for Stats {
             mirrored_at: AtomicI64::new(0),
             journal: Journal::default(),
             instance: Instance::default(),
+            notifications: Notifications::default(),
+            reach: Mutex::default(),
             reload_successful: AtomicBool::new(true),
             reloaded_at: AtomicI64::new(0),
         }
@@ -147,5 +151,100 @@ impl Counters {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+}
+
+/// Whether CloudWatch can be reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reach {
+    /// When it last took something, or answered, in milliseconds since the epoch.
+    pub reached_at: Option<i64>,
+    /// Since when it has not, if it has not when it was asked last.
+    pub unreachable_since: Option<i64>,
+}
+
+impl Stats {
+    pub fn reach(&self) -> Reach {
+        *self.reach.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that CloudWatch was asked for something, and whether it did that; `now` in milliseconds since the epoch.
+    pub fn asked(&self, is_done: bool, now: i64) {
+        let mut reach = self.reach.lock().unwrap_or_else(PoisonError::into_inner);
+        match is_done {
+            true => {
+                reach.reached_at = Some(now);
+                reach.unreachable_since = None;
+            }
+            false => drop(reach.unreachable_since.get_or_insert(now)),
+        }
+    }
+}
+
+/// What became of notifications.
+#[derive(Debug, Default)]
+pub struct Notifications(Mutex<Told>);
+
+/// By target, and some by reason.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    pub delivered: BTreeMap<String, u64>,
+    pub failed: BTreeMap<String, u64>,
+    pub resent: BTreeMap<String, u64>,
+    pub dropped: BTreeMap<(String, &'static str), u64>,
+    pub withheld: BTreeMap<(String, &'static str), u64>,
+    pub waiting: BTreeMap<String, usize>,
+}
+
+impl Notifications {
+    pub fn delivered(&self, target: &str) {
+        *self.told().delivered.entry(target.to_owned()).or_default() += 1;
+    }
+
+    pub fn failed(&self, target: &str) {
+        *self.told().failed.entry(target.to_owned()).or_default() += 1;
+    }
+
+    pub fn resent(&self, target: &str) {
+        *self.told().resent.entry(target.to_owned()).or_default() += 1;
+    }
+
+    pub fn dropped(&self, target: &str, reason: &'static str) {
+        let label = (target.to_owned(), reason);
+        *self.told().dropped.entry(label).or_default() += 1;
+    }
+
+    pub fn withheld(&self, target: &str, reason: &'static str) {
+        let label = (target.to_owned(), reason);
+        *self.told().withheld.entry(label).or_default() += 1;
+    }
+
+    pub fn set_waiting(&self, waiting: BTreeMap<String, usize>) {
+        self.told().waiting = waiting;
+    }
+
+    /// Those who are told, of whom everything is shown from the start.
+    pub fn begin<'a>(&self, targets: impl Iterator<Item = &'a str>) {
+        let mut told = self.told();
+        for target in targets {
+            let Told {
+                delivered,
+                failed,
+                resent,
+                ..
+            } = &mut *told;
+            for counts in [delivered, failed, resent] {
+                counts.entry(target.to_owned()).or_default();
+            }
+            told.waiting.entry(target.to_owned()).or_default();
+        }
+    }
+
+    pub fn get(&self) -> Told {
+        self.told().clone()
+    }
+
+    fn told(&self) -> std::sync::MutexGuard<'_, Told> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,17 +1,19 @@
-//! Servers that are asked at the command line: Prometheus, and a daemon of ours.
+//! Servers that are asked: Prometheus and a daemon of ours at the command line, and whoever is told of something.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::Response;
 use hyper::body::Incoming;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use hyper::http::request::Builder;
-use hyper::{Request, Response};
-use hyper_rustls::HttpsConnectorBuilder;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
@@ -22,26 +24,17 @@ use crate::metric::Timestamp;
 /// A larger answer is not what was asked for.
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
+/// What is read of an answer that matters by its status.
+const BEGINNING_BYTES_MAX: usize = 16 << 10;
+
 /// A server that does not answer by then is taken to be gone.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// The text at an address, which may begin with a name and a password, `https://name:password@host`.
 pub async fn get(url: &str) -> Result<String, String> {
     let (url, authorization) = &credentials(url);
-    let request = with(authorization.as_ref(), Request::get(url)).body(Full::default());
+    let request = with(authorization.as_ref(), hyper::Request::get(url)).body(Full::default());
     within(url, ask(url, request)).await
-}
-
-/// The same with headers of one's own.
-pub async fn get_with<'a>(
-    url: &str,
-    headers: impl Iterator<Item = (&'a str, &'a str)>,
-) -> Result<String, String> {
-    let mut request = Request::get(url);
-    for (name, value) in headers {
-        request = request.header(name, value);
-    }
-    within(url, ask(url, request.body(Full::default()))).await
 }
 
 /// An address as it can be shown: without the password.
@@ -112,7 +105,7 @@ pub async fn query_range(
         utf8_percent_encode(query, NON_ALPHANUMERIC)
     );
     let (url, authorization) = &credentials(url.trim_end_matches('/'));
-    let request = Request::post(format!("{url}/api/v1/query_range"));
+    let request = hyper::Request::post(format!("{url}/api/v1/query_range"));
     let request = with(authorization.as_ref(), request)
         .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
         .body(Full::from(body));
@@ -121,7 +114,7 @@ pub async fn query_range(
 
 async fn ask(
     url: &str,
-    request: Result<Request<Full<Bytes>>, hyper::http::Error>,
+    request: Result<hyper::Request<Full<Bytes>>, hyper::http::Error>,
 ) -> Result<String, String> {
     let cannot = |error: &dyn std::fmt::Display| format!("{url}: {error}");
     let answer = answer(url, request).await?;
@@ -139,19 +132,98 @@ async fn ask(
 
 async fn answer(
     url: &str,
-    request: Result<Request<Full<Bytes>>, hyper::http::Error>,
+    request: Result<hyper::Request<Full<Bytes>>, hyper::http::Error>,
 ) -> Result<Response<Incoming>, String> {
     let cannot = |error: &dyn std::fmt::Display| format!("{url}: {error}");
     let request = request.map_err(|error| cannot(&error))?;
+    let client = client().map_err(|error| cannot(&error))?;
+    let answer = client.request(request).await;
+    answer.map_err(|error| cannot(&error_chain(&error)))
+}
+
+/// A request to whoever it may be.
+#[derive(Debug)]
+pub struct Request<'a> {
+    pub method: &'a str,
+    pub url: &'a str,
+    pub headers: &'a [(&'a str, &'a str)],
+    pub body: Vec<u8>,
+}
+
+/// The answer to one, whatever it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answered {
+    pub status: u16,
+    /// The beginning of it.
+    pub body: String,
+}
+
+/// Why there is no answer, or not the one that was hoped for. It does not tell the address, which may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unanswered {
+    pub message: String,
+    /// Whether the request may have been heard.
+    pub is_lost: bool,
+}
+
+/// Makes requests one after the other, to whoever it may be.
+#[derive(Debug, Default)]
+pub struct WebClient {
+    /// Certificates are read when they are first needed.
+    client: OnceLock<Result<Secure, String>>,
+}
+
+type Secure = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+impl WebClient {
+    pub async fn ask(&self, asked: Request<'_>) -> Result<Answered, Unanswered> {
+        let not_sent = |message: String| Unanswered {
+            message,
+            is_lost: false,
+        };
+        let mut request = hyper::Request::builder()
+            .method(asked.method)
+            .uri(asked.url);
+        for (name, value) in asked.headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::from(asked.body));
+        let request = request.map_err(|error| not_sent(error.to_string()))?;
+        let client = self.client.get_or_init(client).as_ref();
+        let client = client.map_err(|message| not_sent(message.clone()))?;
+        let answer = client.request(request).await.map_err(|error| Unanswered {
+            message: error_chain(&error),
+            is_lost: !error.is_connect(),
+        })?;
+        let status = answer.status().as_u16();
+        let body = beginning(answer.into_body()).await;
+        Ok(Answered { status, body })
+    }
+}
+
+/// What comes after that is not waited for.
+async fn beginning(mut body: Incoming) -> String {
+    let mut text = Vec::new();
+    while text.len() < BEGINNING_BYTES_MAX
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        text.extend_from_slice(frame.data_ref().map_or(&[][..], |data| &data[..]));
+    }
+    text.truncate(BEGINNING_BYTES_MAX);
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+fn client() -> Result<Secure, String> {
     let connector = HttpsConnectorBuilder::new()
         .with_native_roots()
-        .map_err(|error| cannot(&error))?
+        .map_err(|error| error.to_string())?
         .https_or_http()
         .enable_http1()
         .build();
-    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build(connector);
-    let answer = client.request(request).await;
-    answer.map_err(|error| cannot(&error_chain(&error)))
+    // Requests are rare: a connection would be gone before the next.
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_max_idle_per_host(0)
+        .build(connector))
 }
 
 /// Why an answer is not whole, if the server says so: one of those that it asked in turn did not answer.

@@ -10,11 +10,14 @@ use tracing::{info, warn};
 use crate::alarm::{
     Alarm, AlarmSnapshot, Events, MuteRule, Options, StateValue, Status, Transition,
 };
+use crate::config::Notify;
 use crate::exposition::{Exposition, Snapshot};
 use crate::host::{Facts, Look};
+use crate::http::TestRequest;
 use crate::keeper::{Handle, Step};
 use crate::metric::{Datapoint, Reading, Timestamp};
 use crate::mirror::{Comparison, Comparisons, News, Told, Views};
+use crate::notify::Delivery;
 use crate::pipeline::{Outcome, Pipeline};
 use crate::sources::Sources;
 use crate::stats::Stats;
@@ -23,6 +26,7 @@ use crate::store::DropReason;
 use super::prepare::NAMED_MAX;
 use super::restore::{begin, record, snapshot};
 use super::systemd::{self, Watchdog};
+use super::telling::{Teller, Telling};
 
 /// Looks that are kept until it is known which metrics they belong to and what was before: more than finding that out may
 /// take.
@@ -45,6 +49,8 @@ pub(super) struct Prepared {
     /// From where alarms of CloudWatch go on that are new here.
     pub(super) states: Vec<AlarmSnapshot>,
     pub(super) mute_rules: Vec<MuteRule>,
+    /// Who is told.
+    pub(super) targets: Arc<[Notify]>,
     pub(super) options: Options,
 }
 
@@ -55,6 +61,7 @@ pub(super) struct Drive {
     /// Told when nothing more will come.
     pub(super) ended: watch::Sender<bool>,
     pub(super) shown: watch::Sender<Option<Arc<Exposition>>>,
+    pub(super) telling: Telling,
     pub(super) stats: Arc<Stats>,
     pub(super) facts: Arc<Facts>,
 }
@@ -67,6 +74,7 @@ impl Drive {
         mut prepared: oneshot::Receiver<Prepared>,
         mut reloaded: mpsc::Receiver<Prepared>,
         mut views: watch::Receiver<Option<Arc<Views>>>,
+        mut tests: mpsc::Receiver<TestRequest>,
     ) {
         let mut waiting = VecDeque::new();
         let begun = {
@@ -96,12 +104,14 @@ impl Drive {
             before: Vec::new(),
             watchdog: Watchdog::new(),
             held_back: Step::default(),
+            teller: Teller::default(),
             sources: begun.sources,
             views: None,
             comparisons: Comparisons::default(),
             news: News::default(),
             drive: self,
         };
+        judge.set_targets(begun.targets);
         if begun.restored {
             judge.catch_up(first.at);
         }
@@ -121,6 +131,7 @@ impl Drive {
                     None => break,
                 },
                 Some(prepared) = reloaded.recv() => judge.replace(prepared),
+                Some(test) = tests.recv() => judge.test(test),
                 Ok(()) = views.changed() => judge.look_at(views.borrow_and_update().clone()),
             }
         }
@@ -156,21 +167,22 @@ impl Drive {
 }
 
 /// The pipeline with what surrounds it.
-struct Judge {
-    drive: Drive,
-    pipeline: Pipeline,
+pub(super) struct Judge {
+    pub(super) drive: Drive,
+    pub(super) pipeline: Pipeline,
     sources: Sources,
-    statuses: Arc<[Arc<Status>]>,
+    pub(super) statuses: Arc<[Arc<Status>]>,
     newest: Option<Timestamp>,
     /// Which metrics there were before, until when something may be open of them.
     before: Vec<(Timestamp, Sources)>,
     /// What CloudWatch said of its alarms when it was asked last, and how that compares.
     views: Option<Arc<Views>>,
-    comparisons: Comparisons,
+    pub(super) comparisons: Comparisons,
     news: News,
     watchdog: Watchdog,
     /// What the keeper had no room for, to be given with the next step.
     held_back: Step,
+    pub(super) teller: Teller,
 }
 
 impl Judge {
@@ -227,7 +239,8 @@ impl Judge {
             self.compare();
         }
         if is_new || !datapoints.is_empty() {
-            self.keep(datapoints, &events, is_new);
+            let deliveries = self.tell(&events, at);
+            self.keep(datapoints, &events, deliveries, is_new);
         }
     }
 
@@ -239,6 +252,7 @@ impl Judge {
         self.before.push((now + BEFORE_KEPT, before));
         let statuses = Arc::clone(&self.statuses);
         let known: BTreeSet<&str> = statuses.iter().map(|status| &*status.alarm.name).collect();
+        self.set_targets(prepared.targets);
         let transitions = self.pipeline.set_alarms(prepared.alarms, now);
         let mut new = prepared.states;
         new.retain(|state| !known.contains(&*state.name));
@@ -252,7 +266,8 @@ impl Judge {
             transitions,
             ..Events::default()
         };
-        self.keep(Vec::new(), &events, true);
+        let deliveries = self.tell(&events, now);
+        self.keep(Vec::new(), &events, deliveries, true);
     }
 
     /// Takes up what CloudWatch says.
@@ -275,7 +290,7 @@ impl Judge {
     fn compare(&mut self) {
         let Some(views) = &self.views else {
             self.comparisons = Comparisons::default();
-            return;
+            return self.tell_cloudwatch();
         };
         let waiting_since = match self.drive.stats.outbox_oldest.load(Relaxed) {
             0 => None,
@@ -283,6 +298,7 @@ impl Judge {
         };
         self.comparisons
             .update(&self.statuses, views, waiting_since);
+        self.tell_cloudwatch();
     }
 
     fn tell_pause(&mut self, at: Timestamp) {
@@ -297,8 +313,17 @@ impl Judge {
     }
 
     /// Keeps what a step brought, with how everything stands after it.
-    fn keep(&mut self, datapoints: Vec<Datapoint>, events: &Events, judged: bool) {
-        let step = self.record(datapoints, events, judged);
+    pub(super) fn keep(
+        &mut self,
+        datapoints: Vec<Datapoint>,
+        events: &Events,
+        deliveries: Vec<Delivery>,
+        judged: bool,
+    ) {
+        let mut step = self.record(datapoints, events, judged);
+        let text = |it: &Delivery| (it.key.clone(), Some(it.text()));
+        step.deliveries = deliveries.iter().map(text).collect();
+        self.teller.unsent.extend(deliveries);
         let lost = self.held_back.merge(step);
         if lost > 0 {
             self.drive.stats.dropped.add("queue_full", lost);
@@ -313,6 +338,8 @@ impl Judge {
             .append(std::mem::take(&mut self.held_back))
         {
             self.held_back = *step;
+        } else {
+            self.send();
         }
     }
 

@@ -253,8 +253,10 @@ impl Here {
             configured,
             states: found.states.clone(),
             mute_rules: plan.mute_rules.clone(),
+            targets: plan.config.notify.clone().into(),
             options: Options {
                 region: self.region.clone(),
+                account: self.instance.as_ref().and_then(|it| it.account.clone()),
                 ..Options::default()
             },
         }

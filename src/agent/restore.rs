@@ -13,6 +13,7 @@ use crate::alarm::{
     ReasonData, StateSnapshot, StateValue, Transition,
 };
 use crate::clock;
+use crate::config::Notify;
 use crate::definition::{alarm_snapshot, read_alarm_snapshot, reason_data};
 use crate::journal::{self, Past};
 use crate::keeper::Handle;
@@ -37,6 +38,7 @@ pub(super) struct Begun {
     /// From where those go on that the journal does not have.
     pub(super) states: Vec<AlarmSnapshot>,
     pub(super) mute_rules: Vec<MuteRule>,
+    pub(super) targets: Arc<[Notify]>,
     /// Whether it goes on from where an earlier one ended.
     pub(super) restored: bool,
 }
@@ -70,6 +72,7 @@ pub(super) async fn begin(
         alarms,
         mute_rules,
         mut states,
+        targets,
         ..
     } = prepared;
     states.retain(|state| pipeline.status(&state.name).is_none());
@@ -79,6 +82,7 @@ pub(super) async fn begin(
         alarms,
         states,
         mute_rules,
+        targets,
         restored,
     })
 }
@@ -233,6 +237,7 @@ mod tests {
             configured: 1,
             states: vec![],
             mute_rules: vec![],
+            targets: Arc::default(),
             options: crate::alarm::Options::default(),
         }
     }

@@ -1,19 +1,15 @@
 //! The tags of an instance, from EC2 itself: where the instance's metadata options do not show them.
-//!
-//! EC2's own SDK is larger than all the rest of this program together, for one call of its query protocol.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use aws_sdk_cloudwatch::config::ProvideCredentials as _;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4::SigningParams;
 use aws_smithy_xml::decode::{Document, ScopedDecoder, XmlDecodeError, try_data};
 
 use crate::finding::error_chain;
 use crate::metric::Timestamp;
-use crate::web;
+use crate::web::WebClient;
 
+use super::signed::{Call, said};
 use super::{ATTEMPTS_MAX, sdk_config};
 
 /// For credentials and answer together.
@@ -38,46 +34,21 @@ async fn ask(
     now: Timestamp,
 ) -> Result<BTreeMap<String, String>, String> {
     let config = sdk_config(region, None, ATTEMPTS_MAX).await;
-    let is_set = |flag: Option<bool>| flag == Some(true);
-    let (fips, dual) = (is_set(config.use_fips()), is_set(config.use_dual_stack()));
-    let endpoint = config.endpoint_url();
-    let endpoint = endpoint.map_or_else(|| endpoint_of(region, fips, dual), str::to_owned);
     let query = "Action=DescribeTags&Version=2016-11-15&Filter.1.Name=resource-id&Filter.1.Value.1";
-    let url = format!("{}/?{query}={instance_id}", endpoint.trim_end_matches('/'));
-    let provider = config.credentials_provider();
-    let provider = provider.ok_or("there are no credentials")?;
-    let credentials = provider.provide_credentials().await;
-    let credentials = credentials.map_err(|error| error_chain(&error))?;
-    let identity = credentials.into();
-    let seconds = now.seconds().unsigned_abs();
-    let parameters = SigningParams::builder()
-        .identity(&identity)
-        .region(region)
-        .name("ec2")
-        .time(SystemTime::UNIX_EPOCH + Duration::from_secs(seconds))
-        .settings(SigningSettings::default())
-        .build()
-        .map_err(|error| error_chain(&error))?;
-    let body = SignableBody::Bytes(&[]);
-    let request = SignableRequest::new("GET", &url, std::iter::empty(), body);
-    let request = request.map_err(|error| error_chain(&error))?;
-    let signed = sign(request, &parameters.into()).map_err(|error| error_chain(&error))?;
-    let (headers, _) = signed.into_parts().0.into_parts();
-    let headers = headers.iter().map(|header| (header.name(), header.value()));
-    let answer = web::get_with(&url, headers).await?;
-    read(&answer).map_err(|error| format!("{endpoint}: {}", error_chain(&error)))
-}
-
-/// As AWS names them, by partition.
-fn endpoint_of(region: &str, fips: bool, dual: bool) -> String {
-    let name = if fips { "ec2-fips" } else { "ec2" };
-    let domain = match (region.starts_with("cn-"), dual) {
-        (true, false) => "amazonaws.com.cn",
-        (true, true) => "api.amazonwebservices.com.cn",
-        (false, false) => "amazonaws.com",
-        (false, true) => "api.aws",
+    let call = Call {
+        service: "ec2",
+        region,
+        method: "GET",
+        path: &format!("/?{query}={instance_id}"),
+        headers: &[],
+        body: Vec::new(),
     };
-    format!("https://{name}.{region}.{domain}")
+    let answered = call.make(&config, &WebClient::default(), now).await;
+    let answered = answered.map_err(|unanswered| unanswered.message)?;
+    match answered.status {
+        200 => read(&answered.body).map_err(|error| error_chain(&error)),
+        _ => Err(said(&answered)),
+    }
 }
 
 /// `<DescribeTagsResponse><tagSet><item><key>Name</key><value>web</value>…`
@@ -138,44 +109,5 @@ mod tests {
         );
         assert!(read("<DescribeTagsResponse><tagSet><item>").is_err());
         assert!(read("no xml").is_err());
-    }
-
-    #[test]
-    fn each_partition_has_its_own_endpoints() {
-        for (region, fips, dual, endpoint) in [
-            (
-                "eu-west-1",
-                false,
-                false,
-                "https://ec2.eu-west-1.amazonaws.com",
-            ),
-            (
-                "us-east-1",
-                true,
-                false,
-                "https://ec2-fips.us-east-1.amazonaws.com",
-            ),
-            ("us-east-1", false, true, "https://ec2.us-east-1.api.aws"),
-            (
-                "us-gov-west-1",
-                false,
-                false,
-                "https://ec2.us-gov-west-1.amazonaws.com",
-            ),
-            (
-                "cn-north-1",
-                false,
-                false,
-                "https://ec2.cn-north-1.amazonaws.com.cn",
-            ),
-            (
-                "cn-north-1",
-                false,
-                true,
-                "https://ec2.cn-north-1.api.amazonwebservices.com.cn",
-            ),
-        ] {
-            assert_eq!(endpoint_of(region, fips, dual), endpoint);
-        }
     }
 }

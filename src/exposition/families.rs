@@ -2,6 +2,8 @@
 //!
 //! Host metrics bear `node_exporter`'s names and help, so that dashboards and rules for it work unchanged.
 
+mod notifications;
+
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -55,6 +57,7 @@ impl Families {
         families.cloudwatch(&snapshot.cloudwatch);
         families.own(stats);
         families.mirror(stats);
+        families.notifications(stats);
         families.instance(&stats.instance.get());
         if let Some(process) = process {
             families.process(process);

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::alarm::{Certainty, Contributor, Evaluation, EvaluationState, Status, SuppressedBy};
 use crate::definition::{HistoryJson, history_item, reason_data};
 use crate::mirror::{Agreement, Comparison};
+use crate::notify::Tested;
 
 use definition::Definition;
 
@@ -150,6 +151,30 @@ pub(super) fn alarm(status: &Status, cloudwatch: Option<&Comparison>) -> String 
         history: history
             .map(|item| history_item(&status.alarm, item))
             .collect(),
+    })
+}
+
+#[derive(Serialize)]
+struct TestedTargets<'a> {
+    targets: Vec<TestedTarget<'a>>,
+}
+
+#[derive(Serialize)]
+struct TestedTarget<'a> {
+    target: &'a str,
+    delivered: bool,
+    error: Option<&'a str>,
+}
+
+/// What became of a test of notifications.
+pub(super) fn tested(tested: &Tested) -> String {
+    let targets = tested.iter().map(|(target, outcome)| TestedTarget {
+        target,
+        delivered: outcome.is_ok(),
+        error: outcome.as_ref().err().map(String::as_str),
+    });
+    to_json(&TestedTargets {
+        targets: targets.collect(),
     })
 }
 

@@ -92,7 +92,8 @@ async fn request(
         request = request.header(*name, *value);
     }
     let (reloads, _) = mpsc::channel(1);
-    let response = router(receiver, reloads)
+    let (tests, _) = mpsc::channel(1);
+    let response = router(Served::new(receiver, reloads, tests, Events::default()))
         .oneshot(request.body(Body::empty()).unwrap())
         .await
         .unwrap();
@@ -345,7 +346,8 @@ async fn reload(
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
-    let mut router = router(shown, reloads);
+    let (tests, _) = mpsc::channel(1);
+    let mut router = router(Served::new(shown, reloads, tests, Events::default()));
     if let Some(peer) = peer {
         router = router.layer(Extension(Peer(peer.parse().unwrap())));
     }

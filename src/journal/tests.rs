@@ -139,6 +139,35 @@ fn snapshot(at: i64, alarms: &[(&str, &str)]) -> Snapshot {
 }
 
 #[test]
+fn what_is_to_be_delivered_is_kept_with_what_brought_it_about() {
+    let dir = Dir::new();
+    let mut journal = dir.open();
+    let (new, kept) = (
+        [
+            ("a".to_owned(), Some("1".to_owned())),
+            ("b".to_owned(), Some("2".to_owned())),
+        ],
+        [
+            ("a".to_owned(), None),
+            ("b".to_owned(), Some("3".to_owned())),
+        ],
+    );
+    for deliveries in [&new[..], &kept[..], &[]] {
+        let append = Append {
+            deliveries,
+            ..Append::default()
+        };
+        journal.append(append).unwrap();
+    }
+    drop(journal);
+    let left = dir.open().deliveries().unwrap();
+    assert!(
+        left.iter().eq([(&"b".to_owned(), &"3".to_owned())]),
+        "{left:?}"
+    );
+}
+
+#[test]
 fn history_is_in_order_of_start_across_pages_and_states() {
     let (dir, all_datapoints) = (Dir::new(), minutes(NOW, 1_000));
     let mut journal = dir.open();

@@ -99,7 +99,7 @@ impl Keeper {
             Command::Settle(keys, fate) => self.settle(&keys, fate, clock::now()),
             Command::Deliver(deliveries, done) => {
                 self.deliver(deliveries, clock::now());
-                drop(done.send(()));
+                let _ = done.send(());
             }
             Command::Deliveries(answer) => drop(answer.send(self.deliveries())),
             Command::Past(transitions, answer) => drop(answer.send(self.past(transitions))),

@@ -207,6 +207,8 @@ where
             let answer = (self.ask)(asked.clone(), token).await;
             self.requests += 1;
             let outcome = answer.as_ref().err();
+            self.stats
+                .asked(outcome.is_none(), clock::now().milliseconds());
             if let Some(outcome) = outcome.map_or(Some("accepted"), Failure::outcome) {
                 self.stats.mirror_requests.add(outcome, 1);
             }

@@ -35,6 +35,13 @@ fn called() -> BTreeSet<String> {
     if text.contains("Action=DescribeTags") {
         called.insert("ec2:DescribeTags".to_owned());
     }
+    let signed = [
+        ("(\"Action\".to_owned(), \"Publish\")", "sns:Publish"),
+        ("/invocations", "lambda:InvokeFunction"),
+        ("AWSEvents.PutEvents", "events:PutEvents"),
+    ];
+    let signed = signed.into_iter().filter(|(call, _)| text.contains(call));
+    called.extend(signed.map(|(_, action)| action.to_owned()));
     // To create something with tags is to tag it.
     if text.contains(".set_tags(") {
         called.insert("cloudwatch:TagResource".to_owned());

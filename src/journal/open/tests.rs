@@ -184,8 +184,8 @@ fn a_newer_journal_is_not_touched() {
             matches!(
                 err,
                 OpenError::Newer {
-                    version: 3,
-                    known: 2,
+                    version: 4,
+                    known: 3,
                     ..
                 }
             ),
@@ -204,7 +204,9 @@ fn a_journal_of_the_first_version_is_read_and_migrated() {
     let dir = filled();
     let connection = Connection::open(dir.file()).unwrap();
     connection
-        .execute_batch("ALTER TABLE journal DROP COLUMN complete_since; PRAGMA user_version = 1")
+        .execute_batch(
+            "ALTER TABLE journal DROP COLUMN complete_since; DROP TABLE delivery; PRAGMA user_version = 1",
+        )
         .unwrap();
     let snapshot = "INSERT INTO snapshot (only, at, pipeline) VALUES (1, 0, '')";
     connection.execute(snapshot, []).unwrap();
@@ -226,7 +228,7 @@ fn an_empty_file_becomes_a_journal() {
     let pragma = |name| schema::pragma(&Connection::open(dir.file()).unwrap(), name).unwrap();
     assert_eq!(
         ["user_version", "auto_vacuum", "page_size"].map(pragma),
-        [2, 2, 4_096]
+        [3, 2, 4_096]
     );
 }
 
