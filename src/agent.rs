@@ -144,7 +144,7 @@ where
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
     let (telling, notify) = telling::wires(&plan, &here_in, &keeper, &stats);
-    let events = telling.events.clone();
+    let (events, history) = (telling.events.clone(), keeper.clone());
     let (tests, tests_in) = mpsc::channel(TESTS_MAX);
     let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));
 
@@ -187,7 +187,7 @@ where
     helpers.spawn(identity);
     helpers.spawn(reloader.run(reloads_in));
     helpers.spawn(reload::on_hangups(hangups, reloads.clone()));
-    let router = http::router(http::Served::new(shown_in, reloads, tests, events));
+    let router = http::router(http::Served::new(shown_in, reloads, tests, events, history));
     let server = tokio::spawn(http::serve(listener, router, guard));
 
     let outcome = until(shutdown, &mut tasks, &mut kept).await;

@@ -19,6 +19,7 @@ mod metric_alarm;
 mod mute;
 mod number;
 mod options;
+mod outlook;
 mod range;
 mod reason;
 mod reason_data;
@@ -47,6 +48,7 @@ pub use metric_alarm::{
 pub use mute::{Cron, MuteDuration, MuteRule, MuteStatus, Schedule, ScheduleError, Window};
 pub use number::JavaDouble;
 pub use options::Options;
+pub use outlook::{Next, Outlook, outlook};
 pub use range::Point;
 pub use reason::{INITIAL as INITIAL_REASON, is_computed};
 pub use reason_data::{DatapointsData, QueryResultsData, ReasonData, TriggeringAlarm};

@@ -28,7 +28,7 @@ use crate::tree::{Node, Value};
 use json::Form;
 use values::{StandIns, Typing};
 
-pub use history::{HistoryJson, history_item};
+pub use history::{HistoryJson, history_item, past_item};
 pub use json::{Inputs, parse, parse_in, parse_with};
 pub use message::{Event, Told, event, lambda_payload, sns_message, sns_subject};
 pub use metric_data::metric_data;

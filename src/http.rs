@@ -1,8 +1,8 @@
 //! The HTTP server: `/metrics`, health, the alarms as JSON, and a page for people.
 //!
 //! `/metrics` OpenMetrics or text 0.0.4, gzip or not; `/-/healthy` while the process lives; `/-/ready` with what is
-//! wanting; `POST /-/reload`, from this host alone; `/api/v1/alarms` and `/api/v1/alarms/{name}`; `/api/v1/events` as they
-//! happen; `POST /api/v1/alarms/{name}/notify-test`, from this host alone; `/` with links to them.
+//! wanting; `POST /-/reload`, from this host alone; `/api/v1/alarms` and `/api/v1/alarms/{name}`; `/api/v1/history`, and
+//! `/api/v1/events` as they happen; `POST /api/v1/alarms/{name}/notify-test`, from this host alone; `/` with links to them.
 
 mod api;
 mod connection;
@@ -13,15 +13,17 @@ mod page;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{FromRef, Path, State};
+use axum::extract::{FromRef, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use serde::Deserialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alarm::Status;
 use crate::exposition::{Exposition, Format};
+use crate::keeper::Handle;
 use crate::mirror::Comparison;
 use crate::notify::Tested;
 
@@ -36,6 +38,10 @@ type Compared = Arc<BTreeMap<String, Comparison>>;
 
 const NOT_LOOKED: &str = "the host has not been looked at yet";
 const NOT_KNOWN: &str = "it is not known yet which metrics this host has";
+
+/// How many transitions are told.
+const HISTORY_DEFAULT: usize = 100;
+const HISTORY_MAX: usize = 10_000;
 
 /// Somebody wants the configuration read anew.
 #[derive(Debug)]
@@ -63,6 +69,7 @@ pub struct Served {
     reloads: Reloads,
     tests: mpsc::Sender<TestRequest>,
     events: Events,
+    keeper: Handle,
 }
 
 impl Served {
@@ -71,12 +78,14 @@ impl Served {
         reloads: Reloads,
         tests: mpsc::Sender<TestRequest>,
         events: Events,
+        keeper: Handle,
     ) -> Self {
         Self {
             shown,
             reloads,
             tests,
             events,
+            keeper,
         }
     }
 }
@@ -84,6 +93,12 @@ impl Served {
 impl FromRef<Served> for mpsc::Sender<TestRequest> {
     fn from_ref(served: &Served) -> Self {
         served.tests.clone()
+    }
+}
+
+impl FromRef<Served> for Handle {
+    fn from_ref(served: &Served) -> Self {
+        served.keeper.clone()
     }
 }
 
@@ -116,6 +131,7 @@ pub fn router(served: Served) -> Router {
         .route("/api/v1/alarms/{name}", get(alarm))
         .route("/api/v1/alarms/{name}/notify-test", post(notify_test))
         .route("/api/v1/events", get(events))
+        .route("/api/v1/history", get(history))
         .fallback(|| async {
             (
                 StatusCode::NOT_FOUND,
@@ -211,6 +227,20 @@ async fn notify_test(
         Ok(Err(problem)) => json(StatusCode::NOT_FOUND, api::error(&problem)),
         Err(_) => not_yet("the program is about to end"),
     }
+}
+
+/// Which transitions are wanted.
+#[derive(Debug, Deserialize)]
+struct Wanted {
+    /// Of all alarms without one.
+    alarm: Option<String>,
+    limit: Option<usize>,
+}
+
+async fn history(State(keeper): State<Handle>, Query(wanted): Query<Wanted>) -> Response {
+    let limit = wanted.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
+    let transitions = keeper.transitions(wanted.alarm, limit).await;
+    json(StatusCode::OK, api::history(&transitions))
 }
 
 async fn events(State(events): State<Events>, headers: HeaderMap) -> Response {

@@ -276,6 +276,16 @@ impl Keeper {
         read.and_then(|read| self.checked(read)).unwrap_or_default()
     }
 
+    /// The newest transitions, of one alarm or of all, newest first.
+    pub fn transitions(&mut self, alarm: Option<&str>, most: usize) -> Vec<journal::Transition> {
+        let read = match (&self.journal, self.reader()) {
+            (Some(journal), _) => journal.transitions(alarm, most),
+            (None, Some(reader)) => reader.transitions(alarm, most),
+            (None, None) => return Vec::new(),
+        };
+        self.checked(read).unwrap_or_default()
+    }
+
     /// A request's worth of datapoints that CloudWatch is to have and would take at this time: first the newest minute, then the
     /// rest from the oldest on. They are in flight until [`Keeper::settle`] says what became of them.
     pub fn take(&mut self, now: Timestamp, limits: RequestLimits) -> Vec<Outgoing> {

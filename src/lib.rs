@@ -91,7 +91,7 @@
 //! | shell | `notify` | `metric`, `alarm`, `definition`, `config`, `stats`, `clock`, `web`, `aws`, `keeper` |
 //! | shell | `exposition` | `alarm`, `family`, `host`, `stats`, `mirror` |
 //! | shell | `guard` | `finding`, `tree` |
-//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror`, `guard`, `notify` |
+//! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror`, `guard`, `notify`, `journal`, `keeper` |
 //! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `guard`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror`, `notify` |
 //! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `import`, `stats`, `cost`, `clock`, `host`, `sources`, `guard`, `journal`, `web`, `aws`, `agent` |
 //!

@@ -37,6 +37,11 @@ pub async fn get(url: &str) -> Result<String, String> {
     within(url, ask(url, request)).await
 }
 
+/// A name as part of an address.
+pub fn in_path(name: &str) -> String {
+    utf8_percent_encode(name, NON_ALPHANUMERIC).to_string()
+}
+
 /// An address as it can be shown: without the password.
 pub fn shown(url: &str) -> String {
     credentials(url).0

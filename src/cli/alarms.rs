@@ -1,6 +1,9 @@
 //! `cwbridge alarms`
 
+mod explain;
+mod history;
 mod list;
+mod notify_test;
 mod plan;
 
 use std::collections::BTreeMap;
@@ -14,6 +17,7 @@ use crate::clock;
 use crate::definition::{Inputs, duplicates, parse_with};
 use crate::host;
 use crate::lint::{Known, Severity, lint};
+use crate::web::in_path;
 
 use super::load::{self, Read, read};
 use super::{Environment, Exit, complain, consents, region_of, runtime};
@@ -23,6 +27,12 @@ use plan::{Local, Plan, Scope};
 pub(super) enum Command {
     /// Show the alarms that the daemon on this host judges, with CloudWatch's own state where it is mirrored
     List(list::Args),
+    /// Tell why an alarm is in its state, and what would bring it into another one
+    Explain(explain::Args),
+    /// Show the changes of state that the daemon on this host has seen, newest first
+    History(history::Args),
+    /// Send a marked test through everything that tells others of an alarm
+    NotifyTest(notify_test::Args),
     /// Write the account's alarms and mute rules as files that `check`, `test`, `replay` and `push` read
     Pull(PullArgs),
     /// Create and change alarms and mute rules as the files have them
@@ -90,12 +100,18 @@ pub(super) struct DiffArgs {
     service: Service,
 }
 
+/// Where a daemon answers by default.
+const DAEMON: &str = "http://127.0.0.1:10106";
+
 /// What goes wrong on the way.
 type Trouble = Vec<String>;
 
 pub(super) fn run(command: Command, environment: Environment, out: &mut impl Write) -> Exit {
     let done = match command {
         Command::List(args) => list::run(&args, &environment, out),
+        Command::Explain(args) => explain::run(&args, out),
+        Command::History(args) => history::run(&args, &environment, out),
+        Command::NotifyTest(args) => notify_test::run(&args, out),
         Command::Pull(args) => pull(args, environment, out),
         Command::Push(args) => push(args, environment, out),
         Command::Diff(args) => diff(args, environment, out),

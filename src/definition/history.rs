@@ -51,21 +51,42 @@ struct ConfigurationUpdate {
 
 /// The item in that shape.
 pub fn history_item(alarm: &Alarm, item: &HistoryItem) -> HistoryJson {
+    let kind = match alarm.rule {
+        Rule::Composite(_) => "CompositeAlarm",
+        Rule::Log(_) => "LogAlarm",
+        Rule::Metric(_) | Rule::PromQl(_) => "MetricAlarm",
+    };
+    of_kind(&alarm.name, kind, item)
+}
+
+/// The same of an alarm of which nothing is known but what happened to it.
+pub fn past_item(alarm: &str, item: &HistoryItem) -> HistoryJson {
+    let is_composite = match &item.event {
+        HistoryEvent::StateUpdate { new, .. } => {
+            let data = new.reason_data.as_deref().map(reason_data);
+            data.is_some_and(|data| data.contains("triggeringAlarms"))
+        }
+        _ => false,
+    };
+    let kind = match is_composite {
+        true => "CompositeAlarm",
+        false => "MetricAlarm",
+    };
+    of_kind(alarm, kind, item)
+}
+
+fn of_kind(alarm: &str, alarm_type: &'static str, item: &HistoryItem) -> HistoryJson {
     let contributor = match &item.event {
         HistoryEvent::ContributorStateUpdate { contributor, .. } => Some(contributor.clone()),
         _ => None,
     };
     HistoryJson {
-        alarm_name: alarm.name.clone(),
+        alarm_name: alarm.to_owned(),
         alarm_contributor_id: contributor,
-        alarm_type: match alarm.rule {
-            Rule::Composite(_) => "CompositeAlarm",
-            Rule::Log(_) => "LogAlarm",
-            Rule::Metric(_) | Rule::PromQl(_) => "MetricAlarm",
-        },
+        alarm_type,
         timestamp: item.at.in_history(),
         history_item_type: item.event.kind(),
-        history_summary: item.event.summary(&alarm.name),
+        history_summary: item.event.summary(alarm),
         history_data: data(&item.event),
     }
 }

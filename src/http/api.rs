@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::alarm::{Certainty, Contributor, Evaluation, EvaluationState, Status, SuppressedBy};
+use crate::alarm::{
+    Certainty, Contributor, Evaluation, EvaluationState, MetricAlarm, Outlook, StateValue, Status,
+    SuppressedBy, outlook,
+};
 use crate::definition::{HistoryJson, history_item, reason_data};
+use crate::journal;
 use crate::mirror::{Agreement, Comparison};
 use crate::notify::Tested;
 
@@ -103,11 +107,25 @@ struct CloudWatch<'a> {
 
 #[derive(Serialize)]
 struct Judged {
+    /// Which rule decided.
+    rule: String,
     datapoints_used: usize,
     datapoints_breaching: usize,
     datapoints_filled: usize,
     /// Newest first; of the evaluation range the newest [`POINTS_SHOWN_MAX`](crate::alarm::POINTS_SHOWN_MAX).
     datapoints: Vec<Point>,
+    /// `null` where not all datapoints of the evaluation range are at hand.
+    outlook: Option<Vec<Coming>>,
+}
+
+/// The state that the alarm enters if all datapoints to come are alike.
+#[derive(Serialize)]
+struct Coming {
+    next_datapoints: &'static str,
+    count: usize,
+    state: &'static str,
+    earliest: String,
+    latest: String,
 }
 
 #[derive(Serialize)]
@@ -116,6 +134,7 @@ struct Point {
     /// `null` when it is missing.
     value: Option<f64>,
     sample_count: f64,
+    breaching: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     lower_threshold: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -164,6 +183,39 @@ struct TestedTarget<'a> {
     target: &'a str,
     delivered: bool,
     error: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Transitions<'a> {
+    transitions: Vec<Transition<'a>>,
+}
+
+/// A change of state as the journal has it.
+#[derive(Serialize)]
+struct Transition<'a> {
+    alarm: &'a str,
+    timestamp: String,
+    from: &'a str,
+    to: &'a str,
+    reason: &'a str,
+    /// The JSON text that CloudWatch would show.
+    reason_data: Option<&'a str>,
+    certainty: &'a str,
+}
+
+pub(super) fn history(transitions: &[journal::Transition]) -> String {
+    let transitions = transitions.iter().map(|it| Transition {
+        alarm: &it.alarm,
+        timestamp: it.at.in_history(),
+        from: &it.from,
+        to: &it.to,
+        reason: &it.reason,
+        reason_data: it.reason_data.as_deref(),
+        certainty: &it.certainty,
+    });
+    to_json(&Transitions {
+        transitions: transitions.collect(),
+    })
 }
 
 /// What became of a test of notifications.
@@ -227,7 +279,9 @@ fn describe(status: &Status) -> Alarm<'_> {
         certainty: evaluation.map(|evaluation| evaluation.certainty.name()),
         certainty_depends_on_ranges: evaluation.and_then(ranges),
         evaluated_at: evaluation.map(|evaluation| evaluation.at.to_string()),
-        evaluation: evaluation.map(judged),
+        evaluation: evaluation
+            .zip(status.alarm.metric_rule())
+            .map(|(evaluation, rule)| judged(evaluation, rule, status.state)),
         contributors: status.contributors.iter().map(contributor).collect(),
         definition: Definition::of(&status.alarm.rule),
         actions_enabled: actions.enabled,
@@ -283,19 +337,30 @@ fn contributor<'a>(
     (name, state)
 }
 
-fn judged(evaluation: &Evaluation) -> Judged {
+fn judged(evaluation: &Evaluation, rule: &MetricAlarm, state: StateValue) -> Judged {
     let point = |point: &crate::alarm::Point| Point {
         timestamp: point.start.to_string(),
         value: point.value,
         sample_count: point.sample_count,
+        breaching: Evaluation::is_breaching(rule, point),
         lower_threshold: point.band.map(|band| band.lower),
         upper_threshold: point.band.map(|band| band.upper),
     };
     let basis = evaluation.decision.basis;
+    let coming = |outlook: &Outlook| Coming {
+        next_datapoints: outlook.next.name(),
+        count: outlook.datapoints,
+        state: outlook.state.name(),
+        earliest: outlook.earliest.to_string(),
+        latest: outlook.latest.to_string(),
+    };
+    let outlook = outlook(rule, state, evaluation);
     Judged {
+        rule: evaluation.rule(rule),
         datapoints_used: basis.used,
         datapoints_breaching: basis.breaching,
         datapoints_filled: basis.filled,
         datapoints: evaluation.points.iter().map(point).collect(),
+        outlook: outlook.map(|all| all.iter().map(coming).collect()),
     }
 }

@@ -81,6 +81,10 @@ fn exposition() -> Arc<Exposition> {
     Arc::new(Exposition::new(snapshot, Arc::new(Stats::default())))
 }
 
+fn keeper() -> Handle {
+    crate::keeper::in_memory(Arc::new(Stats::default()))
+}
+
 async fn request(
     shown: Option<Arc<Exposition>>,
     path: &str,
@@ -93,10 +97,16 @@ async fn request(
     }
     let (reloads, _) = mpsc::channel(1);
     let (tests, _) = mpsc::channel(1);
-    let response = router(Served::new(receiver, reloads, tests, Events::default()))
-        .oneshot(request.body(Body::empty()).unwrap())
-        .await
-        .unwrap();
+    let response = router(Served::new(
+        receiver,
+        reloads,
+        tests,
+        Events::default(),
+        keeper(),
+    ))
+    .oneshot(request.body(Body::empty()).unwrap())
+    .await
+    .unwrap();
     let (parts, body) = response.into_parts();
     (
         parts.status,
@@ -234,6 +244,7 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
           "evaluation": {
             "datapoints": [
               {
+                "breaching": true,
                 "sample_count": 1.0,
                 "timestamp": "1970-01-01T00:02:00Z",
                 "value": 90.0
@@ -241,7 +252,17 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
             ],
             "datapoints_breaching": 2,
             "datapoints_filled": 0,
-            "datapoints_used": 2
+            "datapoints_used": 2,
+            "outlook": [
+              {
+                "count": 1,
+                "earliest": "1970-01-01T00:04:00Z",
+                "latest": "1970-01-01T00:04:00Z",
+                "next_datapoints": "not breaching",
+                "state": "OK"
+              }
+            ],
+            "rule": "of the newest 2 datapoints 2 are breaching; ALARM needs 2"
           },
           "evaluation_state": null,
           "insufficient_data_actions": [],
@@ -347,7 +368,13 @@ async fn reload(
         request = request.header(*name, *value);
     }
     let (tests, _) = mpsc::channel(1);
-    let mut router = router(Served::new(shown, reloads, tests, Events::default()));
+    let mut router = router(Served::new(
+        shown,
+        reloads,
+        tests,
+        Events::default(),
+        keeper(),
+    ));
     if let Some(peer) = peer {
         router = router.layer(Extension(Peer(peer.parse().unwrap())));
     }

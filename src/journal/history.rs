@@ -57,6 +57,11 @@ impl Journal {
         self.read(past(&self.connection, transitions))
     }
 
+    /// As [`Reader::transitions`].
+    pub fn transitions(&self, alarm: Option<&str>, most: usize) -> Result<Vec<Transition>> {
+        self.read(newest_transitions(&self.connection, alarm, most))
+    }
+
     /// What is to be delivered, by key.
     pub fn deliveries(&self) -> Result<BTreeMap<String, String>> {
         self.read(deliveries(&self.connection))

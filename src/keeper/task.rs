@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::journal::{Limits, OpenError, Past};
+use crate::journal::{Limits, OpenError, Past, Transition};
 use crate::metric::{Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
@@ -25,6 +25,7 @@ enum Command {
     Settle(Vec<Key>, Fate),
     Deliver(Vec<Delivery>, oneshot::Sender<()>),
     Deliveries(oneshot::Sender<BTreeMap<String, String>>),
+    Transitions(Option<String>, usize, oneshot::Sender<Vec<Transition>>),
     Past(usize, oneshot::Sender<Option<Past>>),
     Datapoints(
         HashMap<Arc<Metric>, Timestamp>,
@@ -102,6 +103,9 @@ impl Keeper {
                 let _ = done.send(());
             }
             Command::Deliveries(answer) => drop(answer.send(self.deliveries())),
+            Command::Transitions(alarm, most, answer) => {
+                drop(answer.send(self.transitions(alarm.as_deref(), most)));
+            }
             Command::Past(transitions, answer) => drop(answer.send(self.past(transitions))),
             Command::Datapoints(since, others, pages) => {
                 self.give_datapoints(&since, others, &pages);
@@ -167,6 +171,12 @@ impl Handle {
     pub async fn deliveries(&self) -> BTreeMap<String, String> {
         let deliveries = self.ask(Command::Deliveries).await;
         deliveries.unwrap_or_default()
+    }
+
+    /// See [`Keeper::transitions`].
+    pub async fn transitions(&self, alarm: Option<String>, most: usize) -> Vec<Transition> {
+        let transitions = self.ask(|answer| Command::Transitions(alarm, most, answer));
+        transitions.await.unwrap_or_default()
     }
 
     /// See [`Keeper::past`].

@@ -27,6 +27,12 @@ impl Timestamp {
         Self { milliseconds }
     }
 
+    /// `2014-04-09T18:59:06.442Z`, and whatever else RFC 3339 has.
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let at: jiff::Timestamp = text.parse().ok()?;
+        Some(Self::from_milliseconds(at.as_millisecond()))
+    }
+
     /// Whole seconds since 1970-01-01T00:00:00Z.
     pub const fn seconds(self) -> i64 {
         self.milliseconds.div_euclid(1_000)

@@ -16,7 +16,7 @@ use super::{Trouble, cannot_write};
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// Where the daemon answers
-    #[arg(long, default_value = "http://127.0.0.1:10106")]
+    #[arg(long, default_value = super::DAEMON)]
     url: String,
     /// State folder to read where no daemon answers [default: that of the service, root or the user]
     #[arg(long, value_name = "DIR")]
