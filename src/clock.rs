@@ -28,6 +28,12 @@ pub fn now() -> Timestamp {
     Timestamp::from_seconds(since_epoch().as_secs().try_into().unwrap_or(i64::MAX))
 }
 
+/// As [`now`], to the millisecond.
+pub fn precise_now() -> Timestamp {
+    let milliseconds = since_epoch().as_millis().try_into();
+    Timestamp::from_milliseconds(milliseconds.unwrap_or(i64::MAX))
+}
+
 /// How long it takes from `now` (since the epoch) until the next instant that lies `offset` after a multiple of `step`.
 pub fn until(now: Duration, step: Duration, offset: Duration) -> Duration {
     let (step, offset) = (step.as_nanos(), offset.as_nanos() % step.as_nanos());

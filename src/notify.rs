@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::Timestamp;
 
-pub use make::{Notice, Occasion, certainty_name, deliveries};
+pub use make::{Notice, Occasion, deliveries, untold};
 pub use policy::CloudWatch;
 pub use queue::Queue;
 pub use send::{Failed, Sender};

@@ -204,7 +204,8 @@ where
             answer,
             Ok(()) | Err(Failure::Rejected(_) | Failure::TooLarge(_))
         );
-        self.stats.asked(is_done, clock::now().milliseconds());
+        self.stats
+            .asked(is_done, clock::precise_now().milliseconds());
         let arrived = match &answer {
             Ok(()) => true,
             Err(failure) => fate(failure) == Fate::AnswerLost,

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 use crate::alarm::{Alarm, MuteRule, Options, Status, alarm_name};
 use crate::aws::{Failure, Instance, Metrics};
 use crate::clock;
+use crate::config::Notify;
 use crate::cost::{estimate, metrics_alone, publish_interval};
 use crate::definition::{BUILT_IN, Placeholders, parse, substitute};
 use crate::host::{Facts, Host};
@@ -236,6 +237,7 @@ impl Here {
         let prepared = self.prepare_quietly(plan, found);
         announce(&prepared.sources, &prepared.alarms);
         announce_mute_rules(&plan.mute_rules, &prepared.alarms);
+        announce_targets(&plan.config.notify);
         prepared
     }
 
@@ -342,6 +344,18 @@ fn announce_mute_rules(mute_rules: &[MuteRule], alarms: &[Alarm]) {
         warn!(
             alarm = target,
             "a mute rule names an alarm that is not judged here"
+        );
+    }
+}
+
+fn announce_targets(targets: &[Notify]) {
+    for target in targets.iter().take(NAMED_MAX) {
+        let (name, to) = (&target.name, target.to.kind());
+        info!(
+            target = name,
+            to,
+            when = target.when.name(),
+            "will tell of state changes"
         );
     }
 }

@@ -1,6 +1,6 @@
 //! State changes on their way to those who are told: what is told, and the channels to the notifier.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -17,7 +17,7 @@ use crate::keeper::Handle;
 use crate::metric::Timestamp;
 use crate::notify::{
     CloudWatch, DELIVERIES_MAX, Delivery, Inputs, News, Notice, Notifier, Occasion, Sender,
-    deliveries,
+    deliveries, untold,
 };
 use crate::stats::Stats;
 
@@ -82,6 +82,8 @@ pub(super) struct Teller {
     targets: Arc<[Notify]>,
     /// How certain the verdict was by which each alarm entered its state.
     certainties: HashMap<String, Certainty>,
+    /// Who was not told of an alarm's state, because the verdict was not certain enough for them.
+    untold: BTreeMap<String, Vec<String>>,
     pub(super) unsent: Vec<Delivery>,
 }
 
@@ -100,18 +102,30 @@ impl Judge {
 
     /// What others are to be told of what the alarms did by `now`.
     pub(super) fn tell(&mut self, events: &Events, now: Timestamp) -> Vec<Delivery> {
-        let mut all = Vec::new();
+        for transition in &events.transitions {
+            let (name, certainty) = (&transition.alarm.name, &transition.certainty);
+            let certainties = &mut self.teller.certainties;
+            certainties.insert(name.clone(), certainty.clone());
+            self.teller.untold.remove(name);
+        }
+        if *events == Events::default() && self.teller.untold.is_empty() {
+            return Vec::new();
+        }
         let statuses = Arc::clone(&self.statuses);
-        let find = |name: &str| statuses.iter().find(|status| status.alarm.name == name);
-        let runs = events.actions.iter();
-        let mut runs: Vec<&ActionRun> = runs.filter(|it| it.occasion != Action::Repeat).collect();
+        let by_name: HashMap<&str, &Status> =
+            statuses.iter().map(|it| (&*it.alarm.name, &**it)).collect();
+        let mut all = self.late(&by_name, now);
+        let mut runs: BTreeMap<&str, Vec<&ActionRun>> = BTreeMap::new();
+        for run in events
+            .actions
+            .iter()
+            .filter(|it| it.occasion != Action::Repeat)
+        {
+            runs.entry(&run.alarm.name).or_default().push(run);
+        }
         for transition in &events.transitions {
             let Transition { alarm, at, to, .. } = transition;
-            let certainty = transition.certainty.clone();
-            self.teller
-                .certainties
-                .insert(alarm.name.clone(), certainty);
-            let Some(status) = find(&alarm.name) else {
+            let Some(status) = by_name.get(&*alarm.name) else {
                 continue;
             };
             let is_its = |it: &StateChange<'_>| it.at == *at && it.new.state == *to;
@@ -120,18 +134,20 @@ impl Judge {
             };
             self.show_event(status, change);
             all.append(&mut self.told(status, change, Occasion::Transition, false, now));
-            let ran = runs
-                .iter()
-                .position(|it| it.alarm.name == alarm.name && it.state == *to && it.at == *at);
-            let occasion = match ran.map(|place| runs.remove(place)) {
+            let runs = runs.get_mut(&*alarm.name);
+            let ran = runs.and_then(|runs| {
+                let place = runs.iter().position(|it| it.state == *to && it.at == *at)?;
+                Some(runs.remove(place))
+            });
+            let occasion = match ran {
                 Some(_) => Occasion::Action,
                 None => Occasion::Withheld,
             };
             all.append(&mut self.told(status, change, occasion, false, now));
         }
         // What was withheld until now.
-        for run in runs {
-            let Some(status) = find(&run.alarm.name) else {
+        for run in runs.into_values().flatten() {
+            let Some(status) = by_name.get(&*run.alarm.name) else {
                 continue;
             };
             let is_its = |it: &StateChange<'_>| it.new.state == run.state && it.at <= run.at;
@@ -144,23 +160,20 @@ impl Judge {
     }
 
     fn told(
-        &self,
+        &mut self,
         status: &Status,
         change: StateChange<'_>,
         occasion: Occasion,
         after_mute_window: bool,
         now: Timestamp,
     ) -> Vec<Delivery> {
-        let known = self.teller.certainties.get(&status.alarm.name);
-        let certainty = match status.suppressor_unknown {
+        let name = &status.alarm.name;
+        let certainty = match (status.suppressor_unknown, self.teller.certainties.get(name)) {
             // CloudWatch may withhold what is told here.
-            true => &Certainty::Undetermined,
-            false => known.unwrap_or(&Certainty::HistoryIncomplete),
+            (true, _) => Certainty::Undetermined,
+            (false, known) => known.cloned().unwrap_or(Certainty::HistoryIncomplete),
         };
-        let page = format!(
-            "{}/api/v1/alarms/{}",
-            self.drive.telling.page, status.alarm.name
-        );
+        let page = format!("{}/api/v1/alarms/{name}", self.drive.telling.page);
         let notice = Notice {
             told: Told {
                 status,
@@ -168,12 +181,40 @@ impl Judge {
                 after_mute_window,
             },
             occasion,
-            certainty,
+            certainty: &certainty,
             host: &self.drive.facts.hostname,
             page: &page,
             made: now,
         };
+        let untold = untold(notice, &self.teller.targets);
+        if !untold.is_empty() {
+            self.teller.untold.insert(name.clone(), untold);
+        }
         deliveries(notice, &self.teller.targets)
+    }
+
+    /// What is certain enough by now for those who were not told of it before.
+    fn late(&mut self, by_name: &HashMap<&str, &Status>, now: Timestamp) -> Vec<Delivery> {
+        let mut all = Vec::new();
+        for (alarm, names) in std::mem::take(&mut self.teller.untold) {
+            let Some(status) = by_name.get(&*alarm) else {
+                continue;
+            };
+            let (evaluation, change) = (status.evaluation.as_ref(), status.changes().next());
+            let (Some(evaluation), Some(change)) = (evaluation, change) else {
+                continue;
+            };
+            let certainty = evaluation.certainty.clone();
+            self.teller.certainties.insert(alarm, certainty);
+            let is_withheld = status.muted_until.is_some() || status.suppressed_by.is_some();
+            if is_withheld || change.new.state != status.state {
+                continue;
+            }
+            let told = self.told(status, change, Occasion::Action, false, now);
+            let is_late = |it: &Delivery| !it.is_silent && names.contains(&it.target);
+            all.extend(told.into_iter().filter(is_late));
+        }
+        all
     }
 
     /// To those who follow the events.

@@ -106,6 +106,11 @@ impl When {
         ("ahead", Self::Ahead),
         ("unreachable", Self::Unreachable),
     ];
+
+    pub fn name(self) -> &'static str {
+        let named = Self::ALL.into_iter().find(|(_, when)| *when == self);
+        named.map_or("always", |(name, _)| name)
+    }
 }
 
 /// The states of alarms.

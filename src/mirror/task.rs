@@ -208,7 +208,7 @@ where
             self.requests += 1;
             let outcome = answer.as_ref().err();
             self.stats
-                .asked(outcome.is_none(), clock::now().milliseconds());
+                .asked(outcome.is_none(), clock::precise_now().milliseconds());
             if let Some(outcome) = outcome.map_or(Some("accepted"), Failure::outcome) {
                 self.stats.mirror_requests.add(outcome, 1);
             }

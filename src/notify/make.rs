@@ -42,7 +42,7 @@ pub struct Notice<'a> {
 }
 
 /// As the configuration calls it.
-pub fn certainty_name(certainty: &Certainty) -> &'static str {
+fn certainty_name(certainty: &Certainty) -> &'static str {
     match certainty {
         Certainty::HistoryIncomplete => "history_incomplete",
         Certainty::Undetermined => "undetermined",
@@ -57,6 +57,19 @@ pub fn certainty_name(certainty: &Certainty) -> &'static str {
 pub fn deliveries(notice: Notice<'_>, all: &[Notify]) -> Vec<Delivery> {
     let concerned = all.iter().filter(|notify| notify.concerns(notice));
     concerned.map(|notify| delivery(notice, notify)).collect()
+}
+
+/// Those who are not told because the verdict is not certain enough, and will be once it is.
+pub fn untold(notice: Notice<'_>, all: &[Notify]) -> Vec<String> {
+    let state = notice.told.change.new.state.name();
+    let is_untold = |notify: &&Notify| {
+        notice.occasion == Occasion::Action
+            && notify.concerns(notice)
+            && notify.states.contains(&state)
+            && !notify.is_told(notice)
+    };
+    let untold = all.iter().filter(is_untold);
+    untold.map(|notify| notify.name.clone()).collect()
 }
 
 impl Notify {

@@ -139,7 +139,7 @@ where
 
     fn next_look(&self) -> Duration {
         let due = self.queue.next_due().map(Timestamp::milliseconds);
-        let wait = due.map(|due| due.saturating_sub(clock::now().milliseconds()));
+        let wait = due.map(|due| due.saturating_sub(clock::precise_now().milliseconds()));
         let wait = wait.map(|wait| Duration::from_millis(u64::try_from(wait).unwrap_or(0)));
         // What is due and cannot begin waits for what is under way.
         let least = match self.under_way.is_empty() {
@@ -193,7 +193,7 @@ where
 
     /// Begins with everything that is due and may be told. It is noted first that it is begun.
     async fn deliver(&mut self) {
-        let now = clock::now();
+        let now = clock::precise_now();
         let targets = Arc::clone(&self.inputs.targets.borrow());
         let by_name: HashMap<&str, &Notify> = targets.iter().map(|it| (&*it.name, it)).collect();
         let dropped = self.queue.expire(now, &by_name);
@@ -256,7 +256,7 @@ where
         let Some(delivery) = self.queue.get(place).cloned() else {
             return;
         };
-        let now = clock::now();
+        let now = clock::precise_now();
         let Delivery {
             target,
             alarm,

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::alarm::{HistoryEvent, HistoryItem, ReasonData, StateSnapshot, StateValue};
+use crate::alarm::{
+    HistoryEvent, HistoryItem, INITIAL_REASON, ReasonData, StateSnapshot, StateValue,
+};
 use crate::definition::{HistoryJson, past_item};
 use crate::journal::Reader;
 use crate::metric::Timestamp;
@@ -71,7 +73,7 @@ pub(super) fn run(
     match args.format {
         Format::Json => {
             let items = AlarmHistory {
-                alarm_history_items: items(&transitions),
+                alarm_history_items: items(&transitions, args.limit),
             };
             let text = serde_json::to_string_pretty(&items);
             let text = text.map_err(|error| vec![error.to_string()])?;
@@ -145,8 +147,12 @@ fn kept(dir: &Path, args: &Args) -> Result<Vec<Transition>, String> {
     Ok(transitions.map(transition).collect())
 }
 
-/// The reason of an old state is that of the change before.
-fn items(transitions: &[Transition]) -> Vec<HistoryJson> {
+/// The reason of an old state is that of the change before, which may be beyond the limit.
+fn items(transitions: &[Transition], limit: usize) -> Vec<HistoryJson> {
+    let first = match transitions.len() < limit {
+        true => INITIAL_REASON,
+        false => "",
+    };
     let mut before: HashMap<&str, StateSnapshot> = HashMap::new();
     let mut items = Vec::new();
     for it in transitions.iter().rev() {
@@ -157,7 +163,7 @@ fn items(transitions: &[Transition]) -> Vec<HistoryJson> {
         };
         let unknown = || StateSnapshot {
             state: from,
-            reason: "".into(),
+            reason: first.into(),
             reason_data: None,
         };
         let data = it.reason_data.clone().map(ReasonData::Given);
