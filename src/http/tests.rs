@@ -194,6 +194,71 @@ async fn before_it_is_known_what_the_host_is_the_alarms_are_not_shown_as_none() 
 }
 
 #[tokio::test]
+async fn events_are_followed_from_where_they_were_left() {
+    use http_body_util::BodyExt as _;
+    let (_sender, shown) = watch::channel(None);
+    let (reloads, _) = mpsc::channel(1);
+    let (tests, _) = mpsc::channel(1);
+    let events = Events::default();
+    for id in ["1", "2"] {
+        events.add(id.to_owned(), format!("{{\"n\":{id}}}"));
+    }
+    let router = router(Served::new(shown, reloads, tests, events.clone(), keeper()));
+    let request = Request::get("/api/v1/events").header("last-event-id", "1");
+    let response = router.oneshot(request.body(Body::empty()).unwrap()).await;
+    let response = response.unwrap();
+    assert_eq!(
+        response.headers()[header::CONTENT_TYPE],
+        "text/event-stream"
+    );
+    events.add("3".to_owned(), "{}".to_owned());
+    let mut body = response.into_body();
+    for expected in [
+        "id: 2\nevent: state-change\ndata: {\"n\":2}\n\n",
+        "id: 3\nevent: state-change\ndata: {}\n\n",
+    ] {
+        let frame = body.frame().await.unwrap().unwrap();
+        assert_eq!(frame.into_data().unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_test_of_notifications_is_asked_for_from_this_host_alone() {
+    let (_sender, shown) = watch::channel(None);
+    let (reloads, _) = mpsc::channel(1);
+    let (tests, mut requests) = mpsc::channel::<TestRequest>(1);
+    tokio::spawn(async move {
+        while let Some(request) = requests.recv().await {
+            let heard = vec![("t".to_owned(), Err("no".to_owned()))];
+            let _ = request.answer.send(match request.alarm.as_str() {
+                "a b" => Ok(heard),
+                _ => Err("there is no such alarm".to_owned()),
+            });
+        }
+    });
+    let served = Served::new(shown, reloads, tests, Events::default(), keeper());
+    for (alarm, peer, origin, status, part) in [
+        ("a%20b", "127.0.0.1:1", false, 200, "\"delivered\": false"),
+        ("c", "127.0.0.1:1", false, 404, "there is no such alarm"),
+        ("c", "127.0.0.1:1", true, 403, "a page in a browser"),
+        ("c", "192.0.2.1:1", false, 403, "only this host"),
+    ] {
+        let path = format!("/api/v1/alarms/{alarm}/notify-test");
+        let mut request = Request::post(path);
+        if origin {
+            request = request.header("origin", "http://x");
+        }
+        let router = router(served.clone()).layer(Extension(Peer(peer.parse().unwrap())));
+        let response = router.oneshot(request.body(Body::empty()).unwrap()).await;
+        let response = response.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{alarm}");
+        let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+        let body = String::from_utf8_lossy(&body).into_owned();
+        assert!(body.contains(part), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
     let (status, body) = text("/api/v1/alarms/a%20%3Chot%3E%20one").await;
     assert_eq!(status, StatusCode::OK);
@@ -201,21 +266,13 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
     let datapoints = alarm["evaluation"]["datapoints"].as_array_mut().unwrap();
     assert_eq!(datapoints.len(), 7, "the whole evaluation range");
     datapoints.truncate(1);
+    let outlook = alarm["evaluation"]["outlook"].take();
+    assert_eq!(outlook[0]["latest"], "1970-01-01T00:04:00Z");
     let history = alarm.as_object_mut().unwrap().remove("history").unwrap();
     alarm.as_object_mut().unwrap().remove("cloudwatch");
-    let summaries: Vec<_> = history
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|item| &item["HistorySummary"])
-        .collect();
-    assert_eq!(
-        summaries,
-        [
-            "Alarm updated from INSUFFICIENT_DATA to ALARM",
-            "Alarm \"a <hot> one\" created"
-        ]
-    );
+    let summary = |place: usize| &history[place]["HistorySummary"];
+    assert_eq!(summary(0), "Alarm updated from INSUFFICIENT_DATA to ALARM");
+    assert_eq!(summary(1), "Alarm \"a <hot> one\" created");
     expect![[r#"
         {
           "actions_enabled": false,
@@ -253,15 +310,7 @@ async fn an_alarm_is_told_with_its_reason_and_its_datapoints() {
             "datapoints_breaching": 2,
             "datapoints_filled": 0,
             "datapoints_used": 2,
-            "outlook": [
-              {
-                "count": 1,
-                "earliest": "1970-01-01T00:04:00Z",
-                "latest": "1970-01-01T00:04:00Z",
-                "next_datapoints": "not breaching",
-                "state": "OK"
-              }
-            ],
+            "outlook": null,
             "rule": "of the newest 2 datapoints 2 are breaching; ALARM needs 2"
           },
           "evaluation_state": null,

@@ -10,6 +10,7 @@ mod load;
 mod localstack;
 mod metadata;
 mod mirror;
+mod notify;
 mod prometheus;
 
 use std::collections::BTreeSet;

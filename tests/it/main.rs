@@ -2,7 +2,7 @@
 //!
 //! `account`: a large one, and answers in part. `alarms`: whole alarm files judged over time. `cli`: the program from outside, exit codes and messages. `conformance`: what
 //! CloudWatch is known to do, case by case. `durability`: nothing is lost. `examples`: what stands in `config` and `deploy`.
-//! `golden`: commands with their output. `faults`: an endpoint that refuses, stalls, or answers nonsense. `systemd`: what the service manager is told. `tidy`: the architecture. `e2e`: the program among its real
+//! `golden`: commands with their output. `faults`: an endpoint that refuses, stalls, or answers nonsense. `notify`: who is told of state changes. `systemd`: what the service manager is told. `tidy`: the architecture. `e2e`: the program among its real
 //! peers, LocalStack and Prometheus; slow, and run one after the other by `tests/run`.
 
 #![expect(clippy::unwrap_used, reason = "a test stops at its first surprise")]
@@ -26,6 +26,7 @@ mod golden;
 mod iam;
 mod judging;
 mod laws;
+mod notify;
 mod proxy;
 mod push;
 mod reference;

@@ -33,7 +33,7 @@ impl LocalStack {
             .arg(root().join("tests/run-localstack.py"))
             .env_remove("AWS_ENDPOINT_URL")
             .envs([
-                ("SERVICES", "cloudwatch,sts,iam"),
+                ("SERVICES", "cloudwatch,sns,sqs,sts,iam"),
                 ("GATEWAY_LISTEN", &format!("127.0.0.1:{port}")),
                 ("DISABLE_EVENTS", "1"),
                 ("SKIP_SSL_CERT_DOWNLOAD", "1"),
@@ -75,7 +75,7 @@ impl LocalStack {
         self.environment(&mut aws)
             .env("AWS_DEFAULT_REGION", "us-east-1")
             .args(arguments)
-            .args(["--output", "json"]);
+            .args(["--output", "json", "--endpoint-url", &self.url()]);
         aws
     }
 
