@@ -24,7 +24,7 @@ pub use alarms::{Account, Alarms, Asked, Described, NAMES_MAX, Page};
 pub use failure::Failure;
 pub use history::{History, Window, windows};
 pub use identity::{Instance, Notices, configured_region, instance, instance_with_tags, notices};
-pub use messages::{Messages, Publication, PutEvent};
+pub use messages::{Messages, Publication, PutEvent, Tried};
 pub use metrics::{Credentials, Metrics};
 pub use reach::{Reached, reach};
 pub use tags::tags;

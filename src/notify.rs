@@ -19,7 +19,7 @@ use crate::metric::Timestamp;
 pub use make::{Notice, Occasion, deliveries, untold};
 pub use policy::CloudWatch;
 pub use queue::Queue;
-pub use send::{Failed, Sender};
+pub use send::{Failed, JOURNAL_SOCKET, Sender, read_secret};
 pub use task::{Inputs, News, Notifier, Tested};
 
 /// The most deliveries that wait; beyond it the oldest go.

@@ -59,7 +59,38 @@ pub struct PutEvent<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Entries<'a> {
-    entries: [PutEvent<'a>; 1],
+    entries: &'a [PutEvent<'a>],
+}
+
+/// What an attempt told that could not succeed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// It was refused for what was wrong with it.
+    Allowed,
+    Refused(String),
+    /// There is no such thing, or no answer.
+    Unknown(String),
+}
+
+fn tried(answer: &Result<Answered, Unanswered>) -> Tried {
+    let answered = match answer {
+        Ok(answered) => answered,
+        Err(unanswered) => return Tried::Unknown(unanswered.message.clone()),
+    };
+    let said = said(answered);
+    let is_refused = [
+        "AccessDenied",
+        "AuthorizationError",
+        "InvalidClientTokenId",
+        "Signature",
+    ];
+    match answered.status {
+        200..300 => Tried::Allowed,
+        401 | 403 => Tried::Refused(said),
+        _ if is_refused.iter().any(|code| said.contains(code)) => Tried::Refused(said),
+        400 => Tried::Allowed,
+        _ => Tried::Unknown(said),
+    }
 }
 
 impl Messages {
@@ -75,23 +106,17 @@ impl Messages {
 
     /// `sns:Publish`
     pub async fn publish(&self, of: Publication<'_>, now: Timestamp) -> Result<(), Unanswered> {
-        let answered = self.call_sns(&form(of), of.topic_arn, now).await?;
-        done(&answered)
+        done(&self.call_sns(of, now).await?)
     }
 
-    async fn call_sns(
-        &self,
-        form: &str,
-        topic_arn: &str,
-        now: Timestamp,
-    ) -> Result<Answered, Unanswered> {
+    async fn call_sns(&self, of: Publication<'_>, now: Timestamp) -> Result<Answered, Unanswered> {
         let call = Call {
             service: "sns",
-            region: region_of(topic_arn),
+            region: region_of(of.topic_arn),
             method: "POST",
             path: "/",
             headers: &[FORM],
-            body: form.as_bytes().to_vec(),
+            body: form(of).into_bytes(),
         };
         call.make(self.config().await, &self.web, now).await
     }
@@ -103,6 +128,17 @@ impl Messages {
         payload: &str,
         now: Timestamp,
     ) -> Result<(), Unanswered> {
+        let answered = self.call_lambda(function_arn, "Event", payload, now).await;
+        done(&answered?)
+    }
+
+    async fn call_lambda(
+        &self,
+        function_arn: &str,
+        kind: &str,
+        payload: &str,
+        now: Timestamp,
+    ) -> Result<Answered, Unanswered> {
         let arn = utf8_percent_encode(function_arn, PLAIN);
         let path = format!("/2015-03-31/functions/{arn}/invocations");
         let call = Call {
@@ -112,16 +148,29 @@ impl Messages {
             path: &path,
             headers: &[
                 ("content-type", "application/json"),
-                ("x-amz-invocation-type", "Event"),
+                ("x-amz-invocation-type", kind),
             ],
             body: payload.as_bytes().to_vec(),
         };
-        done(&call.make(self.config().await, &self.web, now).await?)
+        call.make(self.config().await, &self.web, now).await
     }
 
     /// `events:PutEvents`
     pub async fn put_event(&self, event: PutEvent<'_>, now: Timestamp) -> Result<(), Unanswered> {
-        let of_bus = match region_of(event.event_bus_name) {
+        let answered = self
+            .call_events(&[event], event.event_bus_name, now)
+            .await?;
+        done(&answered)?;
+        taken(&answered.body)
+    }
+
+    async fn call_events(
+        &self,
+        entries: &[PutEvent<'_>],
+        bus: &str,
+        now: Timestamp,
+    ) -> Result<Answered, Unanswered> {
+        let of_bus = match region_of(bus) {
             "" => self.region.as_deref(),
             region => Some(region),
         };
@@ -129,8 +178,7 @@ impl Messages {
             message: "there is no region for the bus".to_owned(),
             is_lost: false,
         })?;
-        let entries = Entries { entries: [event] };
-        let body = serde_json::to_vec(&entries).expect("strings and numbers are always JSON");
+        let entries = Entries { entries };
         let call = Call {
             service: "events",
             region,
@@ -140,11 +188,32 @@ impl Messages {
                 ("content-type", "application/x-amz-json-1.1"),
                 ("x-amz-target", "AWSEvents.PutEvents"),
             ],
-            body,
+            body: serde_json::to_vec(&entries).expect("strings and numbers are always JSON"),
         };
-        let answered = call.make(self.config().await, &self.web, now).await?;
-        done(&answered)?;
-        taken(&answered.body)
+        call.make(self.config().await, &self.web, now).await
+    }
+
+    /// Whether a topic may be told, by a message without a text, which it does not take.
+    pub async fn may_publish(&self, topic_arn: &str, now: Timestamp) -> Tried {
+        let nothing = Publication {
+            topic_arn,
+            subject: "cwbridge",
+            message: "",
+            attributes: &[],
+            group: "cwbridge",
+            key: "cwbridge",
+        };
+        tried(&self.call_sns(nothing, now).await)
+    }
+
+    /// Whether a function may be invoked, without doing it.
+    pub async fn may_invoke(&self, function_arn: &str, now: Timestamp) -> Tried {
+        tried(&self.call_lambda(function_arn, "DryRun", "{}", now).await)
+    }
+
+    /// Whether events may be put on a bus, without any.
+    pub async fn may_put_events(&self, bus: &str, now: Timestamp) -> Tried {
+        tried(&self.call_events(&[], bus, now).await)
     }
 
     async fn config(&self) -> &SdkConfig {

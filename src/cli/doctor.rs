@@ -1,5 +1,7 @@
 //! `cwbridge doctor`: why nothing arrives.
 
+mod notify;
+
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -7,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::agent::on_instance;
-use crate::aws::{self, Alarms, Asked, Failure, Metrics, Reached};
+use crate::aws::{self, Alarms, Asked, Failure, Messages, Metrics, Reached};
 use crate::clock;
 use crate::config::{Config, check_region};
 use crate::cost::estimate;
@@ -17,7 +19,7 @@ use crate::host;
 use crate::metric::{Datapoint, Metric, Resolution, StatisticSet, Timestamp, Unit};
 use crate::sources::{Sources, parts};
 use crate::stats::process;
-use crate::web;
+use crate::web::{self, WebClient};
 
 use super::load::{self, Loaded};
 use super::{Environment, Exit, complain, is_root, runtime};
@@ -123,6 +125,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
         &mut findings,
     );
     limits(&mut findings);
+    notify::local(&config, environment.variable, &mut findings);
     match runtime() {
         Ok(runtime) => runtime.block_on(amazon(&config, &environment, &mut findings)),
         Err(problem) => {
@@ -254,6 +257,9 @@ async fn amazon(
     if config.mirror.is_some() {
         may_mirror(&Alarms::connect_to_watch(&region, endpoint).await, findings).await;
     }
+    let endpoint = config.publish.endpoint_url.clone();
+    let messages = Messages::new(Some(region), endpoint, WebClient::default());
+    notify::by_aws(config, &messages, findings).await;
 }
 
 fn publishes(config: &Config) -> bool {

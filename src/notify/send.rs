@@ -19,7 +19,7 @@ use crate::web::{Request, Unanswered, WebClient};
 use super::{Delivery, command, journald};
 
 /// Where the journal of systemd listens.
-const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
+pub const JOURNAL_SOCKET: &str = "/run/systemd/journal/socket";
 
 /// How long an alert lasts in Alertmanager that is told again every minute, in seconds: four times as long, as Prometheus has
 /// it.
@@ -224,14 +224,15 @@ impl Sender {
     /// Looked up anew each time: a key may be replaced while the program runs.
     async fn reveal(&self, secret: &Secret) -> Result<String, Failed> {
         let (secret, variable) = (secret.clone(), self.variable);
-        let reveal = move || secret.reveal(variable, read);
+        let reveal = move || secret.reveal(variable, read_secret);
         let revealed = tokio::task::spawn_blocking(reveal).await;
         let revealed = revealed.unwrap_or_else(|error| Err(error.to_string()));
         revealed.map_err(Failed::not_sent)
     }
 }
 
-fn read(path: &str) -> Result<String, String> {
+/// The text of a file that a secret is in.
+pub fn read_secret(path: &str) -> Result<String, String> {
     use std::io::Read as _;
     let mut text = String::new();
     let file = std::fs::File::open(path);

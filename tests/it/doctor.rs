@@ -100,6 +100,41 @@ fn a_refusal_names_the_policy_and_a_clock_that_is_off_is_told() {
 }
 
 #[test]
+fn those_who_are_to_be_told_are_looked_at() {
+    let url = serve(|path, body| {
+        let status = match body {
+            _ if path.ends_with("/invocations") => "403 Forbidden",
+            body if body.starts_with("Action=Publish") && body.contains("none") => "404 Not Found",
+            body if body.starts_with("Action=Publish") || body.contains("Entries") => {
+                "400 Bad Request"
+            }
+            _ => return Answer::cbor("200 OK", *b"\xa0"),
+        };
+        Answer::cbor(status, *b"{\"__type\": \"Code\", \"message\": \"why\"}")
+    });
+    let one = |to: &str| format!("[[notify]]\nname = {to}\nwhen = \"always\"\n");
+    let config = [
+        "[publish]\nmetric = []\n[events]\neventbridge = \"default\"\n".to_owned(),
+        one("\"topic\"\nsns = \"arn:aws:sns:us-east-1:1:ops\""),
+        one("\"none\"\nsns = \"arn:aws:sns:us-east-1:1:none\""),
+        one("\"function\"\nlambda = \"arn:aws:lambda:us-east-1:1:function:f\""),
+        one("\"hook\"\nwebhook = \"https://localhost/${env:HOOK_OF_NOBODY}\""),
+        one("\"program\"\ncommand = [\"/bin/sh\"]"),
+    ];
+    let (code, told) = doctor("doctor-notify", &config.concat(), Some(&url));
+    assert_eq!(code, Some(2));
+    let is_of_notify = |line: &&str| line.contains("notify `") || line.contains(" for `");
+    let lines: Vec<&str> = told.lines().filter(is_of_notify).collect();
+    expect_test::expect![[r#"
+        failure  notify `hook`: the variable `HOOK_OF_NOBODY` is not set; correct it
+        ok       notify `program`: what it needs is there; `cwbridge alarms notify-test` tells whether it arrives
+        ok       sns:Publish for `topic`: allowed (tried with a message that has no text)
+        failure  sns:Publish for `none`: Code: why (tried with a message that has no text); see the lines above
+        failure  lambda:InvokeFunction for `function`: refused (tried as a dry run): Code: why; `deploy/iam/notify.json` is the policy that allows it; topics and functions have policies of their own
+        ok       events:PutEvents for `events.eventbridge`: allowed (tried without an event)"#]].assert_eq(&lines.join("\n"));
+}
+
+#[test]
 fn what_is_missing_is_said_with_what_mends_it() {
     let (code, told) = doctor("doctor-none", "[publish]\nregoin = \"a\"\n", None);
     assert!(
