@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::alarm::{
-    ActionRun, Certainty, Events, Occasion as Action, StateChange, StateSnapshot, StateValue,
+    ActionRun, Certainty, Events, Occasion as Action, Rule, StateChange, StateSnapshot, StateValue,
     Status, Transition,
 };
 use crate::clock;
@@ -74,6 +74,25 @@ pub(super) fn wires(
             .await;
     };
     (telling, notify)
+}
+
+/// How many composite alarms may lie above each other.
+const CHILDREN_DEPTH_MAX: usize = 16;
+
+/// How certain a state is by now. A composite alarm is judged when a child changes, and no more certain than they are.
+fn certainty_now(status: &Status, by_name: &HashMap<&str, &Status>, depth: usize) -> Certainty {
+    let Rule::Composite(composite) = &status.alarm.rule else {
+        let evaluation = status.evaluation.as_ref();
+        return evaluation.map_or(Certainty::HistoryIncomplete, |it| it.certainty.clone());
+    };
+    let children = composite.rule.children();
+    let certainty = children.into_iter().map(|child| {
+        let child = by_name.get(child.name()).filter(|_| depth > 0);
+        child.map_or(Certainty::Undetermined, |child| {
+            certainty_now(child, by_name, depth - 1)
+        })
+    });
+    certainty.fold(Certainty::Determined, |all, one| all.and(&one))
 }
 
 /// What is on its way to the notifier.
@@ -200,11 +219,10 @@ impl Judge {
             let Some(status) = by_name.get(&*alarm) else {
                 continue;
             };
-            let (evaluation, change) = (status.evaluation.as_ref(), status.changes().next());
-            let (Some(evaluation), Some(change)) = (evaluation, change) else {
+            let Some(change) = status.changes().next() else {
                 continue;
             };
-            let certainty = evaluation.certainty.clone();
+            let certainty = certainty_now(status, by_name, CHILDREN_DEPTH_MAX);
             self.teller.certainties.insert(alarm, certainty);
             let is_withheld = status.muted_until.is_some() || status.suppressed_by.is_some();
             if is_withheld || change.new.state != status.state {

@@ -50,7 +50,7 @@ impl Certainty {
 
     /// The less certain one: what rests on both is no more certain than that.
     #[must_use]
-    pub(super) fn and(self, other: &Self) -> Self {
+    pub fn and(self, other: &Self) -> Self {
         if other.rank() < self.rank() {
             other.clone()
         } else {

@@ -16,6 +16,7 @@ use crate::tree::{self, Node};
 
 use super::publishable;
 use super::{AlarmFiles, Config, Journal, LISTEN, Publish, PublishedMetric};
+use notify::Asked;
 
 const KEYS: [&str; 8] = [
     "alarms",
@@ -71,6 +72,10 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
         .filter_map(|name| Some(publishable(name)?.collector))
         .collect();
     let collectors = reader.collectors(tree.get("collectors"), &published);
+    let asked = Asked {
+        mirror: tree.get("mirror").is_some(),
+        publishes: publish.metrics.iter().any(|entry| !entry.names.is_empty()),
+    };
     let config = Config {
         alarms: tree.get("alarms").map(|node| reader.alarms(node)),
         listen: reader.listen(tree.get("serve")),
@@ -79,9 +84,8 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
         collectors,
         journal: reader.journal(tree.get("journal")),
         mirror: tree.get("mirror").map(|node| reader.mirror(node)),
-        notify: reader.notify(tree.get("notify"), tree.get("events")),
+        notify: reader.notify(tree.get("notify"), tree.get("events"), asked),
     };
-    reader.check_when(&tree, &config);
     // Where the syntax is broken, what a value means is not worth a second line.
     let mut findings = report.findings.split_off(broken.len());
     findings.retain(|finding| !broken.contains(&finding.position));

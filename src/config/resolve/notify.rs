@@ -4,9 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::finding::{did_you_mean, one_of};
-use crate::tree::{Node, Value};
+use crate::tree::Node;
 
-use super::super::Config;
 use super::super::notify::{
     CERTAINTIES, Notify, Pattern, Recipient, STATES, Secret, Shape, Webhook, When,
 };
@@ -62,15 +61,28 @@ const ALERTMANAGER_REPEAT: Duration = Duration::from_mins(1);
 
 const EVENT_SOURCE: &str = "cwbridge";
 
+/// By what it is known how CloudWatch is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked {
+    pub(super) mirror: bool,
+    pub(super) publishes: bool,
+}
+
 impl Reader<'_> {
     /// Those of `[[notify]]` and of `[events]`.
-    pub(super) fn notify(&mut self, node: Option<&Node>, events: Option<&Node>) -> Vec<Notify> {
+    pub(super) fn notify(
+        &mut self,
+        node: Option<&Node>,
+        events: Option<&Node>,
+        asked: Asked,
+    ) -> Vec<Notify> {
         let nodes = node.and_then(|node| self.report.list("notify", node));
         let mut all: Vec<Notify> = Vec::new();
         for node in nodes.unwrap_or_default() {
             let Some(one) = self.notified(node) else {
                 continue;
             };
+            self.check_when(node, one.when, asked);
             if all.iter().any(|other| other.name == one.name) {
                 let text = format!(
                     "two `[[notify]]` are called `{}`; `name` tells them apart",
@@ -408,25 +420,24 @@ impl Reader<'_> {
     }
 
     /// What is known of CloudWatch only by asking it.
-    pub(super) fn check_when(&mut self, tree: &Node, config: &Config) {
-        let Some(Value::List(nodes)) = tree.get("notify").map(|node| &node.value) else {
-            return;
+    fn check_when(&mut self, node: &Node, when: When, asked: Asked) {
+        let text = match (when, asked) {
+            (When::Ahead, Asked { mirror: false, .. }) => {
+                "`when` is `ahead`, but without `[mirror]` it is not known what CloudWatch has found"
+            }
+            (
+                When::Unreachable,
+                Asked {
+                    mirror: false,
+                    publishes: false,
+                },
+            ) => {
+                "`when` is `unreachable`, but nothing is published and there is no `[mirror]`: it is not known whether CloudWatch can be reached"
+            }
+            _ => return,
         };
-        let mut entries = config.publish.metrics.iter();
-        let nothing_is_sent = entries.all(|entry| entry.names.is_empty());
-        for (node, notify) in nodes.iter().zip(&config.notify) {
-            let text = match notify.when {
-                When::Ahead if config.mirror.is_none() => {
-                    "`when` is `ahead`, but without `[mirror]` it is not known what CloudWatch has found"
-                }
-                When::Unreachable if config.mirror.is_none() && nothing_is_sent => {
-                    "`when` is `unreachable`, but nothing is published and there is no `[mirror]`: it is not known whether CloudWatch can be reached"
-                }
-                _ => continue,
-            };
-            let position = node.get("when").map_or(node.position, |node| node.position);
-            self.report.add(position, text);
-        }
+        let position = node.get("when").map_or(node.position, |node| node.position);
+        self.report.add(position, text);
     }
 
     fn events(&mut self, node: &Node, all: &mut Vec<Notify>) {

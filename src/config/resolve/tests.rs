@@ -278,3 +278,90 @@ fn regions_are_checked_by_their_form() {
         assert!(check_region(region).is_err(), "{region}");
     }
 }
+
+#[test]
+fn those_who_are_told_have_what_they_need() {
+    let config = sound(
+        "[mirror]\n[[notify]]\nsns = \"arn:aws:sns:eu-west-1:1:a\"\nwhen = \"ahead\"\n[[notify]]\nalertmanager = \"http://am\"\nwhen = \"always\"\n[[notify]]\nwebhook = \"${env:URL}\"\nwhen = \"unreachable\"\nkey = \"${file:hook.key}\"\nstates = [\"ALARM\"]\ndelay_up = \"1m\"\nrepeat = \"4h\"\n[events]\nfile = \"events.jsonl\"\neventbridge = \"default\"",
+    );
+    let names: Vec<&str> = config.notify.iter().map(|it| &*it.name).collect();
+    let expected = [
+        "sns",
+        "alertmanager",
+        "webhook",
+        "events.file",
+        "events.eventbridge",
+    ];
+    assert_eq!(names, expected);
+    let [sns, alertmanager, webhook, ..] = &config.notify[..] else {
+        unreachable!("there are five");
+    };
+    assert_eq!(sns.states, ["ALARM", "OK"]);
+    assert_eq!(sns.certainties, ["determined"]);
+    assert_eq!(alertmanager.states.len(), 3);
+    assert_eq!(alertmanager.repeat, Some(Duration::from_mins(1)));
+    assert_eq!(
+        (webhook.repeat_max, webhook.delay_up),
+        (10, Duration::from_mins(1))
+    );
+}
+
+#[test]
+fn whoever_cannot_be_told_is_told_why() {
+    check(
+        r#"
+[[notify]]
+when = "always"
+[[notify]]
+sns = "arn:aws:sns:eu-west-1:1"
+lambda = "f"
+when = "always"
+[[notify]]
+name = "a"
+lambda = "arn:aws:sns:eu-west-1:1:function:f"
+when = "sometimes"
+states = ["ALARM", "FINE"]
+[[notify]]
+name = "a"
+webhook = "ftp://x"
+key = "secret"
+headers = { Authorization = "Bearer x", "a b" = "c" }
+shape = "snss"
+certainty = []
+when = "ahead"
+[[notify]]
+command = ["page"]
+labels = { a = "b" }
+repeat = "1s"
+[[notify]]
+name = "b"
+webhook = "https://me:pass@host/x${secret:y}"
+alarms = 5
+when = "always"
+[events]
+source = "aws.mine"
+"#,
+        expect![[r#"
+            cwbridge.toml:2:1: `[[notify]]` must have one of `sns`, `lambda`, `webhook`, `alertmanager`, `command` or `journald`, and has none
+            cwbridge.toml:4:1: `[[notify]]` must have one of `sns`, `lambda`, `webhook`, `alertmanager`, `command` or `journald`, and has `sns` and `lambda`
+            cwbridge.toml:10:10: `lambda` is `arn:aws:sns:eu-west-1:1:function:f`, but must be an ARN such as `arn:aws:lambda:eu-west-1:123456789012:function:page`
+            cwbridge.toml:11:8: `when` is `sometimes`, but must be `always`, `ahead` or `unreachable`: CloudWatch has actions of its own
+            cwbridge.toml:12:20: `states` names `FINE`, but only `ALARM`, `INSUFFICIENT_DATA` or `OK` can stand here
+            cwbridge.toml:13:1: two `[[notify]]` are called `a`; `name` tells them apart
+            cwbridge.toml:15:11: `webhook` must be an address that begins with `http://` or `https://` and names a host
+            cwbridge.toml:16:7: `key` must be `${file:PATH}` or `${env:NAME}`, so that the key itself does not stand here
+            cwbridge.toml:17:29: the header `Authorization` is a secret: `${file:PATH}` or `${env:NAME}` must stand for it
+            cwbridge.toml:17:41: `a b` is no name of a header
+            cwbridge.toml:18:9: `shape` is `snss`, but must be `sns` or `eventbridge`; did you mean `sns`?
+            cwbridge.toml:19:13: `certainty` must name at least one of `history_incomplete`, `undetermined`, `depends_on_range`, `near_threshold`, `measured_in_guest` or `determined`
+            cwbridge.toml:20:8: `when` is `ahead`, but without `[mirror]` it is not known what CloudWatch has found
+            cwbridge.toml:21:1: `when` is not set, but must be `always`, `ahead` or `unreachable`: CloudWatch has actions of its own
+            cwbridge.toml:22:11: `command` must be a list whose first element is the path of a program, such as `["/usr/local/bin/page", "--now"]`; there is no shell
+            cwbridge.toml:23:10: `labels` goes with `alertmanager`, not with `command`
+            cwbridge.toml:24:10: `repeat` is `1s`, but must be from 1m to 7days
+            cwbridge.toml:27:11: `webhook` has `${secret:y}`, but only `${env:NAME}` and `${file:PATH}` can stand here
+            cwbridge.toml:28:10: `alarms` is the number 5, but must be a list
+            cwbridge.toml:30:1: `source` is `aws.mine`, but EventBridge keeps what begins with `aws.` for AWS services
+        "#]],
+    );
+}
