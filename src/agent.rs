@@ -144,7 +144,7 @@ where
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
     let (telling, notify) = telling::wires(&plan, &here_in, &keeper, &stats);
-    let (events, history) = (telling.events.clone(), keeper.clone());
+    let (events, history) = (telling.events.clone(), keeper.downgrade());
     let (tests, tests_in) = mpsc::channel(TESTS_MAX);
     let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));
 

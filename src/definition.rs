@@ -30,7 +30,7 @@ use values::{StandIns, Typing};
 
 pub use history::{HistoryJson, history_item, past_item};
 pub use json::{Inputs, parse, parse_in, parse_with};
-pub use message::{Event, Told, event, lambda_payload, sns_message, sns_subject};
+pub use message::{Event, Own, Told, event, lambda_payload, sns_message, sns_subject};
 pub use metric_data::metric_data;
 pub use placeholder::{Placeholders, substitute};
 pub use reason_data::{evaluated_datapoints, reason_data};

@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::alarm::Status;
 use crate::exposition::{Exposition, Format};
-use crate::keeper::Handle;
+use crate::keeper::WeakHandle;
 use crate::mirror::Comparison;
 use crate::notify::Tested;
 
@@ -69,7 +69,7 @@ pub struct Served {
     reloads: Reloads,
     tests: mpsc::Sender<TestRequest>,
     events: Events,
-    keeper: Handle,
+    keeper: WeakHandle,
 }
 
 impl Served {
@@ -78,7 +78,7 @@ impl Served {
         reloads: Reloads,
         tests: mpsc::Sender<TestRequest>,
         events: Events,
-        keeper: Handle,
+        keeper: WeakHandle,
     ) -> Self {
         Self {
             shown,
@@ -96,7 +96,7 @@ impl FromRef<Served> for mpsc::Sender<TestRequest> {
     }
 }
 
-impl FromRef<Served> for Handle {
+impl FromRef<Served> for WeakHandle {
     fn from_ref(served: &Served) -> Self {
         served.keeper.clone()
     }
@@ -237,7 +237,7 @@ struct Wanted {
     limit: Option<usize>,
 }
 
-async fn history(State(keeper): State<Handle>, Query(wanted): Query<Wanted>) -> Response {
+async fn history(State(keeper): State<WeakHandle>, Query(wanted): Query<Wanted>) -> Response {
     let limit = wanted.limit.unwrap_or(HISTORY_DEFAULT).min(HISTORY_MAX);
     let transitions = keeper.transitions(wanted.alarm, limit).await;
     json(StatusCode::OK, api::history(&transitions))

@@ -20,7 +20,7 @@ use crate::stats::Stats;
 
 pub use pending::PENDING_MAX;
 use pending::{Forgotten, Pending, Place};
-pub use task::{Handle, Kept, start};
+pub use task::{Handle, Kept, WeakHandle, start};
 #[cfg(test)]
 pub(crate) use task::{in_memory, stuck};
 
@@ -272,7 +272,11 @@ impl Keeper {
 
     /// What is to be delivered: what an earlier program left.
     pub fn deliveries(&mut self) -> BTreeMap<String, String> {
-        let read = self.journal.as_ref().map(Journal::deliveries);
+        let read = match (&self.journal, self.reader()) {
+            (Some(journal), _) => Some(journal.deliveries()),
+            (None, Some(reader)) => Some(reader.deliveries()),
+            (None, None) => None,
+        };
         read.and_then(|read| self.checked(read)).unwrap_or_default()
     }
 

@@ -92,7 +92,7 @@
 //! | shell | `exposition` | `alarm`, `family`, `host`, `stats`, `mirror` |
 //! | shell | `guard` | `finding`, `tree` |
 //! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror`, `guard`, `notify`, `journal`, `keeper` |
-//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `guard`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror`, `notify` |
+//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `guard`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror`, `notify`, `web` |
 //! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `import`, `stats`, `cost`, `clock`, `host`, `sources`, `guard`, `journal`, `web`, `aws`, `notify`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.

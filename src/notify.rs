@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::metric::Timestamp;
 
-pub use make::{Notice, Occasion, deliveries, untold};
-pub use policy::CloudWatch;
+pub use make::{Notice, Occasion, certainty_name, deliveries, untold};
+pub use policy::{CloudWatch, Seen, Standing};
 pub use queue::Queue;
 pub use send::{Failed, JOURNAL_SOCKET, Sender, read_secret};
 pub use task::{Inputs, News, Notifier, Tested};
@@ -38,9 +38,11 @@ pub struct Delivery {
     pub state: String,
     pub certainty: String,
     pub host: String,
-    /// When the state changed.
+    /// When the state changed, and since when the alarm had been in the one before.
     #[serde(with = "milliseconds")]
     pub at: Timestamp,
+    #[serde(with = "milliseconds")]
+    pub before: Timestamp,
     /// The end of the period that brought it about, or when the state changed.
     #[serde(with = "milliseconds")]
     pub period_end: Timestamp,
@@ -49,6 +51,9 @@ pub struct Delivery {
     /// Not before.
     #[serde(with = "milliseconds")]
     pub due: Timestamp,
+    /// Until then another state takes its place, and nobody hears of it.
+    #[serde(with = "milliseconds")]
+    pub settles: Timestamp,
     /// The order in which deliveries were made.
     pub place: u64,
     pub phase: Phase,
@@ -57,7 +62,7 @@ pub struct Delivery {
     pub answer_lost: bool,
     /// How many times it was told before.
     pub repeats: u32,
-    /// Nobody is told; it ends what is told of another state.
+    /// Nobody is told; when it is due it ends what is told of another state.
     pub is_silent: bool,
     pub is_test: bool,
     pub subject: String,

@@ -219,8 +219,11 @@ impl Notifications {
         *self.told().withheld.entry(label).or_default() += 1;
     }
 
+    /// Targets that are not named have nothing that waits.
     pub fn set_waiting(&self, waiting: BTreeMap<String, usize>) {
-        self.told().waiting = waiting;
+        let mut told = self.told();
+        told.waiting.values_mut().for_each(|count| *count = 0);
+        told.waiting.extend(waiting);
     }
 
     /// Those who are told, of whom everything is shown from the start.

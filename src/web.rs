@@ -25,7 +25,8 @@ use crate::metric::Timestamp;
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 
 /// What is read of an answer that matters by its status.
-const BEGINNING_BYTES_MAX: usize = 16 << 10;
+const BEGINNING_BYTES_MAX: usize = 64 << 10;
+const BEGINNING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A server that does not answer by then is taken to be gone.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -186,9 +187,9 @@ impl WebClient {
             message,
             is_lost: false,
         };
-        let mut request = hyper::Request::builder()
-            .method(asked.method)
-            .uri(asked.url);
+        let (url, authorization) = credentials(asked.url);
+        let request = hyper::Request::builder().method(asked.method).uri(url);
+        let mut request = with(authorization.as_ref(), request);
         for (name, value) in asked.headers {
             request = request.header(*name, *value);
         }
@@ -201,7 +202,9 @@ impl WebClient {
             is_lost: !error.is_connect(),
         })?;
         let status = answer.status().as_u16();
-        let body = beginning(answer.into_body()).await;
+        // What was asked for is known by the status, whatever becomes of the rest.
+        let body = tokio::time::timeout(BEGINNING_TIMEOUT, beginning(answer.into_body())).await;
+        let body = body.unwrap_or_default();
         Ok(Answered { status, body })
     }
 }

@@ -111,7 +111,7 @@ impl Drive {
             news: News::default(),
             drive: self,
         };
-        judge.set_targets(begun.targets);
+        judge.set_targets(begun.targets, begun.mute_rules.clone());
         if begun.restored {
             judge.catch_up(first.at);
         }
@@ -252,7 +252,7 @@ impl Judge {
         self.before.push((now + BEFORE_KEPT, before));
         let statuses = Arc::clone(&self.statuses);
         let known: BTreeSet<&str> = statuses.iter().map(|status| &*status.alarm.name).collect();
-        self.set_targets(prepared.targets);
+        self.set_targets(prepared.targets, prepared.mute_rules.clone());
         let transitions = self.pipeline.set_alarms(prepared.alarms, now);
         let mut new = prepared.states;
         new.retain(|state| !known.contains(&*state.name));

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use regex_lite::Regex;
-
 /// Somebody who is told of state changes, and when.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Notify {
@@ -24,6 +22,8 @@ pub struct Notify {
     pub repeat: Option<Duration>,
     /// How many times at most.
     pub repeat_max: u32,
+    /// By then CloudWatch was asked for something, so that it is known whether it can be reached.
+    pub evidence_within: Duration,
     /// How long one attempt may take.
     pub timeout: Duration,
     /// What could not be delivered by then is given up.
@@ -127,35 +127,42 @@ pub const CERTAINTIES: [&str; 6] = [
 ];
 
 /// A name in which `*` stands for anything.
-#[derive(Clone, Debug)]
-pub struct Pattern {
-    regex: Regex,
-}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pattern(String);
 
 impl Pattern {
     pub fn new(text: &str) -> Self {
-        let parts: Vec<String> = text.split('*').map(regex_lite::escape).collect();
-        let regex = Regex::new(&format!("(?s)^{}$", parts.join(".*")));
-        Self {
-            regex: regex.expect("what is escaped is a pattern"),
-        }
+        Self(text.to_owned())
     }
 
     pub fn matches(&self, name: &str) -> bool {
-        self.regex.is_match(name)
-    }
-}
-
-/// The same text is the same pattern.
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.regex.as_str() == other.regex.as_str()
+        let Some((first, rest)) = self.0.split_once('*') else {
+            return self.0 == name;
+        };
+        let Some(mut name) = name.strip_prefix(first) else {
+            return false;
+        };
+        let mut parts: Vec<&str> = rest.split('*').collect();
+        let last = parts.pop().unwrap_or_default();
+        for part in parts {
+            match name.find(part) {
+                Some(at) => name = &name[at + part.len()..],
+                None => return false,
+            }
+        }
+        name.ends_with(last)
     }
 }
 
 /// A text that may have a secret in it, by reference: `${env:NAME}` or `${file:PATH}`. It is looked up when it is used.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Secret(pub String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(..)")
+    }
+}
 
 impl Secret {
     /// What is looked up of it: `env:NAME`, `file:PATH`.
@@ -203,6 +210,9 @@ mod tests {
             ("*", "a\nb", true),
             ("a.c", "abc", false),
             ("a[*]", "a[1]", true),
+            ("a*b*c", "a-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("a*a", "a", false),
         ] {
             assert_eq!(Pattern::new(pattern).matches(name), matches, "{pattern}");
         }

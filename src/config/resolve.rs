@@ -72,8 +72,9 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
         .filter_map(|name| Some(publishable(name)?.collector))
         .collect();
     let collectors = reader.collectors(tree.get("collectors"), &published);
+    let mirror = tree.get("mirror").map(|node| reader.mirror(node));
     let asked = Asked {
-        mirror: tree.get("mirror").is_some(),
+        mirror: mirror.as_ref().map(|mirror| mirror.interval),
         publishes: publish.metrics.iter().any(|entry| !entry.names.is_empty()),
     };
     let config = Config {
@@ -83,7 +84,7 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
         publish,
         collectors,
         journal: reader.journal(tree.get("journal")),
-        mirror: tree.get("mirror").map(|node| reader.mirror(node)),
+        mirror,
         notify: reader.notify(tree.get("notify"), tree.get("events"), asked),
     };
     // Where the syntax is broken, what a value means is not worth a second line.

@@ -7,8 +7,8 @@ mod trigger;
 use serde::Serialize;
 
 use crate::alarm::{
-    CompositeAlarm, EvaluationState, ReasonData, Rule, StateChange, StateSnapshot, Status,
-    SuppressedBy, TriggeringAlarm,
+    CompositeAlarm, EvaluationState, MuteRule, ReasonData, Rule, StateChange, StateSnapshot,
+    Status, SuppressedBy, TriggeringAlarm, Window,
 };
 use crate::metric::Timestamp;
 
@@ -27,6 +27,19 @@ pub struct Told<'a> {
     pub change: StateChange<'a>,
     /// Whether a mute rule withheld it until now.
     pub after_mute_window: bool,
+    /// The mute rule that withholds the alarm's actions, and its window.
+    pub muted_by: Option<(&'a MuteRule, Window)>,
+}
+
+/// What only an event of this program says.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Own<'a> {
+    /// The same for the same state change, whoever is told.
+    pub id: &'a str,
+    pub host: &'a str,
+    pub certainty: &'a str,
+    pub test: bool,
 }
 
 impl<'a> Told<'a> {
@@ -225,6 +238,8 @@ struct Detail<'a> {
     configuration: Configuration<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mute_detail: Option<MuteDetail>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cwbridge: Option<Own<'a>>,
 }
 
 #[derive(Serialize)]
@@ -244,17 +259,32 @@ struct State<'a> {
     actions_suppressed_reason: Option<String>,
 }
 
-/// AWS names the member and does not show what is in it (SPEC section 16.3).
+/// SPEC section 15.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct MuteDetail {
-    muted_until: String,
+    muted_by_arn: String,
+    mute_window_start: String,
+    mute_window_end: String,
 }
 
-fn detail(told: Told<'_>) -> Detail<'_> {
+fn mute_detail(told: Told<'_>) -> Option<MuteDetail> {
+    let (rule, window) = told.muted_by?;
+    let partition = told.arn_part(1);
+    let (region, account) = (told.region(), told.account());
+    Some(MuteDetail {
+        muted_by_arn: format!(
+            "arn:{partition}:cloudwatch:{region}:{account}:alarm-mute-rule:{}",
+            rule.name
+        ),
+        mute_window_start: window.from.in_reason_data(),
+        mute_window_end: window.to.in_reason_data(),
+    })
+}
+
+fn detail<'a>(told: Told<'a>, own: Option<Own<'a>>) -> Detail<'a> {
     let (status, change) = (told.status, told.change);
     let suppressed_by = status.suppressed_by.map(|(by, _)| by);
-    let muted_until = status.muted_until.map(Timestamp::in_reason_data);
     Detail {
         alarm_name: &status.alarm.name,
         state: State {
@@ -265,7 +295,8 @@ fn detail(told: Told<'_>) -> Detail<'_> {
         },
         previous_state: state(change.old, change.old_since.unwrap_or(change.at)),
         configuration: Configuration::of(&status.alarm),
-        mute_detail: muted_until.map(|muted_until| MuteDetail { muted_until }),
+        mute_detail: mute_detail(told),
+        cwbridge: own,
     }
 }
 
@@ -289,7 +320,7 @@ pub fn lambda_payload(told: Told<'_>) -> String {
         account_id: told.account(),
         time: told.change.at.in_reason_data(),
         region: told.region(),
-        alarm_data: detail(told),
+        alarm_data: detail(told, None),
     })
 }
 
@@ -320,20 +351,20 @@ struct Envelope<'a> {
 const DETAIL_TYPE: &str = "CloudWatch Alarm State Change";
 
 /// The event of a state change, from `source`.
-pub fn event(told: Told<'_>, id: &str, source: &str) -> Event {
+pub fn event(told: Told<'_>, own: Own<'_>, source: &str) -> Event {
     Event {
         detail_type: DETAIL_TYPE,
-        detail: to_json(&detail(told)),
+        detail: to_json(&detail(told, Some(own))),
         whole: to_json(&Envelope {
             version: "0",
-            id,
+            id: own.id,
             detail_type: DETAIL_TYPE,
             source,
             account: told.account(),
             time: told.change.at.to_string(),
             region: told.region(),
             resources: [&told.status.arn],
-            detail: detail(told),
+            detail: detail(told, Some(own)),
         }),
     }
 }

@@ -63,9 +63,10 @@ impl Events {
         let (missed, followed) = {
             let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
             let known = after.and_then(|id| newest.iter().position(|event| event.0 == id));
-            let missed: Vec<Sent> = match known {
-                Some(place) => newest.iter().skip(place + 1).cloned().collect(),
-                None => Vec::new(),
+            let missed: Vec<Sent> = match (known, after) {
+                (Some(place), _) => newest.iter().skip(place + 1).cloned().collect(),
+                (None, Some(_)) => vec![Arc::default()],
+                (None, None) => Vec::new(),
             };
             (missed, self.sender.subscribe())
         };
@@ -85,11 +86,10 @@ async fn pass_on(
     client: mpsc::Sender<Event>,
     _permit: OwnedSemaphorePermit,
 ) {
-    let event = |sent: &Sent| {
-        Event::default()
-            .id(&sent.0)
-            .event("state-change")
-            .data(&sent.1)
+    let event = |sent: &Sent| match sent.0.as_str() {
+        // What came between is not known any more.
+        "" => Event::default().event("missed").data("unknown"),
+        id => Event::default().id(id).event("state-change").data(&sent.1),
     };
     for sent in &missed {
         if client.send(event(sent)).await.is_err() {

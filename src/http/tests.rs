@@ -81,8 +81,8 @@ fn exposition() -> Arc<Exposition> {
     Arc::new(Exposition::new(snapshot, Arc::new(Stats::default())))
 }
 
-fn keeper() -> Handle {
-    crate::keeper::in_memory(Arc::new(Stats::default()))
+fn keeper() -> WeakHandle {
+    crate::keeper::in_memory(Arc::new(Stats::default())).downgrade()
 }
 
 async fn request(

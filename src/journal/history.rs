@@ -128,6 +128,14 @@ impl Reader {
         Ok(datapoints(&self.connection, since, wanted, each)?)
     }
 
+    /// As [`Journal::deliveries`]. A file of before knows none.
+    pub fn deliveries(&self) -> Result<BTreeMap<String, String>> {
+        match schema::pragma(&self.connection, "user_version")? {
+            ..3 => Ok(BTreeMap::new()),
+            _ => Ok(deliveries(&self.connection)?),
+        }
+    }
+
     /// The newest transitions, of one alarm or of all, newest first.
     pub fn transitions(&self, alarm: Option<&str>, most: usize) -> Result<Vec<Transition>> {
         Ok(newest_transitions(&self.connection, alarm, most)?)
@@ -261,10 +269,14 @@ fn newest_transitions(
     alarm: Option<&str>,
     most: usize,
 ) -> rusqlite::Result<Vec<Transition>> {
-    let mut select = db.prepare(
+    let wanted = match alarm {
+        Some(_) => "alarm = ?1",
+        None => "?1 IS NULL",
+    };
+    let mut select = db.prepare(&format!(
         "SELECT alarm, at, from_state, to_state, reason, reason_data, certainty
-         FROM transition WHERE ?1 IS NULL OR alarm = ?1 ORDER BY id DESC LIMIT ?2",
-    )?;
+         FROM transition WHERE {wanted} ORDER BY id DESC LIMIT ?2"
+    ))?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     select
         .query_map(params![alarm, most], transition)?

@@ -38,6 +38,20 @@ enum Command {
 #[derive(Clone, Debug)]
 pub struct Handle(mpsc::Sender<Command>);
 
+/// A way to the keeper that does not keep it: whoever only reads must not hold up its end.
+#[derive(Clone, Debug)]
+pub struct WeakHandle(mpsc::WeakSender<Command>);
+
+impl WeakHandle {
+    /// See [`Keeper::transitions`]; nothing once the keeper has ended.
+    pub async fn transitions(&self, alarm: Option<String>, most: usize) -> Vec<Transition> {
+        match self.0.upgrade() {
+            Some(commands) => Handle(commands).transitions(alarm, most).await,
+            None => Vec::new(),
+        }
+    }
+}
+
 /// Tells when the keeper has ended; once.
 #[derive(Debug)]
 pub struct Kept(Option<oneshot::Receiver<Result<(), OpenError>>>);
@@ -173,8 +187,13 @@ impl Handle {
         deliveries.unwrap_or_default()
     }
 
+    /// One that does not keep it.
+    pub fn downgrade(&self) -> WeakHandle {
+        WeakHandle(self.0.downgrade())
+    }
+
     /// See [`Keeper::transitions`].
-    pub async fn transitions(&self, alarm: Option<String>, most: usize) -> Vec<Transition> {
+    async fn transitions(&self, alarm: Option<String>, most: usize) -> Vec<Transition> {
         let transitions = self.ask(|answer| Command::Transitions(alarm, most, answer));
         transitions.await.unwrap_or_default()
     }

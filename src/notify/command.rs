@@ -1,6 +1,7 @@
 //! A program is told: the message on its standard input, the rest in its environment.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
@@ -9,6 +10,12 @@ use super::{Delivery, Failed};
 
 /// What is kept of what a program says, for the log.
 const SAID_BYTES_MAX: usize = 1 << 10;
+
+/// How long after its end what a program said is still listened to.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// What a program is given of the daemon's own environment, which may have secrets in it.
+const KEPT: [&str; 6] = ["HOME", "LANG", "PATH", "TMPDIR", "TZ", "USER"];
 
 /// The program with all that it started ends with whoever waits for it.
 struct Group(Option<rustix::process::Pid>);
@@ -28,8 +35,13 @@ pub(super) async fn run(arguments: &[String], delivery: &Delivery) -> Result<(),
         return Err(Failed::not_sent("there is no program".to_owned()));
     };
     let cannot = |error: std::io::Error| Failed::not_sent(format!("`{program}`: {error}"));
+    let kept = KEPT
+        .iter()
+        .filter_map(|name| Some((name, std::env::var_os(name)?)));
     let mut child = Command::new(program)
         .args(arguments)
+        .env_clear()
+        .envs(kept)
         .env("CWBRIDGE_ALARM", &delivery.alarm)
         .env("CWBRIDGE_STATE", &delivery.state)
         .env("CWBRIDGE_CERTAINTY", &delivery.certainty)
@@ -56,9 +68,20 @@ pub(super) async fn run(arguments: &[String], delivery: &Delivery) -> Result<(),
             let _ = input.write_all(body.as_bytes()).await;
         }
     };
-    let errors = child.stderr.take();
-    let (status, said, ()) = tokio::join!(child.wait(), beginning(errors), write);
+    let mut said = Vec::new();
+    let listen = beginning(child.stderr.take(), &mut said);
+    let ended = async {
+        let (status, ()) = tokio::join!(child.wait(), write);
+        // What it started may live on with its outputs, and be silent.
+        tokio::time::sleep(LAST_WORDS).await;
+        status
+    };
+    let status = tokio::select! {
+        status = ended => status,
+        () = listen => unreachable!("it listens for ever"),
+    };
     group.0 = None;
+    let said = String::from_utf8_lossy(&said);
     let status = status.map_err(|error| Failed::lost(format!("`{program}`: {error}")))?;
     match (status.success(), said.trim()) {
         (true, _) => Ok(()),
@@ -69,14 +92,14 @@ pub(super) async fn run(arguments: &[String], delivery: &Delivery) -> Result<(),
     }
 }
 
-/// The first of what comes; the rest is read, and forgotten.
-async fn beginning(from: Option<impl AsyncRead + Unpin>) -> String {
-    let (mut said, mut buffer) = (Vec::new(), vec![0; 4 << 10]);
+/// The first of what comes; the rest is read, and forgotten. It listens for ever.
+async fn beginning(from: Option<impl AsyncRead + Unpin>, said: &mut Vec<u8>) {
+    let mut buffer = vec![0; 4 << 10];
     if let Some(mut from) = from {
         while let Ok(read @ 1..) = from.read(&mut buffer).await {
             let room = SAID_BYTES_MAX.saturating_sub(said.len()).min(read);
             said.extend_from_slice(&buffer[..room]);
         }
     }
-    String::from_utf8_lossy(&said).into_owned()
+    std::future::pending::<()>().await;
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::alarm::{Certainty, Rule, StateValue};
 use crate::config::{Notify, Recipient, Shape};
-use crate::definition::{Told, event, lambda_payload, sns_message, sns_subject, uuid};
+use crate::definition::{Own, Told, event, lambda_payload, sns_message, sns_subject, uuid};
 use crate::metric::Timestamp;
 
 use super::queue::NEW;
@@ -42,7 +42,7 @@ pub struct Notice<'a> {
 }
 
 /// As the configuration calls it.
-fn certainty_name(certainty: &Certainty) -> &'static str {
+pub fn certainty_name(certainty: &Certainty) -> &'static str {
     match certainty {
         Certainty::HistoryIncomplete => "history_incomplete",
         Certainty::Undetermined => "undetermined",
@@ -78,10 +78,18 @@ impl Notify {
         matches!(self.to, Recipient::File(_) | Recipient::EventBridge { .. })
     }
 
+    /// Whether it is told of an alarm at all.
+    fn is_meant(&self, alarm: &str) -> bool {
+        self.alarms.is_empty() || self.alarms.iter().any(|it| it.matches(alarm))
+    }
+
+    /// Whether it goes on being told of a state that was told.
+    pub(super) fn goes_on_with(&self, alarm: &str, state: &str) -> bool {
+        self.is_meant(alarm) && self.states.contains(&state)
+    }
+
     fn concerns(&self, notice: Notice<'_>) -> bool {
-        let name = &notice.told.status.alarm.name;
-        let is_meant = self.alarms.is_empty() || self.alarms.iter().any(|it| it.matches(name));
-        is_meant
+        self.is_meant(&notice.told.status.alarm.name)
             && match notice.occasion {
                 Occasion::Transition => self.is_of_events(),
                 Occasion::Action | Occasion::Withheld => !self.is_of_events(),
@@ -120,8 +128,8 @@ fn delivery(notice: Notice<'_>, notify: &Notify) -> Delivery {
     let is_test = notice.occasion == Occasion::Test;
     let is_silent = !notify.is_told(notice);
     let delay = match notice.occasion {
-        Occasion::Action => notify.delay(state),
-        _ => 0,
+        Occasion::Action | Occasion::Withheld => notify.delay(state),
+        Occasion::Transition | Occasion::Test => 0,
     };
     let of_test = is_test.then(|| made.milliseconds().to_string());
     let identity = [
@@ -143,9 +151,11 @@ fn delivery(notice: Notice<'_>, notify: &Notify) -> Delivery {
         certainty: certainty_name(notice.certainty).to_owned(),
         host: host.to_owned(),
         at,
+        before: change.old_since.unwrap_or(at),
         period_end: evaluated.map_or(at, |evaluation| evaluation.end),
         made,
         due: made + delay,
+        settles: made + delay,
         place: NEW,
         phase: Phase::Waiting,
         attempts: 0,
@@ -167,15 +177,21 @@ fn delivery(notice: Notice<'_>, notify: &Notify) -> Delivery {
 
 fn body(notice: Notice<'_>, to: &Recipient, key: &str) -> String {
     let told = notice.told;
+    let own = Own {
+        id: key,
+        host: notice.host,
+        certainty: certainty_name(notice.certainty),
+        test: notice.occasion == Occasion::Test,
+    };
     match to {
         Recipient::Sns(_) | Recipient::Command(_) => sns_message(told),
         Recipient::Lambda(_) => lambda_payload(told),
-        Recipient::EventBridge { source, .. } => event(told, key, source).detail,
+        Recipient::EventBridge { source, .. } => event(told, own, source).detail,
         Recipient::Webhook(webhook) => match webhook.shape {
             Shape::Sns => sns_message(told),
-            Shape::EventBridge => event(told, key, SOURCE).whole,
+            Shape::EventBridge => event(told, own, SOURCE).whole,
         },
-        Recipient::File(_) => event(told, key, SOURCE).whole,
+        Recipient::File(_) => event(told, own, SOURCE).whole,
         Recipient::Alertmanager { labels, .. } => alert(notice, labels),
         Recipient::Journald => told.change.new.reason.to_string(),
     }

@@ -13,11 +13,23 @@ use super::Delivery;
 /// CloudWatch is taken to be out of reach once nothing has come through for so long, in seconds: one request may fail by chance.
 const UNREACHABLE_AFTER: i64 = 15;
 
-/// By then somebody has asked CloudWatch for something.
-const EVIDENCE_WITHIN: i64 = 90;
+/// How an alarm is in CloudWatch, as it was last told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub state: StateValue,
+    pub since: Timestamp,
+}
 
-/// The state of every alarm in CloudWatch, as it was last told.
-pub type CloudWatch = Arc<BTreeMap<String, StateValue>>;
+/// The same of every alarm, by name.
+pub type CloudWatch = Arc<BTreeMap<String, Seen>>;
+
+/// How an alarm is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub state: StateValue,
+    /// Until when its actions are withheld at least, if they are.
+    pub withheld_until: Option<Timestamp>,
+}
 
 /// What is done with a delivery that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,38 +40,50 @@ pub(super) enum Verdict {
     Withhold(&'static str),
 }
 
-pub(super) fn verdict(
-    delivery: &Delivery,
-    target: &Notify,
-    now: Timestamp,
-    reach: Reach,
-    cloudwatch: &BTreeMap<String, StateValue>,
-) -> Verdict {
-    if delivery.is_test || delivery.repeats > 0 {
-        return Verdict::Send;
-    }
+/// What is known when it is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known<'a> {
+    pub(super) now: Timestamp,
+    pub(super) reach: Reach,
+    /// Since when CloudWatch is asked for things.
+    pub(super) asked_since: Timestamp,
+    pub(super) cloudwatch: &'a BTreeMap<String, Seen>,
+}
+
+pub(super) fn verdict(delivery: &Delivery, target: &Notify, known: Known<'_>) -> Verdict {
     match target.when {
+        _ if delivery.is_test => Verdict::Send,
         When::Always => Verdict::Send,
         When::Ahead => {
-            let theirs = cloudwatch.get(&delivery.alarm);
-            match theirs.is_some_and(|state| state.name() == delivery.state) {
+            let is_theirs = |seen: &Seen| {
+                // What it had found before the state before is another time that it was in this one.
+                seen.state.name() == delivery.state && seen.since >= delivery.before
+            };
+            let theirs = known.cloudwatch.get(&delivery.alarm);
+            match theirs.is_some_and(is_theirs) {
                 true => Verdict::Withhold("cloudwatch_first"),
                 false => Verdict::Send,
             }
         }
-        When::Unreachable => while_unreachable(delivery, now, reach),
+        When::Unreachable => while_unreachable(delivery, target, known),
     }
 }
 
 /// What CloudWatch got since the state changed tells whether it can see what was seen here.
-fn while_unreachable(delivery: &Delivery, now: Timestamp, reach: Reach) -> Verdict {
+fn while_unreachable(delivery: &Delivery, target: &Notify, known: Known<'_>) -> Verdict {
     let instant = |at: Option<i64>| at.map(Timestamp::from_milliseconds);
-    match (instant(reach.unreachable_since), instant(reach.reached_at)) {
-        (None, Some(reached_at)) if reached_at >= delivery.made => {
+    let (now, since) = (known.now, delivery.made.max(known.asked_since));
+    let within = i64::try_from(target.evidence_within.as_secs()).unwrap_or(i64::MAX);
+    let reach = (
+        instant(known.reach.unreachable_since),
+        instant(known.reach.reached_at),
+    );
+    match reach {
+        (None, Some(reached_at)) if reached_at >= since => {
             Verdict::Withhold("cloudwatch_reachable")
         }
         (Some(since), _) if now - since >= UNREACHABLE_AFTER => Verdict::Send,
-        (None, _) if now - delivery.made >= EVIDENCE_WITHIN => Verdict::Send,
+        (None, _) if now - since >= within => Verdict::Send,
         _ => Verdict::Wait(now + 1),
     }
 }

@@ -7,11 +7,14 @@ use crate::config::Notify;
 use crate::keeper;
 use crate::metric::Timestamp;
 
-use super::{DELIVERIES_MAX, Delivery, Phase};
+use super::{DELIVERIES_MAX, Delivery, Phase, Standing};
 
 /// Waits between attempts: twice as long each time, up to this.
 const BACKOFF_MIN: f64 = 1.0;
 const BACKOFF_MAX: f64 = 300.0;
+
+/// When something is looked at again that nothing is due of, in seconds.
+const LOOK_AGAIN: i64 = 300;
 
 /// The state in which a delivery is told again.
 const ALARM: &str = "ALARM";
@@ -28,6 +31,7 @@ pub struct Queue {
 /// Why a delivery was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dropped {
+    pub key: String,
     pub target: String,
     pub alarm: String,
     pub reason: &'static str,
@@ -39,13 +43,17 @@ fn is_same_pair(one: &Delivery, other: &Delivery) -> bool {
 }
 
 impl Queue {
-    /// Goes on with what an earlier program left. What was under way then may have arrived.
-    pub fn restore(texts: impl IntoIterator<Item = String>) -> Self {
+    /// Goes on with what an earlier program left. What was under way then may have arrived; what cannot be read is let go.
+    pub fn restore(texts: BTreeMap<String, String>) -> Self {
         let mut queue = Self::default();
-        let known = texts.into_iter();
-        let known = known.filter_map(|text| serde_json::from_str::<Delivery>(&text).ok());
-        let (mut new, known): (Vec<Delivery>, Vec<Delivery>) =
-            known.partition(|delivery| delivery.place == NEW);
+        let (mut new, mut known) = (Vec::new(), Vec::new());
+        for (key, text) in texts {
+            match serde_json::from_str::<Delivery>(&text) {
+                Ok(delivery) if delivery.place == NEW => new.push(delivery),
+                Ok(delivery) => known.push(delivery),
+                Err(_) => drop(queue.changes.insert(key, None)),
+            }
+        }
         for mut delivery in known {
             if delivery.phase == Phase::InFlight {
                 delivery.phase = Phase::Waiting;
@@ -92,32 +100,24 @@ impl Queue {
 
     /// Takes up a delivery. Of one that waits out its delay nothing is told once the state is another.
     pub fn add(&mut self, mut delivery: Delivery) -> Option<Dropped> {
+        if self.deliveries.values().any(|it| it.key == delivery.key) {
+            return None;
+        }
         self.next = self.next.max(NEW + 1);
         delivery.place = self.next;
         self.next += 1;
-        let is_new = |delivery: &Delivery| delivery.attempts == 0 && !delivery.answer_lost;
         if !delivery.is_test {
-            let is_delayed = |it: &Delivery| {
-                it.phase == Phase::Waiting && is_new(it) && it.due > delivery.made && !it.is_test
-            };
-            let delayed = self.places(|it| is_same_pair(it, &delivery) && is_delayed(it));
+            let is_of_pair = |it: &Delivery| is_same_pair(it, &delivery) && !it.is_test;
+            let delayed = self.places(|it| is_of_pair(it) && it.is_delayed(delivery.made));
             for place in &delayed {
                 self.remove(*place);
             }
-            let mut of_pair = self.deliveries.values().rev();
-            let told = of_pair.find(|it| is_same_pair(it, &delivery) && !it.is_test);
-            let told = told.map(|it| (it.place, it.phase, it.state == delivery.state));
-            match told {
-                // Nobody heard of the state that is over, so that there is nothing to be said of its end.
-                Some((_, _, true)) | None if !delayed.is_empty() => {
-                    // It was told, and goes on.
-                    return self.forgotten(&delivery);
-                }
-                Some((place, Phase::Told, false)) if delivery.is_silent => self.remove(place),
-                Some((place, Phase::Told, false)) => self.repeat_no_more(place),
-                _ => {}
-            }
-            if delivery.is_silent {
+            let told = self.deliveries.values().rev().find(|it| is_of_pair(it));
+            let goes_on = told.is_none_or(|told| told.state == delivery.state);
+            // Of a state that did not last nobody heard, so that there is nothing to be said of its end.
+            let nothing_new = !delayed.is_empty() && goes_on;
+            let nothing_to_end = delivery.is_silent && told.is_none();
+            if nothing_new || nothing_to_end {
                 return self.forgotten(&delivery);
             }
         }
@@ -142,11 +142,13 @@ impl Queue {
 
     /// What could be delivered at `now`: the oldest of each alarm and target, unless one of these is under way.
     pub fn due(&self, now: Timestamp) -> Vec<u64> {
-        let heads = self.heads();
-        heads
-            .filter(|it| it.phase == Phase::Waiting && it.due <= now)
-            .map(|it| it.place)
-            .collect()
+        let in_flight = self.in_flight().filter(|it| !it.is_test);
+        let busy: HashSet<(&str, &str)> = in_flight.map(Delivery::pair).collect();
+        let is_due = |it: &&Delivery| {
+            let is_free = it.is_test || !busy.contains(&it.pair());
+            it.phase == Phase::Waiting && it.due <= now && is_free
+        };
+        self.heads().filter(is_due).map(|it| it.place).collect()
     }
 
     /// When something will be due; `None` where nothing waits.
@@ -160,35 +162,66 @@ impl Queue {
     }
 
     fn heads(&self) -> impl Iterator<Item = &Delivery> {
-        let mut seen: HashSet<(&str, &str)> = HashSet::new();
+        let mut behind: HashSet<(&str, &str)> = HashSet::new();
         let open = self
             .deliveries
             .values()
             .filter(|it| it.phase != Phase::Told);
-        // Tests wait for nobody.
-        open.filter(move |it| it.is_test || seen.insert((&it.target, &it.alarm)))
+        // Tests wait for nobody, and nobody waits for what waits out its delay.
+        open.filter(move |it| {
+            let is_head = it.is_test || !behind.contains(&it.pair());
+            if !it.is_test && !it.has_delay() {
+                behind.insert(it.pair());
+            }
+            is_head
+        })
     }
 
-    /// What is to be told again at `now`, in ALARM still. `by_name`: those who are told.
-    pub fn repeat(&mut self, now: Timestamp, by_name: &HashMap<&str, &Notify>) {
-        let due = self.places(|it| it.phase == Phase::Told && it.due <= now);
-        for place in due {
+    /// What is to be told again at `now`, because it lasts. `standing`: how an alarm is, if it is there.
+    pub fn repeat(
+        &mut self,
+        now: Timestamp,
+        by_name: &HashMap<&str, &Notify>,
+        standing: impl Fn(&str) -> Option<Standing>,
+    ) {
+        for place in self.places(|it| it.phase == Phase::Told && it.due <= now) {
             let Some(told) = self.deliveries.get(&place).cloned() else {
                 continue;
             };
-            self.repeat_no_more(place);
-            let most = by_name.get(&*told.target).map_or(0, |it| it.repeat_max);
-            let repeats = told.repeats.saturating_add(1);
-            let is_open = |it: &Delivery| is_same_pair(it, &told) && it.phase != Phase::Told;
-            if repeats > most || self.deliveries.values().any(is_open) {
+            let target = by_name.get(&*told.target);
+            let target = target.filter(|it| it.goes_on_with(&told.alarm, &told.state));
+            let repeat = target.and_then(|it| Some((seconds(it.repeat?), it.repeat_max)));
+            let open =
+                |it: &&Delivery| is_same_pair(it, &told) && it.phase != Phase::Told && !it.is_test;
+            let mut open = self.deliveries.values().filter(open).peekable();
+            let is_open = open.peek().is_some();
+            let is_ending = is_open && open.all(|it| it.is_delayed(now));
+            let standing = standing(&told.alarm);
+            let lasts = standing.is_some_and(|it| it.state.name() == told.state);
+            let (Some((repeat, most)), true) = (repeat, lasts || is_ending) else {
+                match is_open {
+                    true => self.put_off(place, now + LOOK_AGAIN),
+                    false => self.remove(place),
+                }
+                continue;
+            };
+            let is_withheld = standing.is_some_and(|it| it.withheld_until.is_some());
+            if told.repeats >= most {
+                self.put_off(place, NEVER);
                 continue;
             }
+            self.put_off(place, now + repeat);
+            if is_withheld || is_open && !is_ending {
+                continue;
+            }
+            let repeats = told.repeats.saturating_add(1);
             let again = Delivery {
                 key: crate::definition::uuid(&format!("{}\n{repeats}", told.key)),
                 place: self.next,
                 phase: Phase::Waiting,
                 made: now,
                 due: now,
+                settles: now,
                 attempts: 0,
                 answer_lost: false,
                 repeats,
@@ -199,13 +232,21 @@ impl Queue {
         }
     }
 
+    /// Forgets what was told of alarms that are there no longer.
+    pub fn forget(&mut self, is_there: impl Fn(&str) -> bool) {
+        for place in self.places(|it| it.phase == Phase::Told && !is_there(&it.alarm)) {
+            self.remove(place);
+        }
+    }
+
     /// What waited for longer than it may, or for somebody who is not told any more.
     pub fn expire(&mut self, now: Timestamp, by_name: &HashMap<&str, &Notify>) -> Vec<Dropped> {
-        let age = |it: &Notify| i64::try_from(it.max_age.as_secs()).unwrap_or(i64::MAX);
         let reason = |it: &Delivery| match (by_name.get(&*it.target), it.phase) {
             (_, Phase::InFlight) => None,
             (None, _) => Some("target_gone"),
-            (Some(target), Phase::Waiting) if now - it.made > age(target) => Some("too_old"),
+            (Some(target), Phase::Waiting) if now - it.made > seconds(target.max_age) => {
+                Some("too_old")
+            }
             _ => None,
         };
         let gone = self.deliveries.values();
@@ -218,12 +259,48 @@ impl Queue {
         dropped.collect()
     }
 
+    /// After the clock was set back nothing waits for longer than it would have.
+    pub fn clock_is(&mut self, now: Timestamp) {
+        for delivery in self.deliveries.values_mut() {
+            let longest = match delivery.attempts {
+                0 => delivery.settles - delivery.made,
+                _ => LOOK_AGAIN,
+            };
+            let is_ahead = delivery.made > now + LOOK_AGAIN || delivery.attempts > 0;
+            if delivery.phase == Phase::Waiting && is_ahead {
+                delivery.due = delivery.due.min(now + longest.max(0));
+            }
+        }
+    }
+
+    /// What is silent is over, and with it what was told of another state.
+    pub fn end(&mut self, place: u64) {
+        let Some(silent) = self.deliveries.get(&place).cloned() else {
+            return;
+        };
+        let ends = |it: &Delivery| {
+            is_same_pair(it, &silent) && it.phase == Phase::Told && it.state != silent.state
+        };
+        for place in self.places(ends) {
+            self.remove(place);
+        }
+        self.remove(place);
+    }
+
     /// It is about to be delivered. Returns it as it is.
     pub fn begin(&mut self, place: u64) -> Option<Delivery> {
         let delivery = self.deliveries.get_mut(&place)?;
         delivery.phase = Phase::InFlight;
         let begun = delivery.clone();
         self.write(&begun);
+        // What was told before is not told again after it.
+        let is_over = |it: &Delivery| {
+            let is_again = it.repeats > 0 && it.phase == Phase::Waiting;
+            is_again && it.place != place && is_same_pair(it, &begun) && !begun.is_test
+        };
+        for place in self.places(is_over) {
+            self.remove(place);
+        }
         Some(begun)
     }
 
@@ -231,6 +308,15 @@ impl Queue {
     pub fn wait(&mut self, place: u64, until: Timestamp) {
         if let Some(delivery) = self.deliveries.get_mut(&place) {
             delivery.due = until;
+        }
+    }
+
+    /// It is withheld until then, and may be over by then.
+    pub fn settle_later(&mut self, place: u64, until: Timestamp) {
+        if let Some(delivery) = self.deliveries.get_mut(&place) {
+            (delivery.due, delivery.settles) = (until, until);
+            let delivery = delivery.clone();
+            self.write(&delivery);
         }
     }
 
@@ -257,10 +343,8 @@ impl Queue {
         let Some(target) = target.filter(is_remembered).filter(|_| !delivery.is_test) else {
             return self.remove(place);
         };
-        let is_newer = |it: &Delivery| is_same_pair(it, &delivery) && it.place > place;
         let repeat = target.repeat.filter(|_| delivery.state == ALARM);
-        let repeat = repeat.filter(|_| !self.deliveries.values().any(is_newer));
-        let seconds = |repeat: Duration| i64::try_from(repeat.as_secs()).unwrap_or(i64::MAX);
+        let repeat = repeat.filter(|_| delivery.repeats < target.repeat_max);
         let told = Delivery {
             phase: Phase::Told,
             due: repeat.map_or(NEVER, |repeat| now + seconds(repeat)),
@@ -299,9 +383,9 @@ impl Queue {
         found.map(|it| it.place).collect()
     }
 
-    fn repeat_no_more(&mut self, place: u64) {
+    fn put_off(&mut self, place: u64, until: Timestamp) {
         if let Some(told) = self.deliveries.get_mut(&place) {
-            told.due = NEVER;
+            told.due = until;
             let told = told.clone();
             self.write(&told);
         }
@@ -325,14 +409,15 @@ impl Queue {
 
     fn drop(&mut self, place: u64, reason: &'static str) -> Option<Dropped> {
         let gone = self.deliveries.get(&place)?;
-        let is_told = gone.phase == Phase::Told;
+        let is_told = gone.phase == Phase::Told || gone.is_silent;
         let dropped = Dropped {
+            key: gone.key.clone(),
             target: gone.target.clone(),
             alarm: gone.alarm.clone(),
             reason,
         };
         self.remove(place);
-        // What was told is nobody's loss.
+        // What was told, and what nobody is told, is nobody's loss.
         (!is_told).then_some(dropped)
     }
 }
@@ -342,7 +427,27 @@ pub(super) const NEW: u64 = 0;
 
 const NEVER: Timestamp = Timestamp::from_milliseconds(i64::MAX);
 
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
 impl Delivery {
+    fn pair(&self) -> (&str, &str) {
+        (&self.target, &self.alarm)
+    }
+
+    /// Whether it waits, or waited, for its delay alone.
+    fn has_delay(&self) -> bool {
+        let is_new = self.attempts == 0 && !self.answer_lost;
+        self.phase == Phase::Waiting && is_new && self.settles > self.made
+    }
+
+    /// Whether it waits out its delay at `now`.
+    fn is_delayed(&self, now: Timestamp) -> bool {
+        let is_new = self.attempts == 0 && !self.answer_lost;
+        self.phase == Phase::Waiting && is_new && self.settles > now
+    }
+
     /// As it is kept.
     pub fn text(&self) -> String {
         serde_json::to_string(self).expect("strings and numbers are always JSON")

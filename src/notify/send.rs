@@ -235,6 +235,10 @@ impl Sender {
 pub fn read_secret(path: &str) -> Result<String, String> {
     use std::io::Read as _;
     let mut text = String::new();
+    // A pipe might never be written.
+    if std::fs::metadata(path).is_ok_and(|it| !it.is_file()) {
+        return Err(format!("`{path}` is no file"));
+    }
     let file = std::fs::File::open(path);
     let read = file.and_then(|file| file.take(SECRET_BYTES_MAX).read_to_string(&mut text));
     match read {

@@ -8,13 +8,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use crate::alarm::Status;
 use crate::clock;
 use crate::config::Notify;
 use crate::keeper::Handle;
 use crate::metric::Timestamp;
 use crate::stats::Stats;
 
-use super::policy::{CloudWatch, Verdict, verdict};
+use super::policy::{CloudWatch, Known, Standing, Verdict, verdict};
 use super::queue::{Dropped, Queue};
 use super::{Delivery, Failed};
 
@@ -25,6 +26,15 @@ const IN_FLIGHT_MAX: usize = 4;
 const LOOK_INTERVAL: Duration = Duration::from_mins(1);
 /// And not more often than that.
 const LOOK_GAP: Duration = Duration::from_millis(10);
+
+/// When it is looked again whether actions are still suppressed, in seconds.
+const WITHHELD_LOOK: i64 = 60;
+
+/// Tests that are under way.
+const TESTS_MAX: usize = 16;
+
+/// How long the journal is waited for: without it nothing is remembered over a restart, and others are told all the same.
+const WRITE_MAX: Duration = Duration::from_secs(5);
 
 /// How long what is under way may take once the program ends.
 const END_MAX: Duration = Duration::from_secs(2);
@@ -44,6 +54,8 @@ pub enum News {
 pub struct Inputs {
     pub targets: watch::Receiver<Arc<[Notify]>>,
     pub cloudwatch: watch::Receiver<CloudWatch>,
+    /// How the alarms are; `None` until they are known.
+    pub statuses: watch::Receiver<Option<Arc<[Arc<Status>]>>>,
 }
 
 /// Delivers through `send`.
@@ -52,6 +64,8 @@ pub struct Notifier<S> {
     keeper: Handle,
     queue: Queue,
     inputs: Inputs,
+    /// Since when CloudWatch is asked for things.
+    begun_at: Timestamp,
     send: S,
     stats: Arc<Stats>,
     under_way: JoinSet<(u64, Result<(), Failed>)>,
@@ -98,6 +112,7 @@ where
             keeper,
             queue: Queue::default(),
             inputs,
+            begun_at: clock::precise_now(),
             send,
             stats,
             under_way: JoinSet::new(),
@@ -109,7 +124,7 @@ where
     /// Delivers until no more news comes; what is left then is delivered after the next start.
     pub async fn run(mut self, mut news: mpsc::Receiver<News>) {
         let left = self.keeper.deliveries().await;
-        self.queue = Queue::restore(left.into_values());
+        self.queue = Queue::restore(left);
         let waiting = self.queue.waiting().values().sum::<usize>();
         if waiting > 0 {
             info!(waiting, "notifications of before are delivered");
@@ -157,6 +172,10 @@ where
                 }
             }
             News::Test(deliveries, answer) => {
+                let problem = match self.tests.0.len() {
+                    ..TESTS_MAX => None,
+                    _ => Some("too many tests are under way"),
+                };
                 let keys = deliveries.iter();
                 let keys = keys.map(|it| (it.key.clone(), it.target.clone()));
                 let test = Test {
@@ -165,10 +184,11 @@ where
                     answer: Some(answer),
                 };
                 self.tests.0.push(test);
-                // Where nobody is told, that is all there is to hear.
-                self.tests.heard("", Ok(()));
                 for delivery in deliveries {
-                    self.add(delivery);
+                    match problem {
+                        Some(problem) => self.tests.heard(&delivery.key, Err(problem.to_owned())),
+                        None => self.add(delivery),
+                    }
                 }
             }
         }
@@ -179,13 +199,15 @@ where
         self.count_dropped(dropped);
     }
 
-    fn count_dropped(&self, dropped: impl IntoIterator<Item = Dropped>) {
+    fn count_dropped(&mut self, dropped: impl IntoIterator<Item = Dropped>) {
         for Dropped {
+            key,
             target,
             alarm,
             reason,
         } in dropped
         {
+            self.tests.heard(&key, Err(reason.to_owned()));
             warn!(target, alarm, reason, "a notification is given up");
             self.stats.notifications.dropped(&target, reason);
         }
@@ -198,42 +220,17 @@ where
         let by_name: HashMap<&str, &Notify> = targets.iter().map(|it| (&*it.name, it)).collect();
         let dropped = self.queue.expire(now, &by_name);
         self.count_dropped(dropped);
-        self.queue.repeat(now, &by_name);
-        let mut begun = Vec::new();
-        let mut under_way: HashMap<String, usize> = HashMap::new();
-        for delivery in self.queue.in_flight() {
-            *under_way.entry(delivery.target.clone()).or_default() += 1;
+        self.queue.clock_is(now);
+        let statuses = self.inputs.statuses.borrow().clone();
+        let alarms: Option<HashMap<&str, &Arc<Status>>> = statuses
+            .as_ref()
+            .map(|all| all.iter().map(|it| (&*it.alarm.name, it)).collect());
+        let standing = |alarm: &str| standing(alarms.as_ref()?.get(alarm)?, now);
+        if let Some(alarms) = &alarms {
+            self.queue.forget(|alarm| alarms.contains_key(alarm));
+            self.queue.repeat(now, &by_name, standing);
         }
-        for place in self.queue.due(now) {
-            let Some(delivery) = self.queue.get(place) else {
-                continue;
-            };
-            let Some(target) = by_name.get(&*delivery.target) else {
-                continue;
-            };
-            let count = under_way.entry(delivery.target.clone()).or_default();
-            if *count >= IN_FLIGHT_MAX {
-                continue;
-            }
-            let cloudwatch = Arc::clone(&self.inputs.cloudwatch.borrow());
-            match verdict(delivery, target, now, self.stats.reach(), &cloudwatch) {
-                Verdict::Wait(until) => self.queue.wait(place, until),
-                Verdict::Withhold(reason) => {
-                    debug!(
-                        target = target.name,
-                        alarm = delivery.alarm,
-                        reason,
-                        "nobody is told"
-                    );
-                    self.stats.notifications.withheld(&target.name, reason);
-                    self.queue.withhold(place);
-                }
-                Verdict::Send => {
-                    *count += 1;
-                    begun.extend(self.queue.begin(place).map(|it| ((*target).clone(), it)));
-                }
-            }
-        }
+        let begun = self.choose(now, &by_name, standing);
         self.write().await;
         for (target, delivery) in begun {
             let (place, time) = (delivery.place, target.timeout);
@@ -248,6 +245,65 @@ where
             });
         }
         self.show();
+    }
+
+    /// What is due and may be told, now in flight.
+    fn choose(
+        &mut self,
+        now: Timestamp,
+        by_name: &HashMap<&str, &Notify>,
+        standing: impl Fn(&str) -> Option<Standing>,
+    ) -> Vec<(Notify, Delivery)> {
+        let mut begun = Vec::new();
+        let mut under_way: HashMap<String, usize> = HashMap::new();
+        for delivery in self.queue.in_flight() {
+            *under_way.entry(delivery.target.clone()).or_default() += 1;
+        }
+        let cloudwatch = Arc::clone(&self.inputs.cloudwatch.borrow());
+        let known = Known {
+            now,
+            reach: self.stats.reach(),
+            asked_since: self.begun_at,
+            cloudwatch: &cloudwatch,
+        };
+        for place in self.queue.due(now) {
+            let Some(delivery) = self.queue.get(place) else {
+                continue;
+            };
+            let Some(target) = by_name.get(&*delivery.target) else {
+                continue;
+            };
+            if delivery.is_silent {
+                self.queue.end(place);
+                continue;
+            }
+            let count = under_way.entry(delivery.target.clone()).or_default();
+            if *count >= IN_FLIGHT_MAX {
+                continue;
+            }
+            // What waited may have come to be muted or suppressed.
+            let has_waited = delivery.settles > delivery.made && delivery.attempts == 0;
+            let withheld = standing(&delivery.alarm).and_then(|it| it.withheld_until);
+            if let Some(until) = withheld.filter(|_| has_waited) {
+                self.queue.settle_later(place, until);
+                continue;
+            }
+            match verdict(delivery, target, known) {
+                Verdict::Wait(until) => self.queue.wait(place, until),
+                Verdict::Withhold(reason) => {
+                    let (target, alarm) = (&target.name, &delivery.alarm);
+                    debug!(target, alarm, reason, "nobody is told");
+                    self.stats.notifications.withheld(target, reason);
+                    self.queue.withhold(place);
+                }
+                Verdict::Send => {
+                    *count += 1;
+                    let delivery = self.queue.begin(place);
+                    begun.extend(delivery.map(|it| ((*target).clone(), it)));
+                }
+            }
+        }
+        begun
     }
 
     fn ended(&mut self, done: Result<(u64, Result<(), Failed>), tokio::task::JoinError>) {
@@ -266,8 +322,9 @@ where
         } = delivery;
         match outcome {
             Ok(()) => {
-                let after = (now.milliseconds() - delivery.period_end.milliseconds()) / 100;
-                let after = format!("{}.{} s", after / 10, after % 10);
+                let after = now.milliseconds() - delivery.period_end.milliseconds();
+                let after = after.max(0) / 10;
+                let after = format!("{}.{:02} s", after / 100, after % 100);
                 match delivery.repeats {
                     0 => info!(target, alarm, state, after, "told of a state change"),
                     _ => debug!(target, alarm, state, "told again"),
@@ -303,7 +360,9 @@ where
     async fn write(&mut self) {
         let changes = self.queue.take_changes();
         if !changes.is_empty() {
-            self.keeper.deliver(changes).await;
+            let written = self.keeper.deliver(changes);
+            // A disk that hangs must not keep others from being told.
+            let _ = tokio::time::timeout(WRITE_MAX, written).await;
         }
     }
 
@@ -312,6 +371,19 @@ where
         let waiting = waiting.map(|(target, count)| (target.to_owned(), count));
         self.stats.notifications.set_waiting(waiting.collect());
     }
+}
+
+/// How an alarm is here; `None` where it is not judged.
+fn standing(status: &Status, now: Timestamp) -> Option<Standing> {
+    if status.not_mirrored.is_some() {
+        return None;
+    }
+    let is_withheld = status.suppressed_by.is_some() || !status.alarm.actions.enabled;
+    let later = is_withheld.then_some(now + WITHHELD_LOOK);
+    Some(Standing {
+        state: status.state,
+        withheld_until: status.muted_until.filter(|until| *until > now).or(later),
+    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -153,28 +153,23 @@ fn aws_gets_what_cloudwatch_would_send() {
     assert!(!program.log().contains("hush-hush"));
 }
 
-/// Killed at any moment around the delivery, which fails until then: it is told once after the restart.
+/// Killed at any moment around the delivery: it is told, and more than once only where that is counted.
 #[test]
-fn killed_before_it_is_told_it_tells_after_the_restart() {
+fn killed_at_any_moment_it_tells_once_or_counts_it() {
     std::thread::scope(|scope| {
-        for milliseconds in [0, 5, 15, 40, 200] {
+        for milliseconds in [0, 5, 15, 30, 60, 200] {
             scope.spawn(move || kill_and_restart(Duration::from_millis(milliseconds)));
         }
     });
 }
 
 fn kill_and_restart(after: Duration) {
-    let (arrived, is_up) = (
-        Arc::new(Mutex::new(Vec::new())),
-        Arc::new(AtomicBool::new(false)),
-    );
-    let (record, open) = (Arc::clone(&arrived), Arc::clone(&is_up));
-    let url = serve(move |_, body| match open.load(Ordering::Relaxed) {
-        true => {
-            record.lock().unwrap().push(body.to_owned());
-            json("200 OK", "")
-        }
-        false => json("503 Service Unavailable", ""),
+    let arrived: Arc<Mutex<Vec<String>>> = Arc::default();
+    let record = Arc::clone(&arrived);
+    let url = serve(move |_, body| {
+        record.lock().unwrap().push(body.to_owned());
+        pause(Duration::from_millis(20));
+        json("200 OK", "")
     });
     let notify = format!("[[notify]]\nwebhook = \"{url}\"\nwhen = \"always\"\n{ALL}");
     let world = World::new(&format!("notify-kill-{}", after.as_millis()), &notify);
@@ -182,15 +177,25 @@ fn kill_and_restart(after: Duration) {
     first.wait_for_line("alarm changed state", LIMIT);
     pause(after);
     first.stop("KILL");
-    is_up.store(true, Ordering::Relaxed);
+    let before = arrived.lock().unwrap().len();
     let second = world.start();
-    world.wait_for(
-        "cwbridge_notifications_delivered_total{target=\"webhook\"}",
-        1.0,
-    );
-    pause(Duration::from_secs(1));
+    let waiting = "cwbridge_notifications_waiting{target=\"webhook\"}";
+    world.wait_for("cwbridge_alarm_state{alarm=\"cpu\",state=\"ALARM\"}", 1.0);
+    pause(Duration::from_secs(2));
+    wait(LIMIT, "nothing to wait", || {
+        (world.metric(waiting)? == 0.0).then_some(())
+    });
+    let resent = world
+        .metric("cwbridge_notifications_resent_total{target=\"webhook\"}")
+        .unwrap();
     let arrived = arrived.lock().unwrap();
-    assert_eq!(arrived.len(), 1, "{}", second.log());
+    let extra = f64::from(u32::try_from(arrived.len()).unwrap() - 1);
+    assert!(
+        extra == resent,
+        "{before} before, {} in all: {}",
+        arrived.len(),
+        second.log()
+    );
     assert!(
         arrived[0].contains("\"NewStateValue\":\"ALARM\""),
         "{arrived:?}"
@@ -284,6 +289,48 @@ fn what_goes_wrong_with_some_holds_up_no_others_and_tells_no_secret() {
     // One line for each that fails, however often.
     assert_eq!(program.count("it is tried again"), 5, "{log}");
     assert_eq!(program.stop("TERM").0, Some(0));
+    assert_eq!(
+        program.count("the journal is not closed"),
+        0,
+        "{}",
+        program.log()
+    );
+}
+
+/// Its mute rule withholds an alarm's actions: nobody is told of it, and the events say so.
+#[test]
+fn a_muted_alarm_is_not_told_and_its_event_names_the_rule() {
+    let heard = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&heard);
+    let url = serve(move |_, _| {
+        count.fetch_add(1, Ordering::Relaxed);
+        json("200 OK", "")
+    });
+    let notify = format!(
+        "[events]\nfile = \"events.jsonl\"\n[[notify]]\nwebhook = \"{url}\"\nwhen = \"always\"\n{ALL}"
+    );
+    let world = World::new("notify-muted", &notify);
+    let rule = r#"{"Name": "always", "Rule": {"Schedule": {"Expression": "cron(* * * * *)", "Duration": "PT5M"}},
+        "MuteTargets": {"AlarmNames": ["cpu"]}}"#;
+    world
+        .folder
+        .write("alarms.json", &format!("[{ALARM}, {rule}]"));
+    let program = world.start();
+    world.wait_for(
+        "cwbridge_notifications_delivered_total{target=\"events.file\"}",
+        1.0,
+    );
+    pause(Duration::from_secs(1));
+    assert_eq!(heard.load(Ordering::Relaxed), 0, "{}", program.log());
+    let path = world.folder.path().join("events.jsonl");
+    let event: serde_json::Value =
+        serde_json::from_str(std::fs::read_to_string(path).unwrap().trim()).unwrap();
+    let detail = &event["detail"];
+    assert_eq!(detail["state"]["value"], "ALARM");
+    let arn = detail["muteDetail"]["mutedByArn"].as_str().unwrap();
+    assert!(arn.ends_with(":alarm-mute-rule:always"), "{event:#}");
+    assert_eq!(detail["cwbridge"]["id"], event["id"]);
+    assert_eq!(detail["cwbridge"]["test"], false);
 }
 
 #[test]

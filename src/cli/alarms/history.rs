@@ -18,12 +18,15 @@ use crate::web;
 use super::super::{Environment, Exit, is_root, runtime};
 use super::{Trouble, cannot_write};
 
+/// What a daemon tells at once.
+const LIMIT_MAX: usize = 10_000;
+
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
     /// The alarm [default: all]
     name: Option<String>,
     /// How many changes at most
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = limit)]
     limit: usize,
     /// Where the daemon answers
     #[arg(long, default_value = super::DAEMON)]
@@ -33,6 +36,13 @@ pub(in crate::cli) struct Args {
     state_dir: Option<PathBuf>,
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(limit @ 1..=LIMIT_MAX) => Ok(limit),
+        _ => Err(format!("it must be from 1 to {LIMIT_MAX}")),
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

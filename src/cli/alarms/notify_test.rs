@@ -1,6 +1,7 @@
 //! `cwbridge alarms notify-test`
 
 use std::io::Write;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -8,6 +9,9 @@ use crate::web::{self, Request, WebClient};
 
 use super::super::{Exit, runtime};
 use super::{Trouble, cannot_write};
+
+/// Longer than an attempt may take.
+const TIMEOUT: Duration = Duration::from_mins(6);
 
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Args {
@@ -45,7 +49,10 @@ pub(super) fn run(args: &Args, out: &mut impl Write) -> Result<Exit, Trouble> {
         body: Vec::new(),
     };
     let shown = web::shown(&url);
-    let answered = runtime.block_on(client.ask(request));
+    let asked = async { tokio::time::timeout(TIMEOUT, client.ask(request)).await };
+    let answered = runtime.block_on(asked);
+    let late = |_| vec![format!("{shown}: no answer within {TIMEOUT:?}")];
+    let answered = answered.map_err(late)?;
     let answered = answered.map_err(|error| vec![format!("{shown}: {}", error.message)])?;
     let read = serde_json::from_str::<Answer>(&answered.body);
     let Answer { error, targets } =

@@ -59,13 +59,28 @@ const REPEATS_MAX: u32 = 1_000;
 /// Alertmanager forgets an alert that it is not told again: as often as Prometheus does.
 const ALERTMANAGER_REPEAT: Duration = Duration::from_mins(1);
 
+/// Datapoints are published within twenty seconds after each minute, and an attempt takes some.
+const PUBLISHED_WITHIN: Duration = Duration::from_secs(90);
+const EVIDENCE_MARGIN: Duration = Duration::from_secs(30);
+
 const EVENT_SOURCE: &str = "cwbridge";
 
 /// By what it is known how CloudWatch is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked {
-    pub(super) mirror: bool,
+    /// How often, if it is mirrored.
+    pub(super) mirror: Option<Duration>,
     pub(super) publishes: bool,
+}
+
+impl Asked {
+    /// By then it was asked for something.
+    fn within(self) -> Duration {
+        match (self.publishes, self.mirror) {
+            (false, Some(interval)) => interval + EVIDENCE_MARGIN,
+            _ => PUBLISHED_WITHIN,
+        }
+    }
 }
 
 impl Reader<'_> {
@@ -79,7 +94,7 @@ impl Reader<'_> {
         let nodes = node.and_then(|node| self.report.list("notify", node));
         let mut all: Vec<Notify> = Vec::new();
         for node in nodes.unwrap_or_default() {
-            let Some(one) = self.notified(node) else {
+            let Some(one) = self.notified(node, asked) else {
                 continue;
             };
             self.check_when(node, one.when, asked);
@@ -98,7 +113,7 @@ impl Reader<'_> {
         all
     }
 
-    fn notified(&mut self, node: &Node) -> Option<Notify> {
+    fn notified(&mut self, node: &Node, asked: Asked) -> Option<Notify> {
         let known: Vec<&str> = KEYS.into_iter().chain([LABELS]).collect();
         self.keys("`[[notify]]`", node, &known);
         let to = self.recipient(node)?;
@@ -140,6 +155,7 @@ impl Reader<'_> {
                 true => u32::MAX,
                 false => repeat_max.unwrap_or(REPEATS_DEFAULT),
             },
+            evidence_within: asked.within(),
             timeout: timeout.unwrap_or(TIMEOUT_DEFAULT),
             max_age: max_age.unwrap_or(AGE_DEFAULT),
         })
@@ -182,13 +198,17 @@ impl Reader<'_> {
 
     /// Keys that mean something for another recipient only.
     fn check_keys(&mut self, node: &Node, to: &Recipient) {
-        const ONLY: [(&str, &[&str]); 6] = [
+        const ONLY: [(&str, &[&str]); 7] = [
             ("shape", &["webhook"]),
             ("key", &["webhook"]),
             ("headers", &["webhook", "alertmanager"]),
             (LABELS, &["alertmanager"]),
             (
                 "states",
+                &["sns", "lambda", "webhook", "command", "journald"],
+            ),
+            (
+                "repeat",
                 &["sns", "lambda", "webhook", "command", "journald"],
             ),
             (
@@ -422,13 +442,13 @@ impl Reader<'_> {
     /// What is known of CloudWatch only by asking it.
     fn check_when(&mut self, node: &Node, when: When, asked: Asked) {
         let text = match (when, asked) {
-            (When::Ahead, Asked { mirror: false, .. }) => {
+            (When::Ahead, Asked { mirror: None, .. }) => {
                 "`when` is `ahead`, but without `[mirror]` it is not known what CloudWatch has found"
             }
             (
                 When::Unreachable,
                 Asked {
-                    mirror: false,
+                    mirror: None,
                     publishes: false,
                 },
             ) => {
@@ -475,6 +495,7 @@ impl Reader<'_> {
                 delay_down: Duration::ZERO,
                 repeat: None,
                 repeat_max: 0,
+                evidence_within: Duration::ZERO,
                 timeout: TIMEOUT_DEFAULT,
                 max_age: max_age.unwrap_or(AGE_DEFAULT),
             });

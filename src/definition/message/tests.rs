@@ -46,8 +46,16 @@ fn told<T>(alarms: &[&str], tell: impl Fn(Told<'_>) -> T) -> T {
         status: &status,
         change,
         after_mute_window: false,
+        muted_by: None,
     })
 }
+
+const OWN: Own<'_> = Own {
+    id: "id-1",
+    host: "web-1",
+    certainty: "determined",
+    test: false,
+};
 
 fn check(text: &str, expected: Expect) {
     let value: Value = serde_json::from_str(text).unwrap();
@@ -291,64 +299,70 @@ fn a_function_is_told_as_recorded() {
 
 #[test]
 fn an_event_has_the_envelope_of_eventbridge() {
-    let whole = |told: Told<'_>| event(told, "id-1", "cwbridge").whole;
+    let whole = |told: Told<'_>| event(told, OWN, "cwbridge").whole;
     check(
         &told(&[MATH], whole),
         expect![[r#"
-        {
-          "account": "123456789012",
-          "detail": {
-            "alarmName": "math",
-            "configuration": {
-              "metrics": [
-                {
-                  "expression": "m / 2",
-                  "id": "e",
-                  "label": "half",
-                  "returnData": true
-                },
-                {
-                  "id": "m",
-                  "metricStat": {
-                    "metric": {
-                      "dimensions": {
-                        "a": "b"
-                      },
-                      "name": "m",
-                      "namespace": "n"
+            {
+              "account": "123456789012",
+              "detail": {
+                "alarmName": "math",
+                "configuration": {
+                  "metrics": [
+                    {
+                      "expression": "m / 2",
+                      "id": "e",
+                      "label": "half",
+                      "returnData": true
                     },
-                    "period": 60,
-                    "stat": "Sum"
-                  },
-                  "returnData": false
+                    {
+                      "id": "m",
+                      "metricStat": {
+                        "metric": {
+                          "dimensions": {
+                            "a": "b"
+                          },
+                          "name": "m",
+                          "namespace": "n"
+                        },
+                        "period": 60,
+                        "stat": "Sum"
+                      },
+                      "returnData": false
+                    }
+                  ]
+                },
+                "cwbridge": {
+                  "certainty": "determined",
+                  "host": "web-1",
+                  "id": "id-1",
+                  "test": false
+                },
+                "previousState": {
+                  "reason": "Unchecked: Initial alarm creation",
+                  "timestamp": "1970-01-01T00:00:00.000+0000",
+                  "value": "INSUFFICIENT_DATA"
+                },
+                "state": {
+                  "reason": "because",
+                  "reasonData": "{\"version\":\"1.0\"}",
+                  "timestamp": "1970-01-01T00:00:01.500+0000",
+                  "value": "ALARM"
                 }
-              ]
-            },
-            "previousState": {
-              "reason": "Unchecked: Initial alarm creation",
-              "timestamp": "1970-01-01T00:00:00.000+0000",
-              "value": "INSUFFICIENT_DATA"
-            },
-            "state": {
-              "reason": "because",
-              "reasonData": "{\"version\":\"1.0\"}",
-              "timestamp": "1970-01-01T00:00:01.500+0000",
-              "value": "ALARM"
+              },
+              "detail-type": "CloudWatch Alarm State Change",
+              "id": "id-1",
+              "region": "us-east-1",
+              "resources": [
+                "arn:aws:cloudwatch:us-east-1:123456789012:alarm:math"
+              ],
+              "source": "cwbridge",
+              "time": "1970-01-01T00:00:01Z",
+              "version": "0"
             }
-          },
-          "detail-type": "CloudWatch Alarm State Change",
-          "id": "id-1",
-          "region": "us-east-1",
-          "resources": [
-            "arn:aws:cloudwatch:us-east-1:123456789012:alarm:math"
-          ],
-          "source": "cwbridge",
-          "time": "1970-01-01T00:00:01Z",
-          "version": "0"
-        }
-    "#]],
+        "#]],
     );
-    let detail = told(&[METRIC, COMPOSITE], |told| event(told, "id", "s").detail);
+    let detail = told(&[METRIC, COMPOSITE], |told| event(told, OWN, "s").detail);
     assert!(detail.contains(r#""alarmRule":"ALARM(cpu)""#), "{detail}");
 }
 

@@ -2,6 +2,7 @@
 
 use super::*;
 
+use crate::alarm::StateValue;
 use crate::config::{Recipient, When};
 
 /// What is told of an alarm that entered a state at a second.
@@ -16,9 +17,11 @@ pub(in crate::notify) fn delivery(alarm: &str, state: &str, at: i64) -> Delivery
         certainty: "determined".to_owned(),
         host: "h".to_owned(),
         at,
+        before: at,
         period_end: at,
         made: at,
         due: at,
+        settles: at,
         place: NEW,
         phase: Phase::Waiting,
         attempts: 0,
@@ -43,6 +46,7 @@ pub(in crate::notify) fn target(name: &str) -> Notify {
         delay_down: Duration::ZERO,
         repeat: None,
         repeat_max: 0,
+        evidence_within: Duration::from_secs(90),
         timeout: Duration::from_secs(10),
         max_age: Duration::from_hours(1),
     }
@@ -55,21 +59,43 @@ fn at(seconds: i64) -> Timestamp {
 fn delayed(delivery: Delivery, seconds: i64) -> Delivery {
     Delivery {
         due: delivery.made + seconds,
+        settles: delivery.made + seconds,
         ..delivery
     }
 }
 
-/// What is told at a second, all of it with success.
-fn told(queue: &mut Queue, now: i64, target: &Notify) -> Vec<String> {
+/// How an alarm is.
+fn stands(state: StateValue) -> Standing {
+    Standing {
+        state,
+        withheld_until: None,
+    }
+}
+
+/// What is told at a second, all of it with success, of an alarm that is in a state.
+fn told_of(
+    queue: &mut Queue,
+    now: i64,
+    target: &Notify,
+    standing: Option<Standing>,
+) -> Vec<String> {
     let by_name = HashMap::from([("t", target)]);
-    queue.repeat(at(now), &by_name);
+    queue.repeat(at(now), &by_name, |_| standing);
     let mut told = Vec::new();
     for place in queue.due(at(now)) {
+        if queue.get(place).unwrap().is_silent {
+            queue.end(place);
+            continue;
+        }
         let begun = queue.begin(place).unwrap();
         told.push(format!("{} {}", begun.alarm, begun.state));
         queue.succeed(place, at(now), Some(target));
     }
     told
+}
+
+fn told(queue: &mut Queue, now: i64, target: &Notify) -> Vec<String> {
+    told_of(queue, now, target, Some(stands(StateValue::Alarm)))
 }
 
 #[test]
@@ -123,16 +149,20 @@ fn what_is_too_old_or_has_nobody_to_go_to_is_given_up() {
     queue.add(delivery("a", "ALARM", 0));
     let by_name = HashMap::from([("t", &target)]);
     assert_eq!(queue.expire(at(3_600), &by_name), []);
-    let dropped = |reason| Dropped {
+    let dropped = |key: &str, reason| Dropped {
+        key: key.to_owned(),
         target: "t".to_owned(),
         alarm: "a".to_owned(),
         reason,
     };
-    assert_eq!(queue.expire(at(3_601), &by_name), [dropped("too_old")]);
+    assert_eq!(
+        queue.expire(at(3_601), &by_name),
+        [dropped("a ALARM 1970-01-01T00:00:00Z", "too_old")]
+    );
     queue.add(delivery("a", "OK", 1));
     assert_eq!(
         queue.expire(at(1), &HashMap::new()),
-        [dropped("target_gone")]
+        [dropped("a OK 1970-01-01T00:00:01Z", "target_gone")]
     );
     assert_eq!(queue.waiting().len(), 0);
 }
@@ -189,11 +219,134 @@ fn an_alarm_that_lasts_is_told_again_until_it_is_over_or_was_told_often_enough()
     assert_eq!(told(&mut queue, 7_200, &target), ["a OK"]);
     queue.add(delivery("a", "ALARM", 7_260));
     assert_eq!(told(&mut queue, 7_260, &target), ["a ALARM"]);
-    queue.add(Delivery {
+    queue.add(silent(delivery("a", "OK", 7_300)));
+    let ok = Some(stands(StateValue::Ok));
+    assert_eq!(told_of(&mut queue, 9_000, &target, ok), [""; 0]);
+    assert_eq!(queue.next_due(), None);
+}
+
+fn silent(delivery: Delivery) -> Delivery {
+    Delivery {
         is_silent: true,
-        ..delivery("a", "OK", 7_300)
-    });
-    assert_eq!(told(&mut queue, 9_000, &target), [""; 0]);
+        ..delivery
+    }
+}
+
+fn repeating() -> Notify {
+    Notify {
+        repeat: Some(Duration::from_mins(1)),
+        repeat_max: u32::MAX,
+        ..target("t")
+    }
+}
+
+/// Whether it was removed, or is no longer meant.
+#[test]
+fn nothing_is_told_again_of_an_alarm_that_is_gone() {
+    let mut queue = Queue::default();
+    queue.add(delivery("a", "ALARM", 0));
+    assert_eq!(told(&mut queue, 0, &repeating()), ["a ALARM"]);
+    assert_eq!(told(&mut queue, 60, &repeating()), ["a ALARM"]);
+    assert_eq!(told_of(&mut queue, 120, &repeating(), None), [""; 0]);
+    assert_eq!(queue.next_due(), None);
+    queue.add(delivery("b", "ALARM", 200));
+    assert_eq!(told(&mut queue, 200, &repeating()), ["b ALARM"]);
+    queue.forget(|alarm| alarm != "b");
+    assert_eq!(queue.next_due(), None);
+}
+
+/// The end comes while the beginning could not be told yet.
+#[test]
+fn an_alarm_that_is_over_when_it_is_told_is_not_told_again() {
+    let mut queue = Queue::default();
+    queue.add(delivery("a", "ALARM", 0));
+    let place = queue.due(at(0))[0];
+    queue.begin(place);
+    queue.fail(place, at(0), false, 0.0);
+    queue.add(silent(delivery("a", "OK", 60)));
+    let ok = Some(stands(StateValue::Ok));
+    assert_eq!(told_of(&mut queue, 100, &repeating(), ok), ["a ALARM"]);
+    for now in [200, 300, 400] {
+        assert_eq!(told_of(&mut queue, now, &repeating(), ok), [""; 0]);
+    }
+    assert_eq!(queue.next_due(), None);
+}
+
+/// With Alertmanager an alert that is not told again is over.
+#[test]
+fn an_end_that_does_not_last_ends_no_repeats() {
+    let mut queue = Queue::default();
+    queue.add(delivery("a", "ALARM", 0));
+    assert_eq!(told(&mut queue, 0, &repeating()), ["a ALARM"]);
+    let ok = Some(stands(StateValue::Ok));
+    queue.add(delayed(delivery("a", "OK", 30), 120));
+    assert_eq!(told_of(&mut queue, 60, &repeating(), ok), ["a ALARM"]);
+    queue.add(delivery("a", "ALARM", 100));
+    assert_eq!(told(&mut queue, 120, &repeating()), ["a ALARM"]);
+    assert_eq!(told(&mut queue, 180, &repeating()), ["a ALARM"]);
+    // Nor does a silent one, of which nobody hears.
+    queue.add(silent(delayed(delivery("a", "OK", 200), 120)));
+    queue.add(delivery("a", "ALARM", 230));
+    assert_eq!(told(&mut queue, 240, &repeating()), ["a ALARM"]);
+    queue.add(delayed(delivery("a", "OK", 300), 120));
+    assert_eq!(
+        told_of(&mut queue, 420, &repeating(), ok),
+        ["a ALARM", "a OK"][1..]
+    );
+    assert_eq!(told_of(&mut queue, 600, &repeating(), ok), [""; 0]);
+}
+
+/// Neither a test nor an outage ends what is told again and again.
+#[test]
+fn what_is_told_again_goes_on_after_a_test_and_after_an_outage() {
+    let mut queue = Queue::default();
+    queue.add(delivery("a", "ALARM", 0));
+    assert_eq!(told(&mut queue, 0, &repeating()), ["a ALARM"]);
+    let test = Delivery {
+        is_test: true,
+        key: "test".to_owned(),
+        ..delivery("a", "ALARM", 30)
+    };
+    queue.add(test);
+    queue.begin(queue.due(at(30))[0]);
+    assert_eq!(told(&mut queue, 60, &repeating()), ["a ALARM"]);
+    // Nobody is there for longer than a repeat may wait.
+    let target = repeating();
+    let by_name = HashMap::from([("t", &target)]);
+    for now in (120..8_000).step_by(60) {
+        queue.repeat(at(now), &by_name, |_| Some(stands(StateValue::Alarm)));
+        for place in queue.due(at(now)) {
+            queue.begin(place);
+            queue.fail(place, at(now), false, 0.0);
+        }
+        queue.expire(at(now), &by_name);
+    }
+    assert_eq!(told(&mut queue, 8_400, &repeating()), ["a ALARM"]);
+}
+
+#[test]
+fn nothing_is_told_again_while_it_is_withheld() {
+    let mut queue = Queue::default();
+    queue.add(delivery("a", "ALARM", 0));
+    assert_eq!(told(&mut queue, 0, &repeating()), ["a ALARM"]);
+    let muted = Standing {
+        state: StateValue::Alarm,
+        withheld_until: Some(at(1_000)),
+    };
+    assert_eq!(told_of(&mut queue, 60, &repeating(), Some(muted)), [""; 0]);
+    assert_eq!(told(&mut queue, 120, &repeating()), ["a ALARM"]);
+}
+
+/// A failure while the clock was far ahead.
+#[test]
+fn a_clock_that_is_set_back_puts_off_nothing_for_long() {
+    let mut queue = Queue::default();
+    queue.add(delivery("a", "ALARM", 40_000_000));
+    let place = queue.due(at(40_000_000))[0];
+    queue.begin(place);
+    queue.fail(place, at(40_000_000), false, 0.0);
+    queue.clock_is(at(1_000));
+    assert_eq!(queue.next_due(), Some(at(1_300)));
 }
 
 #[test]
@@ -216,7 +369,7 @@ fn a_restart_goes_on_where_the_program_ended() {
     // What is written with the state change, and not taken up.
     let new = delivery("b", "ALARM", 2);
     kept.insert(new.key.clone(), new.text());
-    let mut queue = Queue::restore(kept.values().cloned());
+    let mut queue = Queue::restore(kept);
     let due = queue.due(at(2));
     let lost: Vec<(&str, bool)> = due
         .iter()
@@ -227,8 +380,11 @@ fn a_restart_goes_on_where_the_program_ended() {
     let target = target("t");
     assert_eq!(told(&mut queue, 2, &target), ["a ALARM", "b ALARM"]);
     assert_eq!(told(&mut queue, 2, &target), ["a OK"]);
-    keep(&mut queue, &mut kept);
-    assert!(kept.is_empty(), "{kept:?}");
+    let changes = queue.take_changes();
+    assert!(
+        changes.iter().all(|(_, text)| text.is_none()),
+        "{changes:?}"
+    );
 }
 
 #[test]

@@ -154,6 +154,10 @@ async fn a_program_is_told_on_its_input_and_in_its_environment() {
     };
     run(&script).await.unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "a ALARM\n{}");
+    // What it leaves behind is not waited for, and what is secret in the daemon's environment is not there.
+    let leaves = run("sleep 60 & [ -z \"$CARGO_MANIFEST_DIR\" ]");
+    let left = tokio::time::timeout(Duration::from_secs(5), leaves).await;
+    left.unwrap().unwrap();
     let failed = run("echo no pager >&2; exit 3").await.unwrap_err();
     assert_eq!(
         failed.message,

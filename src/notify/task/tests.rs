@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use crate::alarm::StateValue;
 use crate::config::When;
 use crate::keeper;
+use crate::notify::Seen;
 use crate::notify::queue::tests::{delivery, target};
 
 /// A notifier, what it is told, and what arrived where.
@@ -47,9 +48,11 @@ where
             outcome
         }
     };
+    let (_, statuses_in) = watch::channel(None);
     let inputs = Inputs {
         targets: targets_in,
         cloudwatch: cloudwatch_in,
+        statuses: statuses_in,
     };
     let keeper = keeper::in_memory(Arc::clone(&stats));
     let notifier = Notifier::new(keeper, inputs, send, Arc::clone(&stats));
@@ -85,6 +88,7 @@ fn now(alarm: &str, state: &str) -> Delivery {
         at,
         made: at,
         due: at,
+        settles: at,
         period_end: at,
         key: format!("{alarm} {state}"),
         ..delivery(alarm, state, 0)
@@ -156,12 +160,21 @@ async fn whoever_is_told_ahead_is_not_told_what_cloudwatch_has_found() {
     let mut ahead = target("t");
     ahead.when = When::Ahead;
     let world = world(vec![ahead], |_, _| async { Ok(()) });
+    let seen = |state, ago: i64| Seen {
+        state,
+        since: clock::now() - ago,
+    };
     let states = [
-        ("a".to_owned(), StateValue::Alarm),
-        ("b".to_owned(), StateValue::Ok),
+        ("a".to_owned(), seen(StateValue::Alarm, 30)),
+        ("b".to_owned(), seen(StateValue::Ok, 30)),
+        // From before the alarm was in the state that it left now.
+        ("c".to_owned(), seen(StateValue::Alarm, 300)),
     ];
     world.cloudwatch.send_replace(Arc::new(states.into()));
-    let all = ["a", "b", "c"].map(|alarm| now(alarm, "ALARM"));
+    let all = ["a", "b", "c"].map(|alarm| Delivery {
+        before: clock::now() - 120,
+        ..now(alarm, "ALARM")
+    });
     world.tell(all.into()).await;
     for _ in 0..500 {
         if world.arrived.lock().unwrap().len() == 2 {
