@@ -18,6 +18,7 @@ const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'_')
     .remove(b'~');
 
+const JSON: (&str, &str) = ("content-type", "application/json");
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 
 /// Who takes messages.
@@ -121,21 +122,28 @@ impl Messages {
         call.make(self.config().await, &self.web, now).await
     }
 
-    /// `lambda:InvokeFunction`, which does not wait for the function.
+    /// `lambda:InvokeFunction`, which does not wait for the function. `context`: what it is told beside the payload, as Base64 of
+    /// JSON.
     pub async fn invoke(
         &self,
         function_arn: &str,
         payload: &str,
+        context: &str,
         now: Timestamp,
     ) -> Result<(), Unanswered> {
-        let answered = self.call_lambda(function_arn, "Event", payload, now).await;
-        done(&answered?)
+        let headers = [
+            JSON,
+            ("x-amz-client-context", context),
+            ("x-amz-invocation-type", "Event"),
+        ];
+        let called = self.call_lambda(function_arn, &headers, payload, now);
+        done(&called.await?)
     }
 
     async fn call_lambda(
         &self,
         function_arn: &str,
-        kind: &str,
+        headers: &[(&str, &str)],
         payload: &str,
         now: Timestamp,
     ) -> Result<Answered, Unanswered> {
@@ -146,10 +154,7 @@ impl Messages {
             region: region_of(function_arn),
             method: "POST",
             path: &path,
-            headers: &[
-                ("content-type", "application/json"),
-                ("x-amz-invocation-type", kind),
-            ],
+            headers,
             body: payload.as_bytes().to_vec(),
         };
         call.make(self.config().await, &self.web, now).await
@@ -208,7 +213,8 @@ impl Messages {
 
     /// Whether a function may be invoked, without doing it.
     pub async fn may_invoke(&self, function_arn: &str, now: Timestamp) -> Tried {
-        tried(&self.call_lambda(function_arn, "DryRun", "{}", now).await)
+        let headers = [JSON, ("x-amz-invocation-type", "DryRun")];
+        tried(&self.call_lambda(function_arn, &headers, "{}", now).await)
     }
 
     /// Whether events may be put on a bus, without any.

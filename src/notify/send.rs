@@ -90,7 +90,10 @@ impl Sender {
         match &notify.to {
             Recipient::Sns(topic_arn) => self.publish(topic_arn, &delivery, now).await,
             Recipient::Lambda(function) => {
-                let invoked = self.messages.invoke(function, &delivery.body, now);
+                let context = STANDARD.encode(context(&delivery));
+                let invoked = self
+                    .messages
+                    .invoke(function, &delivery.body, &context, now);
                 Ok(invoked.await?)
             }
             Recipient::EventBridge { bus, source } => {
@@ -245,6 +248,18 @@ pub fn read_secret(path: &str) -> Result<String, String> {
         Ok(_) => Ok(text),
         Err(error) => Err(format!("`{path}` cannot be read: {error}")),
     }
+}
+
+/// What a function is told beside the payload, which is CloudWatch's own.
+fn context(delivery: &Delivery) -> String {
+    let custom = serde_json::json!({
+        "sender": env!("CARGO_PKG_NAME"),
+        "id": delivery.key,
+        "host": delivery.host,
+        "certainty": delivery.certainty,
+        "test": delivery.is_test.to_string(),
+    });
+    serde_json::json!({ "custom": custom }).to_string()
 }
 
 /// `v1,` and the signature of id, time and body.

@@ -190,8 +190,9 @@ fn kill_and_restart(after: Duration) {
         .unwrap();
     let arrived = arrived.lock().unwrap();
     let extra = f64::from(u32::try_from(arrived.len()).unwrap() - 1);
+    // What was begun and not answered counts as sent twice, whether or not it had arrived.
     assert!(
-        extra == resent,
+        extra <= resent,
         "{before} before, {} in all: {}",
         arrived.len(),
         second.log()
