@@ -19,7 +19,11 @@ pub(super) fn installed(name: &str) -> Option<PathBuf> {
         .map(|folder| folder.join(name))
         .find(|file| file.is_file());
     if found.is_none() {
-        skip(&format!("{name} (Debian package prometheus)"));
+        let package = match name {
+            "promtool" => "prometheus",
+            _ => name,
+        };
+        skip(&format!("{name} (Debian package {package})"));
     }
     found
 }
