@@ -236,6 +236,10 @@ fn rewrite(mut lock: &File, text: &str) -> io::Result<()> {
     lock.write_all(text.as_bytes())
 }
 
+/// How long it is waited for a lock that somebody has for a moment.
+const LOCK_ATTEMPTS_MAX: usize = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
 /// The lock on a directory, which ends with the process however that ends, and whether the journal is suspect.
 fn lock(dir: &Path) -> Result<(File, bool), OpenError> {
     let failed = |err| OpenError::io(dir, err);
@@ -246,7 +250,19 @@ fn lock(dir: &Path) -> Result<(File, bool), OpenError> {
         .truncate(false)
         .open(dir.join(LOCK_FILE))
         .map_err(failed)?;
-    let locked = file.try_lock();
+    let mut locked = file.try_lock();
+    // A program that is just being started has it too, until it is.
+    for _ in 0..LOCK_ATTEMPTS_MAX {
+        if !matches!(locked, Err(TryLockError::WouldBlock)) {
+            break;
+        }
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the journal has a thread of its own"
+        )]
+        std::thread::sleep(LOCK_PAUSE);
+        locked = file.try_lock();
+    }
     let mut text = String::new();
     // What is no text says nothing.
     drop(file.read_to_string(&mut text));
