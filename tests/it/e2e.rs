@@ -549,8 +549,9 @@ fn wait_until(at: i64) {
 
 fn wait_for_state(port: u16, state: &str) {
     let page = || {
-        get(port, "/api/v1/alarms/cpu-hot")
-            .filter(|alarm| alarm.contains(&format!("\"state\": \"{state}\"")))
+        let alarm = get(port, "/api/v1/alarms/cpu-hot")?;
+        let alarm: serde_json::Value = serde_json::from_str(&alarm).ok()?;
+        (alarm["state"] == state).then_some(())
     };
     wait(MINUTE, &format!("the alarm to be {state}"), page);
 }
