@@ -74,8 +74,7 @@ pub(super) fn wires(
         let region = |here: &Here| Some(here.region().ok()?.to_owned());
         let known = here.wait_for(Option::is_some).await;
         let region = known.ok().and_then(|here| region(here.as_ref()?));
-        // The endpoint that is configured is CloudWatch's; the SDK knows one for all from the environment.
-        let sender = Arc::new(Sender::new(region, None, variable));
+        let sender = Arc::new(Sender::new(region, variable));
         let send = move |target, delivery| Arc::clone(&sender).send(target, delivery);
         Notifier::new(keeper, inputs, send, stats)
             .run(news_in)

@@ -26,7 +26,6 @@ const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded")
 pub struct Messages {
     /// For what has no region of its own.
     region: Option<String>,
-    endpoint_url: Option<String>,
     config: OnceCell<SdkConfig>,
     web: WebClient,
 }
@@ -95,11 +94,10 @@ fn tried(answer: &Result<Answered, Unanswered>) -> Tried {
 }
 
 impl Messages {
-    /// Nothing is asked yet.
-    pub fn new(region: Option<String>, endpoint_url: Option<String>, web: WebClient) -> Self {
+    /// Nothing is asked yet. The endpoint that is configured is CloudWatch's; one for all comes from the environment.
+    pub fn new(region: Option<String>, web: WebClient) -> Self {
         Self {
             region,
-            endpoint_url,
             config: OnceCell::new(),
             web,
         }
@@ -224,7 +222,7 @@ impl Messages {
 
     async fn config(&self) -> &SdkConfig {
         let region = self.region.as_deref().unwrap_or("us-east-1");
-        let load = || sdk_config(region, self.endpoint_url.as_deref(), ATTEMPTS_MAX);
+        let load = || sdk_config(region, None, ATTEMPTS_MAX);
         self.config.get_or_init(load).await
     }
 }

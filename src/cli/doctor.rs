@@ -257,8 +257,7 @@ async fn amazon(
     if config.mirror.is_some() {
         may_mirror(&Alarms::connect_to_watch(&region, endpoint).await, findings).await;
     }
-    let endpoint = config.publish.endpoint_url.clone();
-    let messages = Messages::new(Some(region), endpoint, WebClient::default());
+    let messages = Messages::new(Some(region), WebClient::default());
     notify::by_aws(config, &messages, findings).await;
 }
 

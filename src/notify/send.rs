@@ -73,13 +73,9 @@ pub struct Sender {
 }
 
 impl Sender {
-    pub fn new(
-        region: Option<String>,
-        endpoint_url: Option<String>,
-        variable: fn(&str) -> Option<String>,
-    ) -> Self {
+    pub fn new(region: Option<String>, variable: fn(&str) -> Option<String>) -> Self {
         Self {
-            messages: Messages::new(region, endpoint_url, WebClient::default()),
+            messages: Messages::new(region, WebClient::default()),
             web: WebClient::default(),
             variable,
         }

@@ -20,14 +20,9 @@ const RECIPIENTS: [&str; 6] = [
     "command",
     "journald",
 ];
-const KEYS: [&str; 20] = [
+/// What stands beside it.
+const KEYS: [&str; 15] = [
     "name",
-    "sns",
-    "lambda",
-    "webhook",
-    "alertmanager",
-    "command",
-    "journald",
     "alarms",
     "states",
     "when",
@@ -41,6 +36,7 @@ const KEYS: [&str; 20] = [
     "shape",
     "key",
     "headers",
+    LABELS,
 ];
 const LABELS: &str = "labels";
 const EVENT_KEYS: [&str; 4] = ["file", "eventbridge", "source", "max_age"];
@@ -114,7 +110,7 @@ impl Reader<'_> {
     }
 
     fn notified(&mut self, node: &Node, asked: Asked) -> Option<Notify> {
-        let known: Vec<&str> = KEYS.into_iter().chain([LABELS]).collect();
+        let known: Vec<&str> = RECIPIENTS.into_iter().chain(KEYS).collect();
         self.keys("`[[notify]]`", node, &known);
         let to = self.recipient(node)?;
         self.check_keys(node, &to);

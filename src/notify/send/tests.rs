@@ -32,7 +32,7 @@ async fn listener(status: u16) -> (String, tokio::task::JoinHandle<String>) {
 
 fn sender() -> Arc<Sender> {
     let variable = |name: &str| (name == "KEY").then(|| "topsecret".to_owned());
-    Arc::new(Sender::new(None, None, variable))
+    Arc::new(Sender::new(None, variable))
 }
 
 fn told(to: Recipient) -> Notify {
