@@ -4,54 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::endpoint::{Answer, serve};
+use crate::endpoint::{Answer, Cbor, serve};
 use crate::world::{Folder, Process, cwbridge, free_port, get, value, wait};
 
 const ALARMS: usize = 5_000;
 const PAGE: usize = 100;
-
-/// What the SDK reads of CBOR.
-enum Cbor<'a> {
-    Text(&'a str),
-    Number(f64),
-    Count(u16),
-    List(Vec<Cbor<'a>>),
-    Map(Vec<(&'static str, Cbor<'a>)>),
-}
-
-impl Cbor<'_> {
-    fn write(&self, to: &mut Vec<u8>) {
-        let head = |kind: u8, count: usize, to: &mut Vec<u8>| {
-            // The length follows in two bytes.
-            to.push((kind << 5) | 0x19);
-            to.extend(u16::try_from(count).unwrap().to_be_bytes());
-        };
-        match self {
-            Self::Text(text) => {
-                head(3, text.len(), to);
-                to.extend(text.bytes());
-            }
-            Self::Number(number) => {
-                to.push(0xfb);
-                to.extend(number.to_be_bytes());
-            }
-            Self::Count(count) => head(0, usize::from(*count), to),
-            Self::List(items) => {
-                head(4, items.len(), to);
-                for item in items {
-                    item.write(to);
-                }
-            }
-            Self::Map(members) => {
-                head(5, members.len(), to);
-                for (name, member) in members {
-                    Cbor::Text(name).write(to);
-                    member.write(to);
-                }
-            }
-        }
-    }
-}
 
 fn alarm(name: &str) -> Cbor<'_> {
     let dimension = Cbor::Map(vec![

@@ -24,6 +24,55 @@ impl Answer {
     }
 }
 
+/// What the SDK reads of CBOR.
+pub(crate) enum Cbor<'a> {
+    Text(&'a str),
+    Number(f64),
+    Count(u16),
+    /// Seconds since 1970.
+    Time(f64),
+    List(Vec<Cbor<'a>>),
+    Map(Vec<(&'static str, Cbor<'a>)>),
+}
+
+impl Cbor<'_> {
+    pub(crate) fn write(&self, to: &mut Vec<u8>) {
+        let head = |kind: u8, count: usize, to: &mut Vec<u8>| {
+            // The length follows in two bytes.
+            to.push((kind << 5) | 0x19);
+            to.extend(u16::try_from(count).unwrap().to_be_bytes());
+        };
+        match self {
+            Self::Text(text) => {
+                head(3, text.len(), to);
+                to.extend(text.bytes());
+            }
+            Self::Number(number) => {
+                to.push(0xfb);
+                to.extend(number.to_be_bytes());
+            }
+            Self::Time(seconds) => {
+                to.push(0xc1);
+                Self::Number(*seconds).write(to);
+            }
+            Self::Count(count) => head(0, usize::from(*count), to),
+            Self::List(items) => {
+                head(4, items.len(), to);
+                for item in items {
+                    item.write(to);
+                }
+            }
+            Self::Map(members) => {
+                head(5, members.len(), to);
+                for (name, member) in members {
+                    Cbor::Text(name).write(to);
+                    member.write(to);
+                }
+            }
+        }
+    }
+}
+
 /// Answers each request with what `answer` makes of its path and body, for as long as the test runs. Returns its address.
 pub(crate) fn serve(answer: impl Fn(&str, &str) -> Answer + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -10,6 +10,9 @@ use std::time::Duration;
 use crate::endpoint::{Answer, serve};
 use crate::world::{Folder, Process, cwbridge, free_port, get, pause, value, wait};
 
+mod policy;
+mod queue;
+
 const LIMIT: Duration = Duration::from_mins(1);
 
 /// It is in ALARM as soon as it is judged, within ten seconds.
