@@ -250,7 +250,7 @@ const ALARM: &str = r#"{
 }"#;
 
 #[test]
-fn alertmanager_shows_the_alert() {
+fn alertmanager_shows_the_alert_for_as_long_as_it_lasts() {
     let Some(alertmanager) = installed("prometheus-alertmanager") else {
         return;
     };
@@ -275,15 +275,34 @@ fn alertmanager_shows_the_alert() {
     let mut command = cwbridge();
     command.args(["run", "--listen", &format!("127.0.0.1:{port}"), "--config"]);
     let program = Process::start(command.arg(config));
-    let alerts = wait(Duration::from_mins(1), "the alert in Alertmanager", || {
+    let alert = || -> Option<Value> {
         let alerts: Value = serde_json::from_str(&get(there, "/api/v2/alerts")?).ok()?;
-        (!alerts.as_array()?.is_empty()).then_some(alerts)
-    });
-    let alert = &alerts[0];
-    assert_eq!(alert["labels"]["alertname"], "cpu", "{}", program.log());
-    assert_eq!(alert["labels"]["severity"], "page");
-    assert_eq!(alert["annotations"]["description"], "always");
-    assert_eq!(alert["status"]["state"], "active");
-    let page = alert["generatorURL"].as_str().unwrap();
+        alerts.get(0).cloned()
+    };
+    let first = wait(Duration::from_mins(1), "the alert in Alertmanager", alert);
+    assert_eq!(first["labels"]["alertname"], "cpu", "{}", program.log());
+    assert_eq!(first["labels"]["severity"], "page");
+    assert_eq!(first["annotations"]["description"], "always");
+    assert_eq!(first["status"]["state"], "active");
+    let page = first["generatorURL"].as_str().unwrap();
     assert_eq!(page, format!("http://127.0.0.1:{port}/api/v1/alarms/cpu"));
+    // While it lasts, Alertmanager hears of it again and keeps it for longer.
+    let text = |alert: &Value, name: &str| alert[name].as_str().unwrap().to_owned();
+    wait(Duration::from_mins(2), "the alert to be renewed", || {
+        let ends = text(&alert()?, "endsAt");
+        (ends > text(&first, "endsAt")).then_some(())
+    });
+    assert_eq!(
+        text(&alert().unwrap(), "startsAt"),
+        text(&first, "startsAt")
+    );
+    // It is over.
+    folder.write(
+        "alarms.json",
+        &ALARM.replace("\"Threshold\": 0", "\"Threshold\": 200"),
+    );
+    program.signal("HUP");
+    wait(Duration::from_mins(1), "the alert to be resolved", || {
+        alert().is_none().then_some(())
+    });
 }
