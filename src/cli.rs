@@ -5,6 +5,7 @@ mod check;
 mod doctor;
 mod import;
 mod load;
+mod logs;
 mod replay;
 mod run;
 mod test;
@@ -43,6 +44,9 @@ enum Command {
     /// Tell which alarms are judged, and bring files and CloudWatch together
     #[command(subcommand)]
     Alarms(alarms::Command),
+    /// Create groups of CloudWatch Logs, list groups and streams, and read and follow their events
+    #[command(subcommand)]
+    Logs(logs::Command),
     /// Tell what alarms would have done over a history
     Replay(Box<replay::Args>),
     /// Run unit tests of alarms
@@ -187,6 +191,7 @@ pub fn run(
         Command::Run(args) => run::run(args, environment, out),
         Command::Check(args) => check::run(args, out),
         Command::Alarms(command) => alarms::run(command, environment, out),
+        Command::Logs(command) => logs::run(command, out),
         Command::Replay(args) => replay::run(*args, environment.endpoint_url, out),
         Command::Test(args) => test::run(args, out),
         Command::Doctor(args) => doctor::run(args, environment, out),
@@ -222,6 +227,11 @@ fn log_to_stderr(setting: Option<&str>) -> Result<(), String> {
         .with(filter)
         .try_init();
     Ok(())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
+fn cannot_write(error: io::Error) -> Vec<String> {
+    vec![format!("cannot write the results: {error}")]
 }
 
 /// Whether this process is root's.

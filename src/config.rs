@@ -1,5 +1,6 @@
 //! The configuration: what the program does when nothing is left open.
 
+mod logs;
 mod metrics;
 mod notify;
 mod resolve;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use crate::finding::Position;
 
+pub use logs::{RETENTIONS, retention};
 pub use metrics::{Publishable, publishable, publishables};
 pub use notify::{CERTAINTIES, Notify, Pattern, Recipient, STATES, Secret, Shape, Webhook, When};
 pub use resolve::{check_region, resolve};

@@ -7,7 +7,7 @@ mod notify_test;
 mod plan;
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::lint::{Known, Severity, lint};
 use crate::web::in_path;
 
 use super::load::{self, Read, read};
-use super::{Environment, Exit, complain, consents, region_of, runtime};
+use super::{Environment, Exit, cannot_write, complain, consents, region_of, runtime};
 use plan::{Local, Plan, Scope};
 
 #[derive(Debug, clap::Subcommand)]
@@ -233,11 +233,6 @@ fn diff(args: DiffArgs, environment: Environment, out: &mut impl Write) -> Resul
         true => Ok(Exit::Done),
         false => Ok(Exit::Failed),
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
-fn cannot_write(error: io::Error) -> Trouble {
-    vec![format!("cannot write the results: {error}")]
 }
 
 /// What the files want, after a check: what CloudWatch would refuse, or what can never do what it says, is not pushed.

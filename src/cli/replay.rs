@@ -17,7 +17,7 @@ use crate::replay::{
 };
 
 use super::load::{self, Read, read};
-use super::{Exit, complain};
+use super::{Exit, cannot_write, complain};
 use source::{From, Server};
 
 /// Mistakes in a history that are told; more are of the same kind.
@@ -380,9 +380,4 @@ impl<W: Write> Player<'_, W> {
         fs::write(path, picture)
             .map_err(|error| vec![format!("`{}` cannot be written: {error}", path.display())])
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "as `map_err` wants it")]
-fn cannot_write(error: io::Error) -> Trouble {
-    vec![format!("cannot write the results: {error}")]
 }

@@ -1,0 +1,244 @@
+//! `cwbridge logs`
+
+mod tail;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use clap::builder::NonEmptyStringValueParser;
+use serde::Serialize;
+
+use crate::aws::{LogGroup, LogStream, Logs};
+use crate::config::retention;
+use crate::metric::Timestamp;
+
+use super::{Exit, cannot_write, complain, region_of, runtime};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// List the groups, by name
+    Groups(GroupsArgs),
+    /// Create a group, unless it is there already
+    Create(CreateArgs),
+    /// List the streams of a group, the last written first
+    Streams(StreamsArgs),
+    /// Show the events of a group as they happened, and those to come
+    Tail(tail::Args),
+}
+
+/// Whom to ask.
+#[derive(Debug, clap::Args)]
+struct Service {
+    /// AWS region [default: that of the environment or the profile]
+    #[arg(long)]
+    region: Option<String>,
+    /// Ask there instead of AWS
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct GroupsArgs {
+    /// Only groups whose names begin so
+    #[arg(value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
+    prefix: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct CreateArgs {
+    #[arg(value_name = "GROUP", value_parser = NonEmptyStringValueParser::new())]
+    name: String,
+    /// How long events are kept, such as `30d` [default: for ever]
+    #[arg(long, value_parser = retention)]
+    retention: Option<i32>,
+    /// A tag of the group
+    #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = super::load::parameter)]
+    tags: Vec<(String, String)>,
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct StreamsArgs {
+    #[arg(value_name = "GROUP", value_parser = NonEmptyStringValueParser::new())]
+    group: String,
+    /// Only streams whose names begin so
+    #[arg(long, value_name = "PREFIX", value_parser = NonEmptyStringValueParser::new())]
+    prefix: Option<String>,
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    #[command(flatten)]
+    service: Service,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Text,
+    /// One object in each line, with the members that the API has
+    Json,
+}
+
+/// What goes wrong on the way.
+type Trouble = Vec<String>;
+
+pub(super) fn run(command: Command, out: &mut impl Write) -> Exit {
+    let done = match runtime() {
+        Err(problem) => Err(vec![problem]),
+        Ok(runtime) => runtime.block_on(async {
+            match command {
+                Command::Groups(args) => groups(&args, out).await,
+                Command::Create(args) => create(&args, out).await,
+                Command::Streams(args) => streams(&args, out).await,
+                Command::Tail(args) => tail::run(&args, out).await,
+            }
+        }),
+    };
+    done.unwrap_or_else(|problems| {
+        complain(&problems);
+        Exit::CouldNotStart
+    })
+}
+
+impl Service {
+    async fn connect(&self) -> Result<Logs, Trouble> {
+        let region = region_of(self.region.clone()).await;
+        let region = region.map_err(|problem| vec![problem])?;
+        Ok(Logs::connect(&region, self.endpoint_url.as_deref()).await)
+    }
+}
+
+/// As the API has it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GroupJson<'a> {
+    log_group_name: &'a str,
+    arn: &'a str,
+    creation_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retention_in_days: Option<i32>,
+    stored_bytes: i64,
+}
+
+/// As the API has it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StreamJson<'a> {
+    log_stream_name: &'a str,
+    creation_time: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_event_timestamp: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_event_timestamp: Option<i64>,
+}
+
+fn json_line(out: &mut impl Write, object: &impl Serialize) -> Result<(), Trouble> {
+    let text = serde_json::to_string(object).map_err(|error| vec![error.to_string()])?;
+    writeln!(out, "{text}").map_err(cannot_write)
+}
+
+async fn groups(args: &GroupsArgs, out: &mut impl Write) -> Result<Exit, Trouble> {
+    let (logs, mut token) = (args.service.connect().await?, None);
+    loop {
+        let page = logs.groups(args.prefix.as_deref(), token).await;
+        let (groups, next) = page.map_err(|error| vec![error])?;
+        for group in &groups {
+            tell_group(args.format, group, out)?;
+        }
+        token = next;
+        if token.is_none() {
+            return Ok(Exit::Done);
+        }
+    }
+}
+
+fn tell_group(format: Format, group: &LogGroup, out: &mut impl Write) -> Result<(), Trouble> {
+    if format == Format::Json {
+        let json = GroupJson {
+            log_group_name: &group.name,
+            arn: &group.arn,
+            creation_time: group.created.milliseconds(),
+            retention_in_days: group.retention,
+            stored_bytes: group.stored_bytes,
+        };
+        return json_line(out, &json);
+    }
+    let kept = match group.retention {
+        Some(1) => "1 day".to_owned(),
+        Some(days) => format!("{days} days"),
+        None => "for ever".to_owned(),
+    };
+    let bytes = u64::try_from(group.stored_bytes).unwrap_or(0);
+    let size = bytesize::ByteSize::b(bytes).display().si();
+    let (name, created) = (&group.name, group.created);
+    writeln!(out, "{name}  created {created}, kept {kept}, {size}").map_err(cannot_write)
+}
+
+async fn create(args: &CreateArgs, out: &mut impl Write) -> Result<Exit, Trouble> {
+    let (logs, name) = (args.service.connect().await?, &args.name);
+    let tags: BTreeMap<String, String> = args.tags.iter().cloned().collect();
+    let failed = |what: &str, failure: &crate::aws::Failure| {
+        vec![format!("{what} `{name}`: {}", failure.message())]
+    };
+    let created = logs.create_group(name, &tags).await;
+    let created = created.map_err(|failure| failed("CreateLogGroup", &failure))?;
+    if let (true, Some(days)) = (created, args.retention) {
+        let put = logs.put_retention(name, days).await;
+        put.map_err(|failure| failed("PutRetentionPolicy", &failure))?;
+    }
+    let told = match created {
+        true => "is created",
+        false => "is there already; its retention and tags are as they were",
+    };
+    writeln!(out, "`{name}` {told}").map_err(cannot_write)?;
+    Ok(Exit::Done)
+}
+
+async fn streams(args: &StreamsArgs, out: &mut impl Write) -> Result<Exit, Trouble> {
+    let (logs, mut token, mut all) = (args.service.connect().await?, None, Vec::new());
+    loop {
+        let page = logs.streams(&args.group, args.prefix.as_deref(), token);
+        let (mut streams, next) = page.await.map_err(|error| vec![error])?;
+        token = next;
+        match args.prefix {
+            // These come by name, and have to be sorted.
+            Some(_) => all.append(&mut streams),
+            None => tell_streams(args.format, &streams, out)?,
+        }
+        if token.is_none() {
+            break;
+        }
+    }
+    all.sort_by_key(|stream| std::cmp::Reverse(stream.last_event));
+    tell_streams(args.format, &all, out)?;
+    Ok(Exit::Done)
+}
+
+fn tell_streams(
+    format: Format,
+    streams: &[LogStream],
+    out: &mut impl Write,
+) -> Result<(), Trouble> {
+    for stream in streams {
+        let name = &stream.name;
+        if format == Format::Json {
+            let json = StreamJson {
+                log_stream_name: name,
+                creation_time: stream.created.milliseconds(),
+                first_event_timestamp: stream.first_event.map(Timestamp::milliseconds),
+                last_event_timestamp: stream.last_event.map(Timestamp::milliseconds),
+            };
+            json_line(out, &json)?;
+            continue;
+        }
+        let told = match stream.last_event {
+            Some(last) => writeln!(out, "{name}  last event {last}"),
+            None => writeln!(out, "{name}  no event yet"),
+        };
+        told.map_err(cannot_write)?;
+    }
+    Ok(())
+}
