@@ -25,7 +25,9 @@ pub use alarms::{Account, Alarms, Asked, Described, NAMES_MAX, Page};
 pub use failure::Failure;
 pub use history::{History, Window, windows};
 pub use identity::{Instance, Notices, configured_region, instance, instance_with_tags, notices};
-pub use logs::{EventsAsked, FoundEvent, LogGroup, LogStream, Logs, NewEvent, Rejected, Token};
+pub use logs::{
+    EventsAsked, FoundEvent, LogGroup, LogStream, Logs, NewEvent, NotPut, Rejected, Token,
+};
 pub use messages::{Messages, Publication, PutEvent, Tried};
 pub use metrics::{Credentials, Metrics};
 pub use reach::{Reached, reach};

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use crate::finding::Position;
 
-pub use logs::{RETENTIONS, retention};
+pub use logs::{
+    LogFiles, LogFilter, LogTarget, Logs, PRIORITIES, RETENTIONS, RFC3339, Record, RecordFormat,
+    StartAt, SystemdJournal, TIMESTAMP, retention,
+};
 pub use metrics::{Publishable, publishable, publishables};
 pub use notify::{CERTAINTIES, Notify, Pattern, Recipient, STATES, Secret, Shape, Webhook, When};
 pub use resolve::{check_region, resolve};
@@ -32,6 +35,8 @@ pub struct Config {
     pub mirror: Option<Mirror>,
     /// Who is told of state changes.
     pub notify: Vec<Notify>,
+    /// What goes to CloudWatch Logs.
+    pub logs: Logs,
 }
 
 /// Which of CloudWatch's alarms are judged here and compared, and how often CloudWatch is asked.

@@ -13,6 +13,7 @@ mod content;
 mod error;
 mod history;
 mod intern;
+mod logs;
 mod open;
 mod outbox;
 mod prune;
@@ -30,6 +31,7 @@ use crate::metric::{Datapoint, Timestamp};
 pub use error::{Cause, Error, OpenError, Result};
 pub use history::Reader;
 use intern::Metrics;
+pub use logs::{LOG_EVENTS_MAX, LogEvent, LogProgress};
 pub use open::Note;
 pub use outbox::{Batch, Id, OutOfRange, Outgoing, Waiting};
 pub use prune::{Clock, Pruned};
@@ -59,6 +61,8 @@ pub struct Append<'a> {
     pub transitions: &'a [Transition],
     /// What is to be delivered, by key; `None` for what is no more.
     pub deliveries: &'a [(String, Option<String>)],
+    /// What is to be written to CloudWatch Logs, with its time.
+    pub log_events: &'a [(Timestamp, String)],
     /// Takes the place of the one before.
     pub snapshot: Option<&'a Snapshot>,
     /// Datapoints up to here, some of them, were let go before they could be appended.
@@ -154,6 +158,7 @@ impl Journal {
             write.datapoints(append.datapoints)?;
             write.transitions(append.transitions)?;
             write.deliveries(append.deliveries)?;
+            write.log_events(append.log_events)?;
             write.tell_completeness(append.forgotten_until)?;
             append
                 .snapshot

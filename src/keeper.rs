@@ -14,7 +14,9 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::{info, warn};
 
-use crate::journal::{self, Clock, Error, Id, Journal, Limits, Note, OpenError, Past, Reader};
+use crate::journal::{
+    self, Clock, Error, Id, Journal, Limits, LogEvent, LogProgress, Note, OpenError, Past, Reader,
+};
 use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
@@ -58,6 +60,8 @@ pub struct Step {
     pub transitions: Vec<journal::Transition>,
     /// What is to be delivered, by key; `None` for what is no more.
     pub deliveries: Vec<Delivery>,
+    /// What is to be written to CloudWatch Logs, with its time.
+    pub log_events: Vec<(Timestamp, String)>,
     pub snapshot: Option<journal::Snapshot>,
     /// The start of the newest datapoint that had to go before the keeper had it.
     pub forgotten_until: Option<Timestamp>,
@@ -82,6 +86,9 @@ impl Step {
         self.deliveries.extend(next.deliveries);
         let surplus = self.deliveries.len().saturating_sub(PENDING_MAX);
         self.deliveries.drain(..surplus);
+        self.log_events.extend(next.log_events);
+        let surplus = self.log_events.len().saturating_sub(PENDING_MAX);
+        self.log_events.drain(..surplus);
         lost
     }
 }
@@ -247,6 +254,7 @@ impl Keeper {
         let Forgotten {
             unpublished,
             transitions,
+            log_events,
         } = self.pending.make_room();
         self.lost("outbox_full", unpublished);
         if transitions > 0 {
@@ -255,8 +263,45 @@ impl Keeper {
                 "transitions that the journal does not have are lost"
             );
         }
+        self.stats.logs.dropped("record", "queue_full", log_events);
         self.prune(now);
         self.show();
+    }
+
+    /// Keeps what is to be written to CloudWatch Logs.
+    pub fn log(&mut self, log_events: Vec<(Timestamp, String)>, now: Timestamp) {
+        let step = Step {
+            log_events,
+            ..Step::default()
+        };
+        self.pending.add(step);
+        self.flush(now);
+        let forgotten = self.pending.make_room();
+        let logs = &self.stats.logs;
+        logs.dropped("record", "queue_full", forgotten.log_events);
+    }
+
+    /// Notes how far was got with what is sent to CloudWatch Logs. Whether that is kept.
+    pub fn log_progress(&mut self, progress: &LogProgress, now: Timestamp) -> bool {
+        self.flush(now);
+        let written = self
+            .journal
+            .as_mut()
+            .map(|journal| journal.log_progress(progress));
+        written.and_then(|written| self.checked(written)).is_some()
+    }
+
+    /// How far an earlier program got.
+    pub fn log_positions(&mut self) -> BTreeMap<String, String> {
+        let read = self.journal.as_ref().map(Journal::log_positions);
+        read.and_then(|read| self.checked(read)).unwrap_or_default()
+    }
+
+    /// What is to be written, oldest first.
+    pub fn log_events(&mut self, after: i64, most: usize) -> Vec<LogEvent> {
+        let read = self.journal.as_ref();
+        let read = read.map(|journal| journal.log_events(after, most));
+        read.and_then(|read| self.checked(read)).unwrap_or_default()
     }
 
     /// Notes what became of what is to be delivered.

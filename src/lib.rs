@@ -181,6 +181,7 @@ pub mod host;
 pub mod http;
 pub mod journal;
 pub mod keeper;
+pub mod logs;
 pub mod mirror;
 pub mod notify;
 pub mod publish;

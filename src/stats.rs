@@ -1,11 +1,13 @@
 //! What the daemon counts about itself.
 
+mod logs;
 mod process;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 
+pub use logs::{LogCounts, Logs};
 pub use process::{Process, process};
 
 /// Why datapoints or samples did not reach CloudWatch: the values of the label `reason`.
@@ -54,6 +56,7 @@ pub struct Stats {
     pub journal: Journal,
     pub instance: Instance,
     pub notifications: Notifications,
+    pub logs: Logs,
     reach: Mutex<Reach>,
     /// Whether the configuration in force is the one that was read last.
     pub reload_successful: AtomicBool,
@@ -76,6 +79,7 @@ impl Default for Stats {
             journal: Journal::default(),
             instance: Instance::default(),
             notifications: Notifications::default(),
+            logs: Logs::default(),
             reach: Mutex::default(),
             reload_successful: AtomicBool::new(true),
             reloaded_at: AtomicI64::new(0),

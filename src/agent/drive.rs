@@ -351,6 +351,7 @@ impl Judge {
         let mark = |datapoint| (is_published(&datapoint), datapoint);
         let datapoints = datapoints.into_iter().map(mark);
         Step {
+            log_events: Vec::new(),
             datapoints: datapoints
                 .map(|(publish, datapoint)| (datapoint, publish))
                 .collect(),

@@ -74,6 +74,14 @@ pub struct Rejected {
     pub too_new: usize,
 }
 
+/// Why events were not written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotPut {
+    /// There is no such group or stream.
+    Missing,
+    Failure(Failure),
+}
+
 /// What is asked for next, if there is more.
 pub type Token = Option<String>;
 
@@ -125,7 +133,7 @@ impl Logs {
         group: &str,
         stream: &str,
         events: Vec<NewEvent>,
-    ) -> Result<Rejected, Failure> {
+    ) -> Result<Rejected, NotPut> {
         let count = events.len();
         let events = events.into_iter().map(|event| {
             let new = InputLogEvent::builder().timestamp(event.at.milliseconds());
@@ -135,7 +143,10 @@ impl Logs {
         let asked = self.0.put_log_events().log_group_name(group);
         let asked = asked.log_stream_name(stream);
         let answered = asked.set_log_events(Some(events.collect())).send().await;
-        let answered = answered.map_err(|error| failure(&error))?;
+        let answered = answered.map_err(|error| match error.code() {
+            Some("ResourceNotFoundException") => NotPut::Missing,
+            _ => NotPut::Failure(failure(&error)),
+        })?;
         let rejected = answered.rejected_log_events_info();
         Ok(rejected.map_or_else(Rejected::default, |info| rejected_of(info, count)))
     }

@@ -22,6 +22,121 @@ pub fn retention(text: &str) -> Result<i32, String> {
     known.ok_or_else(|| {
         let days = RETENTIONS.iter();
         let days: Vec<String> = days.map(|days| format!("{days}d")).collect();
-        format!("it is `{text}`, and CloudWatch Logs keeps events for one of {}", days.join(", "))
+        format!(
+            "it is `{text}`, and CloudWatch Logs keeps events for one of {}",
+            days.join(", ")
+        )
     })
 }
+
+/// What is written to CloudWatch Logs, and what of this host is sent there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// What this program has to say itself.
+    pub record: Option<Record>,
+    pub files: Vec<LogFiles>,
+    pub journals: Vec<SystemdJournal>,
+}
+
+impl Logs {
+    pub fn is_empty(&self) -> bool {
+        self.record.is_none() && self.files.is_empty() && self.journals.is_empty()
+    }
+}
+
+/// A group and a stream, with placeholders, and what a group is created with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogTarget {
+    pub group: String,
+    pub stream: String,
+    /// In days; `None` for ever.
+    pub retention: Option<i32>,
+    pub tags: Vec<(String, String)>,
+}
+
+/// What this program has to say itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub target: LogTarget,
+    /// Whether state changes are written.
+    pub transitions: bool,
+    pub format: RecordFormat,
+    /// Whether the log of the program is written, too.
+    pub daemon_log: bool,
+}
+
+/// How a state change is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordFormat {
+    /// The event of `EventBridge`.
+    Json,
+    /// The same with what makes metrics of it: Embedded Metric Format.
+    Emf,
+    Text,
+}
+
+impl RecordFormat {
+    pub const ALL: [(&'static str, Self); 3] = [
+        ("json", Self::Json),
+        ("emf", Self::Emf),
+        ("text", Self::Text),
+    ];
+}
+
+/// Which events are sent: those that match one of `include`, if there are any, and none of `exclude`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogFilter {
+    pub include: Vec<String>,
+    pub exclude: Vec<String>,
+}
+
+/// Where what was there before is begun with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartAt {
+    Beginning,
+    End,
+}
+
+impl StartAt {
+    pub const ALL: [(&'static str, Self); 2] = [("beginning", Self::Beginning), ("end", Self::End)];
+}
+
+/// Files that are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFiles {
+    pub target: LogTarget,
+    /// Globs.
+    pub paths: Vec<String>,
+    pub exclude_paths: Vec<String>,
+    /// What the first line of an event matches; `None`: every line is an event.
+    pub multi_line_start: Option<String>,
+    /// As `strptime` has it, or [`RFC3339`].
+    pub timestamp_format: Option<String>,
+    /// For times that have none.
+    pub timezone: String,
+    pub filter: LogFilter,
+    pub start_at: StartAt,
+}
+
+/// The format of times like `2026-09-25T21:51:00.123Z`.
+pub const RFC3339: &str = "rfc3339";
+
+/// In [`LogFiles::multi_line_start`]: whatever has a time.
+pub const TIMESTAMP: &str = "{timestamp}";
+
+/// What is sent of the journal of systemd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SystemdJournal {
+    pub target: LogTarget,
+    /// All of them, if there are none.
+    pub units: Vec<String>,
+    /// Of systemd's, and everything above.
+    pub priority: Option<String>,
+    pub filter: LogFilter,
+    pub start_at: StartAt,
+}
+
+/// From the least.
+pub const PRIORITIES: [&str; 8] = [
+    "debug", "info", "notice", "warning", "err", "crit", "alert", "emerg",
+];

@@ -1,6 +1,7 @@
 //! From what the TOML file says to what is meant, collecting every mistake on the way.
 
 mod collectors;
+mod logs;
 mod mirror;
 mod notify;
 mod publish;
@@ -14,11 +15,11 @@ use bytesize::ByteSize;
 use crate::finding::{Finding, Position, Report, did_you_mean, one_of};
 use crate::tree::{self, Node};
 
-use super::publishable;
 use super::{AlarmFiles, Config, Journal, LISTEN, Publish, PublishedMetric};
+use super::{Logs, publishable};
 use notify::Asked;
 
-const KEYS: [&str; 8] = [
+const KEYS: [&str; 9] = [
     "alarms",
     "serve",
     "publish",
@@ -27,6 +28,7 @@ const KEYS: [&str; 8] = [
     "mirror",
     "notify",
     "events",
+    "logs",
 ];
 const SERVE_KEYS: [&str; 2] = ["listen", "web_config"];
 const PUBLISH_KEYS: [&str; 6] = [
@@ -86,6 +88,9 @@ pub fn resolve(file: &str, text: &str) -> (Config, Vec<Finding>) {
         journal: reader.journal(tree.get("journal")),
         mirror,
         notify: reader.notify(tree.get("notify"), tree.get("events"), asked),
+        logs: tree
+            .get("logs")
+            .map_or_else(Logs::default, |node| reader.logs(node)),
     };
     // Where the syntax is broken, what a value means is not worth a second line.
     let mut findings = report.findings.split_off(broken.len());

@@ -24,8 +24,8 @@ pub(super) const WAL_MAX: u64 = 4 << 20;
 const APPLICATION: i64 = 0x6377_6272;
 
 /// Steps from each version to the next; the number of steps is the version that this program writes.
-const MIGRATIONS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 3] =
-    [begin, tell_completeness, keep_deliveries];
+const MIGRATIONS: [fn(&Transaction<'_>) -> rusqlite::Result<()>; 4] =
+    [begin, tell_completeness, keep_deliveries, keep_logs];
 
 pub(super) const VERSION: i64 = MIGRATIONS.len().cast_signed() as i64;
 
@@ -150,5 +150,18 @@ fn tell_completeness(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
 fn keep_deliveries(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     transaction.execute_batch(
         "CREATE TABLE delivery (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+    )
+}
+
+/// What is to be written to CloudWatch Logs, and how far what is sent there of other places was read, in texts that only the one
+/// who sends it can read.
+fn keep_logs(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "CREATE TABLE log_event (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            at INTEGER NOT NULL,
+            message TEXT NOT NULL
+         ) STRICT;
+         CREATE TABLE log_position (key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;",
     )
 }

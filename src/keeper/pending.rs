@@ -14,6 +14,9 @@ pub const PENDING_MAX: usize = 4_096;
 /// The most transitions held; beyond it the oldest go.
 const TRANSITIONS_MAX: usize = 256;
 
+/// The most events for CloudWatch Logs; beyond it the oldest go.
+const LOG_EVENTS_MAX: usize = 4_096;
+
 /// The most of what is to be delivered.
 const DELIVERIES_MAX: usize = 4_096;
 
@@ -29,6 +32,8 @@ pub(super) struct Pending {
     transitions: VecDeque<Transition>,
     /// What is to be delivered, by key; `None` for what is no more.
     deliveries: BTreeMap<String, Option<String>>,
+    /// What is to be written to CloudWatch Logs.
+    log_events: VecDeque<(Timestamp, String)>,
     snapshot: Option<Snapshot>,
     came: u64,
     /// The start of the newest datapoint that was let go, which the journal does not know yet.
@@ -41,6 +46,7 @@ pub(super) struct Forgotten {
     /// Datapoints that CloudWatch does not have.
     pub(super) unpublished: usize,
     pub(super) transitions: usize,
+    pub(super) log_events: usize,
 }
 
 #[derive(Debug)]
@@ -69,6 +75,7 @@ impl Pending {
         }
         self.transitions.extend(step.transitions);
         self.deliveries.extend(step.deliveries);
+        self.log_events.extend(step.log_events);
         self.forgotten_until = self.forgotten_until.max(step.forgotten_until);
         self.snapshot = match (step.snapshot, self.snapshot.take()) {
             (Some(newer), Some(older)) => Some(newer.or_alarms_of(older)),
@@ -80,6 +87,8 @@ impl Pending {
     pub(super) fn make_room(&mut self) -> Forgotten {
         let transitions = self.transitions.len().saturating_sub(TRANSITIONS_MAX);
         self.transitions.drain(..transitions);
+        let log_events = self.log_events.len().saturating_sub(LOG_EVENTS_MAX);
+        self.log_events.drain(..log_events);
         // Whoever delivers has them, too: what goes here is not remembered over a restart.
         while self.deliveries.len() > DELIVERIES_MAX {
             self.deliveries.pop_first();
@@ -103,6 +112,7 @@ impl Pending {
         Forgotten {
             unpublished: lost.len(),
             transitions,
+            log_events,
         }
     }
 
@@ -111,6 +121,7 @@ impl Pending {
         self.history.clear();
         self.transitions.clear();
         self.deliveries.clear();
+        self.log_events.clear();
         self.snapshot = None;
     }
 
@@ -119,6 +130,7 @@ impl Pending {
             && self.history.is_empty()
             && self.transitions.is_empty()
             && self.deliveries.is_empty()
+            && self.log_events.is_empty()
             && self.snapshot.is_none()
             && self.forgotten_until.is_none()
     }
@@ -155,6 +167,7 @@ impl Pending {
             datapoints: &datapoints,
             transitions: self.transitions.make_contiguous(),
             deliveries: &deliveries,
+            log_events: self.log_events.make_contiguous(),
             snapshot: self.snapshot.as_ref(),
             forgotten_until: self.forgotten_until,
         })?;
@@ -163,6 +176,7 @@ impl Pending {
         self.history.clear();
         self.transitions.clear();
         self.deliveries.clear();
+        self.log_events.clear();
         self.snapshot = None;
         Ok(())
     }

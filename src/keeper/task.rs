@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::clock;
-use crate::journal::{Limits, OpenError, Past, Transition};
+use crate::journal::{Limits, LogEvent, LogProgress, OpenError, Past, Transition};
 use crate::metric::{Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
@@ -25,6 +25,10 @@ enum Command {
     Settle(Vec<Key>, Fate),
     Deliver(Vec<Delivery>, oneshot::Sender<()>),
     Deliveries(oneshot::Sender<BTreeMap<String, String>>),
+    Log(Vec<(Timestamp, String)>),
+    LogProgress(LogProgress, oneshot::Sender<bool>),
+    LogPositions(oneshot::Sender<BTreeMap<String, String>>),
+    LogEvents(i64, usize, oneshot::Sender<Vec<LogEvent>>),
     Transitions(Option<String>, usize, oneshot::Sender<Vec<Transition>>),
     Past(usize, oneshot::Sender<Option<Past>>),
     Datapoints(
@@ -116,6 +120,14 @@ impl Keeper {
                 self.deliver(deliveries, clock::now());
                 let _ = done.send(());
             }
+            Command::Log(events) => self.log(events, clock::now()),
+            Command::LogProgress(progress, answer) => {
+                drop(answer.send(self.log_progress(&progress, clock::now())));
+            }
+            Command::LogPositions(answer) => drop(answer.send(self.log_positions())),
+            Command::LogEvents(after, most, answer) => {
+                drop(answer.send(self.log_events(after, most)));
+            }
             Command::Deliveries(answer) => drop(answer.send(self.deliveries())),
             Command::Transitions(alarm, most, answer) => {
                 drop(answer.send(self.transitions(alarm.as_deref(), most)));
@@ -185,6 +197,29 @@ impl Handle {
     pub async fn deliveries(&self) -> BTreeMap<String, String> {
         let deliveries = self.ask(Command::Deliveries).await;
         deliveries.unwrap_or_default()
+    }
+
+    /// See [`Keeper::log`].
+    pub async fn log(&self, events: Vec<(Timestamp, String)>) {
+        // Without a keeper there is nothing that could be done.
+        let _ = self.0.send(Command::Log(events)).await;
+    }
+
+    /// See [`Keeper::log_progress`].
+    pub async fn log_progress(&self, progress: LogProgress) -> bool {
+        let kept = self.ask(|answer| Command::LogProgress(progress, answer));
+        kept.await.unwrap_or(false)
+    }
+
+    /// See [`Keeper::log_positions`].
+    pub async fn log_positions(&self) -> BTreeMap<String, String> {
+        self.ask(Command::LogPositions).await.unwrap_or_default()
+    }
+
+    /// See [`Keeper::log_events`].
+    pub async fn log_events(&self, after: i64, most: usize) -> Vec<LogEvent> {
+        let events = self.ask(|answer| Command::LogEvents(after, most, answer));
+        events.await.unwrap_or_default()
     }
 
     /// One that does not keep it.

@@ -70,7 +70,9 @@ pub(super) async fn run(args: &Args, out: &mut impl Write) -> Result<Exit, Troub
     let since = i64::try_from(since.as_secs()).unwrap_or(i64::MAX);
     let start = args.start.unwrap_or_else(|| clock::now() - since);
     if let Some(end) = args.end.filter(|end| *end <= start) {
-        return Err(vec![format!("it begins at {start}, which is not before the end, {end}")]);
+        return Err(vec![format!(
+            "it begins at {start}, which is not before the end, {end}"
+        )]);
     }
     let asked = EventsAsked {
         group: args.group.clone(),
@@ -225,7 +227,10 @@ impl Printer {
             let next = self.colours.len();
             let place = *self.colours.entry(stream.clone()).or_insert(next);
             let colour = COLOURS[place % COLOURS.len()];
-            writeln!(out, "\x1b[2m{at}\x1b[0m \x1b[{colour}m{stream}\x1b[0m {message}")
+            writeln!(
+                out,
+                "\x1b[2m{at}\x1b[0m \x1b[{colour}m{stream}\x1b[0m {message}"
+            )
         } else {
             writeln!(out, "{at} {stream} {message}")
         };

@@ -1,0 +1,103 @@
+//! What is to be written to CloudWatch Logs, and how far other places were read.
+
+use std::collections::BTreeMap;
+
+use rusqlite::{Connection, params};
+
+use crate::metric::Timestamp;
+
+use super::{Journal, Result, Write};
+
+/// The most events that are kept; beyond it the oldest go.
+pub const LOG_EVENTS_MAX: i64 = 100_000;
+
+/// An event that is to be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEvent {
+    /// They grow, and none is used twice.
+    pub id: i64,
+    pub at: Timestamp,
+    pub message: String,
+}
+
+/// How far was got.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogProgress {
+    /// Positions by key; `None` for those that are no more.
+    pub positions: BTreeMap<String, Option<String>>,
+    /// Events up to this one are written, or never will be.
+    pub written: Option<i64>,
+}
+
+impl Journal {
+    /// Commits how far was got.
+    pub fn log_progress(&mut self, progress: &LogProgress) -> Result<()> {
+        self.write(|write| write.log_progress(progress))
+    }
+
+    /// Every position, by key.
+    pub fn log_positions(&self) -> Result<BTreeMap<String, String>> {
+        self.read(positions(&self.connection))
+    }
+
+    /// The oldest events after the one given, so many at most.
+    pub fn log_events(&self, after: i64, most: usize) -> Result<Vec<LogEvent>> {
+        self.read(events(&self.connection, after, most))
+    }
+}
+
+fn positions(db: &Connection) -> rusqlite::Result<BTreeMap<String, String>> {
+    let mut select = db.prepare("SELECT key, text FROM log_position")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    rows.collect()
+}
+
+fn events(db: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<LogEvent>> {
+    let mut select =
+        db.prepare("SELECT id, at, message FROM log_event WHERE id > ?1 ORDER BY id LIMIT ?2")?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let rows = select.query_map(params![after, most], |row| {
+        Ok(LogEvent {
+            id: row.get(0)?,
+            at: Timestamp::from_milliseconds(row.get(1)?),
+            message: row.get(2)?,
+        })
+    })?;
+    rows.collect()
+}
+
+impl Write<'_> {
+    pub(super) fn log_events(&self, events: &[(Timestamp, String)]) -> rusqlite::Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let db = &self.transaction;
+        let mut insert = db.prepare("INSERT INTO log_event (at, message) VALUES (?1, ?2)")?;
+        for (at, message) in events {
+            insert.execute(params![at.milliseconds(), message])?;
+        }
+        let newest = db.last_insert_rowid();
+        db.execute(
+            "DELETE FROM log_event WHERE id <= ?1",
+            [newest - LOG_EVENTS_MAX],
+        )?;
+        Ok(())
+    }
+
+    fn log_progress(&self, progress: &LogProgress) -> rusqlite::Result<()> {
+        let db = &self.transaction;
+        if let Some(written) = progress.written {
+            db.execute("DELETE FROM log_event WHERE id <= ?1", [written])?;
+        }
+        let mut upsert =
+            db.prepare("INSERT OR REPLACE INTO log_position (key, text) VALUES (?1, ?2)")?;
+        let mut delete = db.prepare("DELETE FROM log_position WHERE key = ?1")?;
+        for (key, text) in &progress.positions {
+            match text {
+                Some(text) => upsert.execute([key, text])?,
+                None => delete.execute([key])?,
+            };
+        }
+        Ok(())
+    }
+}

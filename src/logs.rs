@@ -1,0 +1,181 @@
+//! What goes to CloudWatch Logs: this program's own record, the files of the host, the journal of systemd.
+//!
+//! What is sent is committed to the journal before: of a file, from where to where. When the answer to a request is lost, with
+//! the program or without it, the same is sent again, and counted. Everything waits where it is, in the journal or in its file,
+//! until it is sent, so that an outage takes no memory.
+
+mod batch;
+mod file;
+mod files;
+mod journald;
+mod lines;
+mod record;
+mod ship;
+mod task;
+mod time;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::aws::Failure;
+use crate::clock;
+use crate::config::{self, LogFiles, LogTarget};
+use crate::definition::Placeholders;
+use crate::keeper::Handle;
+use crate::stats::Stats;
+
+use files::Files;
+use journald::Follower;
+pub use record::{Change, Tee};
+use ship::{Shipper, Stream};
+
+/// How often lines of this program's log are kept.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What it takes to send.
+#[derive(Clone)]
+pub struct Inputs {
+    pub config: config::Logs,
+    pub keeper: Handle,
+    pub stats: Arc<Stats>,
+    pub placeholders: Placeholders,
+    /// The region, or why it is not known.
+    pub region: Arc<dyn Fn() -> Result<String, Failure> + Send + Sync>,
+    pub tee: Tee,
+}
+
+/// Sends until `ended` says so, and what is under way has its answer.
+pub async fn run(inputs: Inputs, ended: watch::Receiver<bool>) {
+    let Inputs {
+        config,
+        keeper,
+        stats,
+        placeholders,
+        region,
+        tee,
+    } = inputs;
+    let shipper = Arc::new(Shipper::new(region, Arc::clone(&stats)));
+    let mut tasks = JoinSet::new();
+    if let Some(record) = &config.record
+        && let Some(stream) = told(stream(&record.target, &placeholders, None))
+    {
+        announce(task::RECORD, &stream, &stats);
+        let (shipper, keeper, stats) = (Arc::clone(&shipper), keeper.clone(), Arc::clone(&stats));
+        if record.daemon_log {
+            let keeper = keeper.clone();
+            tasks.spawn(keep_log(
+                tee.clone(),
+                keeper,
+                Arc::clone(&stats),
+                ended.clone(),
+            ));
+        }
+        tasks.spawn(task::record(stream, shipper, keeper, stats, ended.clone()));
+    }
+    for journal in config.journals {
+        let Some(stream) = told(stream(&journal.target, &placeholders, None)) else {
+            continue;
+        };
+        announce(journald::SOURCE, &stream, &stats);
+        let follower = Follower {
+            config: journal,
+            stream,
+            shipper: Arc::clone(&shipper),
+            keeper: keeper.clone(),
+            stats: Arc::clone(&stats),
+        };
+        tasks.spawn(follower.run(ended.clone()));
+    }
+    if !config.files.is_empty() {
+        for of in &config.files {
+            info!(paths = ?of.paths, group = of.target.group, "will send files to CloudWatch Logs");
+        }
+        stats.logs.begin(files::SOURCE);
+        let kept = keeper.log_positions().await;
+        let resolve =
+            move |files: &LogFiles, path: &Path| stream(&files.target, &placeholders, Some(path));
+        let files = Files::new(config.files, &kept, Arc::new(resolve), stats);
+        tasks.spawn(task::files(files, shipper, keeper, ended.clone()));
+    }
+    while tasks.join_next().await.is_some() {}
+}
+
+fn announce(source: &'static str, stream: &Stream, stats: &Stats) {
+    stats.logs.begin(source);
+    let (group, name) = (&stream.group, &stream.name);
+    info!(
+        source,
+        group,
+        stream = name,
+        "will write to CloudWatch Logs"
+    );
+}
+
+fn told(stream: Result<Stream, String>) -> Option<Stream> {
+    stream
+        .inspect_err(|error| warn!(error, "nothing is written to CloudWatch Logs"))
+        .ok()
+}
+
+/// What a target is called on this host. `path`: of the file, if it is for one.
+fn stream(
+    target: &LogTarget,
+    placeholders: &Placeholders,
+    path: Option<&Path>,
+) -> Result<Stream, String> {
+    let file = path.and_then(Path::file_name);
+    let file = file.map(|name| name.to_string_lossy().into_owned());
+    let path = path.map(|path| path.to_string_lossy().into_owned());
+    let fill = |template: &str| {
+        let filled = placeholders.fill(template);
+        filled.map_err(|unknown| format!("`{unknown}` is not known on this host"))
+    };
+    let of_file = |template: &str| {
+        let with_file = template.replace("${file}", file.as_deref().unwrap_or("${file}"));
+        with_file.replace("${path}", path.as_deref().unwrap_or("${path}"))
+    };
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "_-/.#".contains(it);
+    let group = fill(&of_file(&target.group))?;
+    let group = group.replace(|it: char| !is_plain(it), "_");
+    let name = fill(&of_file(&target.stream))?.replace([':', '*'], "_");
+    Ok(Stream {
+        group,
+        name,
+        retention: target.retention,
+        tags: target.tags.iter().cloned().collect(),
+    })
+}
+
+/// Keeps the lines of this program's log until they are sent.
+async fn keep_log(tee: Tee, keeper: Handle, stats: Arc<Stats>, mut ended: watch::Receiver<bool>) {
+    let mut lines = tee.listen();
+    loop {
+        let is_end = tokio::select! {
+            () = tokio::time::sleep(LOG_INTERVAL) => false,
+            _ = ended.wait_for(|ended| *ended) => true,
+        };
+        keep_lines(&mut lines, &keeper).await;
+        stats
+            .logs
+            .dropped(task::RECORD, "queue_full", tee.take_lost());
+        if is_end {
+            return;
+        }
+    }
+}
+
+async fn keep_lines(lines: &mut mpsc::Receiver<String>, keeper: &Handle) {
+    let now = clock::precise_now();
+    let mut events = Vec::new();
+    while let Ok(line) = lines.try_recv() {
+        events.push((now, line));
+    }
+    if !events.is_empty() {
+        keeper.log(events).await;
+    }
+}

@@ -1,0 +1,164 @@
+//! One file: which it is, and what is read of it.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::metric::Timestamp;
+
+use super::lines::{Assembler, End, Place, Rules, Taken};
+
+/// The most bytes that are read for one batch; lines that are not sent do not fill it.
+const READ_MAX: u64 = 4 << 20;
+const CHUNK: usize = 64 << 10;
+
+/// By how many of its first bytes a file is known again.
+const PRINT_MAX: u64 = 1_024;
+
+/// Which file it is, whatever its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct FileId {
+    device: u64,
+    inode: u64,
+}
+
+impl FileId {
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }
+    }
+
+    /// Under which its position is kept.
+    pub(super) fn key(self) -> String {
+        format!("file {}-{}", self.device, self.inode)
+    }
+}
+
+/// How a file begins: an inode may be another file's later, and a file may be emptied and written anew.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Print {
+    length: u64,
+    hash: String,
+}
+
+impl Print {
+    pub(super) fn of(file: &File) -> io::Result<Self> {
+        Self::of_first(file, PRINT_MAX)
+    }
+
+    fn of_first(file: &File, most: u64) -> io::Result<Self> {
+        let mut bytes = [0; PRINT_MAX as usize];
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len());
+        let mut length = 0;
+        while length < most {
+            match file.read_at(&mut bytes[length..most], length as u64)? {
+                0 => break,
+                read => length += read,
+            }
+        }
+        let digest = Sha256::digest(&bytes[..length]);
+        let hash = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+        Ok(Self {
+            length: length as u64,
+            hash: hash.collect(),
+        })
+    }
+
+    /// Whether a file begins so. Nothing is the beginning of everything.
+    pub(super) fn is_of(&self, file: &File) -> io::Result<bool> {
+        Ok(Self::of_first(file, self.length)? == *self)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Whether more of the file would make it surer.
+    pub(super) fn is_short(&self) -> bool {
+        self.length < PRINT_MAX
+    }
+}
+
+/// What is kept of a file over the end of the program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    pub(super) path: PathBuf,
+    pub(super) offset: u64,
+    pub(super) is_inside: bool,
+    /// Up to here it was being sent, or may have been, without an answer.
+    pub(super) sending: Option<u64>,
+    pub(super) print: Print,
+    /// When it was last written down, in seconds.
+    pub(super) seen: i64,
+}
+
+/// What goes into the next request; reads no further than `until`.
+pub(super) fn read(
+    file: &File,
+    rules: &mut Rules,
+    place: Place,
+    until: u64,
+    (now, end): (Timestamp, End),
+) -> io::Result<Taken> {
+    let mut assembler = Assembler::new(rules, place, now);
+    let mut chunk = vec![0; CHUNK];
+    let mut offset = place.offset;
+    let most = until.min(place.offset + READ_MAX);
+    while offset < most {
+        let room = usize::try_from(most - offset).unwrap_or(CHUNK).min(CHUNK);
+        let read = match file.read_at(&mut chunk[..room], offset) {
+            Ok(0) => break,
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        offset += read as u64;
+        if !assembler.feed(&chunk[..read]) {
+            break;
+        }
+    }
+    // What is longer than may be read at once ends there.
+    let is_long = most < until && end == End::Open;
+    Ok(assembler.end(if is_long { End::Quiet } else { end }))
+}
+
+/// The file that is called something else now, in the folder where it was.
+pub(super) fn renamed(path: &Path, id: FileId) -> Option<PathBuf> {
+    let mut siblings = siblings(path);
+    siblings.find(|path| std::fs::metadata(path).is_ok_and(|found| FileId::of(&found) == id))
+}
+
+/// What is in the folder of a file and not the file.
+fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
+    let entries = path.parent().and_then(|folder| folder.read_dir().ok());
+    let entries = entries.into_iter().flatten().flatten();
+    let path = path.to_owned();
+    entries
+        .map(|entry| entry.path())
+        .filter(move |other| *other != path)
+}
+
+/// A copy of what a file was, before it was emptied: its name begins with that of the file, and it begins like it.
+pub(super) fn copy_of(
+    path: &Path,
+    id: FileId,
+    print: &Print,
+    least: u64,
+) -> Option<(PathBuf, File)> {
+    let name = path.file_name()?.as_encoded_bytes();
+    siblings(path).find_map(|other| {
+        let is_named = other
+            .file_name()
+            .is_some_and(|other| other.as_encoded_bytes().starts_with(name));
+        let metadata = is_named.then(|| std::fs::metadata(&other).ok()).flatten()?;
+        let fits = metadata.is_file() && metadata.len() >= least && FileId::of(&metadata) != id;
+        let file = fits.then(|| File::open(&other).ok()).flatten()?;
+        print.is_of(&file).unwrap_or(false).then_some((other, file))
+    })
+}

@@ -1,0 +1,352 @@
+//! The journal of systemd, as `journalctl` tells it.
+
+use std::collections::BTreeMap;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::sync::watch;
+use tracing::warn;
+
+use crate::aws::NewEvent;
+use crate::clock;
+use crate::config::{StartAt, SystemdJournal};
+use crate::journal::LogProgress;
+use crate::keeper::Handle;
+use crate::metric::Timestamp;
+use crate::stats::Stats;
+
+use super::batch::{Batch, EVENT_MAX, cut};
+use super::lines::Filter;
+use super::ship::{Backoff, Fate, Shipper, Stream};
+
+/// What the metrics call it.
+pub(super) const SOURCE: &str = "journald";
+
+const PROGRAM: &str = "journalctl";
+
+/// The most bytes of an entry, with everything that is told of it.
+const ENTRY_MAX: u64 = 4 << 20;
+
+/// How long events wait for more.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Between attempts to start the program.
+const RESTART: Duration = Duration::from_mins(1);
+
+/// The most text of what the program complains of.
+const COMPLAINT_MAX: u64 = 1_000;
+
+/// How far it is read, as it is kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    cursor: Option<String>,
+    /// Up to here it was being sent, or may have been, without an answer.
+    sending: Option<String>,
+}
+
+/// An entry of the journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Entry {
+    cursor: String,
+    event: NewEvent,
+}
+
+/// Sends what is new in the journal.
+pub(super) struct Follower {
+    pub(super) config: SystemdJournal,
+    pub(super) stream: Stream,
+    pub(super) shipper: Arc<Shipper>,
+    pub(super) keeper: Handle,
+    pub(super) stats: Arc<Stats>,
+}
+
+impl Follower {
+    pub(super) async fn run(self, mut ended: watch::Receiver<bool>) {
+        let key = self.key();
+        let kept = self.keeper.log_positions().await.remove(&key);
+        let kept = kept.and_then(|text| serde_json::from_str(&text).ok());
+        let mut reading = Reading {
+            filter: Filter::new(&self.config.filter),
+            follower: self,
+            kept: kept.unwrap_or_default(),
+            key,
+            held: None,
+        };
+        let mut trouble = None;
+        loop {
+            let followed = tokio::select! {
+                followed = reading.follow() => followed,
+                _ = ended.wait_for(|ended| *ended) => return,
+            };
+            if trouble.as_ref() != Some(&followed) {
+                warn!(
+                    error = followed,
+                    "the journal of systemd cannot be read; it is tried again"
+                );
+                trouble = Some(followed);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(RESTART) => {}
+                _ = ended.wait_for(|ended| *ended) => return,
+            }
+        }
+    }
+
+    /// Another selection or another stream is begun anew.
+    fn key(&self) -> String {
+        let (units, priority) = (self.config.units.join(" "), &self.config.priority);
+        let priority = priority.as_deref().unwrap_or_default();
+        let (group, name) = (&self.stream.group, &self.stream.name);
+        format!("journald {group} {name} {priority} {units}")
+    }
+
+    fn arguments(&self, cursor: Option<&str>) -> Vec<String> {
+        let mut arguments = vec![
+            "--output=json".to_owned(),
+            "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_COMM,_PID".to_owned(),
+            "--no-pager".to_owned(),
+            "--follow".to_owned(),
+        ];
+        arguments.push(match (cursor, self.config.start_at) {
+            (None, StartAt::End) => "--lines=0".to_owned(),
+            _ => "--no-tail".to_owned(),
+        });
+        arguments.extend(cursor.map(|cursor| format!("--after-cursor={cursor}")));
+        let units = self.config.units.iter();
+        arguments.extend(units.map(|unit| format!("--unit={unit}")));
+        let priority = self.config.priority.iter();
+        arguments.extend(priority.map(|priority| format!("--priority={priority}")));
+        arguments
+    }
+}
+
+struct Reading {
+    filter: Filter,
+    follower: Follower,
+    kept: Kept,
+    key: String,
+    /// What did not fit into the batch before.
+    held: Option<Entry>,
+}
+
+impl Reading {
+    /// Until the program ends, or cannot be started; returns why.
+    async fn follow(&mut self) -> String {
+        self.held = None;
+        let cursor = self.kept.cursor.as_deref();
+        let started = Command::new(PROGRAM)
+            .args(self.follower.arguments(cursor))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn();
+        let mut child = match started {
+            Ok(child) => child,
+            Err(error) => return format!("`{PROGRAM}` cannot be started: {error}"),
+        };
+        let Some(out) = child.stdout.take() else {
+            return format!("`{PROGRAM}` has no output");
+        };
+        let mut out = BufReader::new(out);
+        while self.batch(&mut out).await {}
+        complaint(&mut child).await
+    }
+
+    /// Sends the next events. `false` if nothing more comes.
+    async fn batch(&mut self, out: &mut BufReader<ChildStdout>) -> bool {
+        let (mut batch, mut cursor) = (Batch::default(), None);
+        let deadline = tokio::time::Instant::now() + WAIT_MAX;
+        let goes_on = loop {
+            let next = match self.held.take() {
+                Some(held) => Ok(Some(held)),
+                None if cursor.is_none() => self.next(out).await,
+                None => match tokio::time::timeout_at(deadline, self.next(out)).await {
+                    Ok(next) => next,
+                    Err(_) => break true,
+                },
+            };
+            let Ok(Some(entry)) = next else {
+                break false;
+            };
+            let is_wanted = self.filter.passes(&entry.event.message);
+            if is_wanted && !batch.push(entry.event.clone()) {
+                self.held = Some(entry);
+                break true;
+            }
+            let logs = &self.follower.stats.logs;
+            logs.dropped(SOURCE, "filtered", usize::from(!is_wanted));
+            // What may have been sent before is sent again by itself.
+            let is_limit = self.kept.sending.as_ref() == Some(&entry.cursor);
+            cursor = Some(entry.cursor);
+            if is_limit {
+                break true;
+            }
+        };
+        if let Some(cursor) = cursor {
+            self.send(batch, cursor).await;
+        }
+        goes_on
+    }
+
+    /// The next entry that can be read. What is cut off by a timeout is read on by the next call.
+    async fn next(&self, out: &mut BufReader<ChildStdout>) -> std::io::Result<Option<Entry>> {
+        loop {
+            // Waiting is done here, where nothing is lost if it is given up.
+            if out.fill_buf().await?.is_empty() {
+                return Ok(None);
+            }
+            let line = line(out).await?;
+            match line.as_deref().and_then(entry) {
+                Some((entry, is_cut)) => {
+                    let logs = &self.follower.stats.logs;
+                    logs.changed(SOURCE, "too_long", usize::from(is_cut));
+                    return Ok(Some(entry));
+                }
+                None => self.follower.stats.logs.dropped(SOURCE, "unreadable", 1),
+            }
+        }
+    }
+
+    /// Tries until CloudWatch Logs has them.
+    async fn send(&mut self, batch: Batch, cursor: String) {
+        let mut backoff = Backoff::default();
+        if batch.is_empty() {
+            self.keep(Some(cursor), None).await;
+            return;
+        }
+        let mut is_again = self.kept.sending.is_some();
+        loop {
+            if is_again {
+                self.follower.stats.logs.resent(SOURCE, batch.len());
+            }
+            self.keep(self.kept.cursor.clone(), Some(cursor.clone()))
+                .await;
+            let Follower {
+                shipper, stream, ..
+            } = &self.follower;
+            match shipper.ship(SOURCE, stream, batch.clone()).await {
+                Fate::Accepted(_) | Fate::Refused(_) => break,
+                Fate::Failed { answer_lost } => {
+                    is_again |= answer_lost;
+                    backoff.failed(clock::now());
+                }
+            }
+            while !backoff.is_over(clock::now()) {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+        }
+        self.keep(Some(cursor), None).await;
+    }
+
+    async fn keep(&mut self, cursor: Option<String>, sending: Option<String>) {
+        self.kept = Kept { cursor, sending };
+        let text = serde_json::to_string(&self.kept).ok();
+        let progress = LogProgress {
+            positions: BTreeMap::from([(self.key.clone(), text)]),
+            written: None,
+        };
+        self.follower.keeper.log_progress(progress).await;
+    }
+}
+
+/// A line; `None` if it was too long, and is passed.
+async fn line(out: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<Vec<u8>>> {
+    let (mut line, mut is_whole) = (Vec::new(), true);
+    loop {
+        let read = (&mut *out)
+            .take(ENTRY_MAX)
+            .read_until(b'\n', &mut line)
+            .await?;
+        if read == 0 || line.last() == Some(&b'\n') {
+            return Ok(is_whole.then_some(line));
+        }
+        is_whole = false;
+        line.clear();
+    }
+}
+
+/// What a line says, and whether it had to be cut.
+fn entry(line: &[u8]) -> Option<(Entry, bool)> {
+    let value: Value = serde_json::from_slice(line).ok()?;
+    let text = |name: &str| value.get(name).and_then(message_of);
+    let microseconds: i64 = text("__REALTIME_TIMESTAMP")?.parse().ok()?;
+    let mut message = text("MESSAGE").filter(|message| !message.is_empty())?;
+    let name = text("SYSLOG_IDENTIFIER").or_else(|| text("_COMM"));
+    if let Some(name) = name {
+        let pid = text("_PID").map(|pid| format!("[{pid}]"));
+        message = format!("{name}{}: {message}", pid.unwrap_or_default());
+    }
+    let is_cut = cut(&mut message, EVENT_MAX);
+    let event = NewEvent {
+        at: Timestamp::from_milliseconds(microseconds / 1_000),
+        message,
+    };
+    let cursor = text("__CURSOR")?;
+    Some((Entry { cursor, event }, is_cut))
+}
+
+/// A field is text, or where that cannot be, its bytes; one that is there several times is a list.
+fn message_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Array(items) => {
+            let byte = |item: &Value| u8::try_from(item.as_u64()?).ok();
+            let bytes: Option<Vec<u8>> = items.iter().map(byte).collect();
+            match bytes {
+                Some(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+                None => items.first().and_then(message_of),
+            }
+        }
+        _ => None,
+    }
+}
+
+/// Why the program ended, in its own words.
+async fn complaint(child: &mut Child) -> String {
+    let mut said = Vec::new();
+    if let Some(stderr) = child.stderr.take() {
+        // What cannot be read is not told.
+        let _ = stderr.take(COMPLAINT_MAX).read_to_end(&mut said).await;
+    }
+    let said = String::from_utf8_lossy(&said);
+    match child.wait().await {
+        Ok(status) => format!("`{PROGRAM}` ended with {status}: {}", said.trim()),
+        Err(error) => format!("`{PROGRAM}`: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_read_also_where_they_are_bytes() {
+        let line = br#"{"__CURSOR":"s=1","__REALTIME_TIMESTAMP":"1700000000123456","MESSAGE":"hot","SYSLOG_IDENTIFIER":"app","_PID":"7"}"#;
+        let (found, is_cut) = entry(line).unwrap();
+        assert_eq!((found.cursor.as_str(), is_cut), ("s=1", false));
+        assert_eq!(found.event.message, "app[7]: hot");
+        assert_eq!(found.event.at.milliseconds(), 1_700_000_000_123);
+        let bytes = br#"{"__CURSOR":"s=2","__REALTIME_TIMESTAMP":"1000","MESSAGE":[104,255,105]}"#;
+        assert_eq!(entry(bytes).unwrap().0.event.message, "h\u{fffd}i");
+        assert_eq!(entry(b"-- No entries --"), None);
+        assert_eq!(entry(b"{}"), None);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_too_long_is_passed() {
+        let mut text = vec![b'x'; usize::try_from(ENTRY_MAX).unwrap() + 5];
+        text.extend(b"\nnext\n");
+        let mut out = BufReader::new(&text[..]);
+        assert_eq!(line(&mut out).await.unwrap(), None);
+        assert_eq!(
+            line(&mut out).await.unwrap().as_deref(),
+            Some(&b"next\n"[..])
+        );
+    }
+}

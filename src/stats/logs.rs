@@ -1,0 +1,83 @@
+//! What became of what goes to CloudWatch Logs.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Counts of what goes to CloudWatch Logs.
+#[derive(Debug, Default)]
+pub struct Logs(Mutex<LogCounts>);
+
+/// By source, and some by reason or outcome.
+#[derive(Clone, Debug, Default)]
+pub struct LogCounts {
+    pub shipped: BTreeMap<&'static str, u64>,
+    pub shipped_bytes: BTreeMap<&'static str, u64>,
+    pub resent: BTreeMap<&'static str, u64>,
+    pub dropped: BTreeMap<(&'static str, &'static str), u64>,
+    /// Events that are sent though something is wrong with them.
+    pub changed: BTreeMap<(&'static str, &'static str), u64>,
+    pub requests: BTreeMap<&'static str, u64>,
+    pub files: u64,
+    pub ignored_files: u64,
+    pub unread_bytes: u64,
+    /// Files that were gone before everything was read.
+    pub lost_files: u64,
+}
+
+impl Logs {
+    /// What there is of a source is shown from the start.
+    pub fn begin(&self, source: &'static str) {
+        let mut counts = self.counts();
+        counts.shipped_bytes.entry(source).or_default();
+        counts.shipped.entry(source).or_default();
+        counts.resent.entry(source).or_default();
+    }
+
+    pub fn shipped(&self, source: &'static str, events: usize, bytes: usize) {
+        let mut counts = self.counts();
+        *counts.shipped.entry(source).or_default() += events as u64;
+        *counts.shipped_bytes.entry(source).or_default() += bytes as u64;
+    }
+
+    pub fn resent(&self, source: &'static str, events: usize) {
+        *self.counts().resent.entry(source).or_default() += events as u64;
+    }
+
+    pub fn dropped(&self, source: &'static str, reason: &'static str, events: usize) {
+        if events > 0 {
+            let mut counts = self.counts();
+            *counts.dropped.entry((source, reason)).or_default() += events as u64;
+        }
+    }
+
+    pub fn changed(&self, source: &'static str, reason: &'static str, events: usize) {
+        if events > 0 {
+            let mut counts = self.counts();
+            *counts.changed.entry((source, reason)).or_default() += events as u64;
+        }
+    }
+
+    pub fn requested(&self, outcome: &'static str) {
+        *self.counts().requests.entry(outcome).or_default() += 1;
+    }
+
+    /// Files that are watched, those that are too many, and the bytes that are not sent yet.
+    pub fn set_files(&self, watched: usize, ignored: usize, unread_bytes: u64) {
+        let mut counts = self.counts();
+        counts.files = watched as u64;
+        counts.ignored_files = ignored as u64;
+        counts.unread_bytes = unread_bytes;
+    }
+
+    pub fn lost_file(&self) {
+        self.counts().lost_files += 1;
+    }
+
+    pub fn get(&self) -> LogCounts {
+        self.counts().clone()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, LogCounts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
