@@ -7,6 +7,7 @@
 
 mod drive;
 mod identity;
+mod logging;
 mod mirroring;
 #[cfg(test)]
 mod model;
@@ -37,6 +38,7 @@ use crate::host::{self, Host, Look, Parts};
 use crate::http;
 use crate::journal::Limits;
 use crate::keeper::{self, Handle, Kept};
+use crate::logs::Tee;
 use crate::sources::{Sources, parts};
 use crate::stats::Stats;
 
@@ -76,6 +78,8 @@ pub struct Plan {
     pub variable: fn(&str) -> Option<String>,
     /// Whether the instance metadata service may be asked.
     pub instance_metadata: bool,
+    /// Where this program's own log can be read.
+    pub tee: Tee,
 }
 
 impl Plan {
@@ -128,8 +132,7 @@ where
 {
     let stats = Arc::new(Stats::default());
     stats.reloaded_at.store(clock::now().seconds(), Relaxed);
-    let (facts, guard) = (plan.facts(), plan.guard.clone());
-    let host = Host::new(plan.parts());
+    let (facts, guard, host) = (plan.facts(), plan.guard.clone(), Host::new(plan.parts()));
     let (keeper, mut kept) = keep(&plan, &stats)?;
     let (stop, stopped) = oneshot::channel();
     let (looks, looks_in) = mpsc::channel(LOOKS_MAX);
@@ -140,10 +143,11 @@ where
     let (here, here_in) = watch::channel(None);
     let (planned, planned_in) = watch::channel(plan.clone());
     let is_ec2 = facts.is_ec2 && plan.instance_metadata;
-    let identity = identity::run(here.clone(), Arc::clone(&stats), is_ec2, planned_in);
+    let logs = logging::run(&plan, &here_in, &planned_in, (&keeper, &stats, &ended_in));
+    let identity = identity::run(here.clone(), Arc::clone(&stats), is_ec2, planned_in.clone());
     let (parts, parts_in) = watch::channel(plan.parts());
     let (reloads, reloads_in) = mpsc::channel(RELOADS_MAX);
-    let (telling, notify) = telling::wires(&plan, &here_in, &keeper, &stats);
+    let (telling, notify) = telling::wires(&plan, planned_in, &here_in, &keeper, &stats);
     let (events, history) = (telling.events.clone(), keeper.downgrade());
     let (tests, tests_in) = mpsc::channel(TESTS_MAX);
     let (wires, mirror) = mirroring::mirror(&plan, here_in.clone(), Arc::clone(&stats));
@@ -162,6 +166,7 @@ where
     let drive = drive.run(looks_in, prepared_in, reloaded_in, views, tests_in);
     tasks.spawn(named("drive", drive));
     tasks.spawn(named("notify", notify));
+    tasks.spawn(named("logs", logs));
     let known = prepare::Known {
         prepared,
         here,
@@ -192,8 +197,7 @@ where
 
     let outcome = until(shutdown, &mut tasks, &mut kept).await;
     systemd::stopping();
-    drop(stop);
-    drop(helpers);
+    drop((stop, helpers));
     finish(tasks, kept, &stats).await;
     server.abort();
     outcome

@@ -25,6 +25,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::aws;
 use crate::config::check_region;
+use crate::logs::Tee;
 
 /// One small daemon for a host that is watched by Prometheus and by CloudWatch: it publishes metrics, serves `/metrics`, and
 /// judges CloudWatch alarms on the host itself.
@@ -183,12 +184,13 @@ pub fn run(
             return exit;
         }
     };
-    if let Err(error) = log_to_stderr(environment.log.as_deref()) {
+    let tee = Tee::default();
+    if let Err(error) = log_to_stderr(environment.log.as_deref(), tee.clone()) {
         complain(&[error]);
         return Exit::CouldNotStart;
     }
     match args.command {
-        Command::Run(args) => run::run(args, environment, out),
+        Command::Run(args) => run::run(args, environment, tee, out),
         Command::Check(args) => check::run(args, out),
         Command::Alarms(command) => alarms::run(command, environment, out),
         Command::Logs(command) => logs::run(command, out),
@@ -208,7 +210,7 @@ fn complain<T: std::fmt::Display>(problems: &[T]) {
 }
 
 /// `RUST_LOG` as `debug` or `cwbridge=debug,hyper=info`; without it, everything of note, and errors of the libraries.
-fn log_to_stderr(setting: Option<&str>) -> Result<(), String> {
+fn log_to_stderr(setting: Option<&str>, tee: Tee) -> Result<(), String> {
     let filter = match setting {
         Some(setting) => setting
             .parse::<Targets>()
@@ -221,9 +223,16 @@ fn log_to_stderr(setting: Option<&str>) -> Result<(), String> {
         .with_writer(io::stderr)
         .with_target(false)
         .with_ansi(io::stderr().is_terminal());
+    // Events have times of their own.
+    let second = tracing_subscriber::fmt::layer()
+        .with_writer(move || tee.clone())
+        .with_target(false)
+        .without_time()
+        .with_ansi(false);
     // A second call in one process keeps the first logger.
     let _ = tracing_subscriber::registry()
         .with(layer)
+        .with(second)
         .with(filter)
         .try_init();
     Ok(())

@@ -4,6 +4,7 @@
 //! here, a request's worth at a time, and says what became of it. Whatever happens to the journal, the others do not wait
 //! for it: what cannot be written stays in memory, within bounds, and is written once that is possible again.
 
+mod logs;
 mod pending;
 mod task;
 
@@ -14,9 +15,7 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::{info, warn};
 
-use crate::journal::{
-    self, Clock, Error, Id, Journal, Limits, LogEvent, LogProgress, Note, OpenError, Past, Reader,
-};
+use crate::journal::{self, Clock, Error, Id, Journal, Limits, Note, OpenError, Past, Reader};
 use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
@@ -266,42 +265,6 @@ impl Keeper {
         self.stats.logs.dropped("record", "queue_full", log_events);
         self.prune(now);
         self.show();
-    }
-
-    /// Keeps what is to be written to CloudWatch Logs.
-    pub fn log(&mut self, log_events: Vec<(Timestamp, String)>, now: Timestamp) {
-        let step = Step {
-            log_events,
-            ..Step::default()
-        };
-        self.pending.add(step);
-        self.flush(now);
-        let forgotten = self.pending.make_room();
-        let logs = &self.stats.logs;
-        logs.dropped("record", "queue_full", forgotten.log_events);
-    }
-
-    /// Notes how far was got with what is sent to CloudWatch Logs. Whether that is kept.
-    pub fn log_progress(&mut self, progress: &LogProgress, now: Timestamp) -> bool {
-        self.flush(now);
-        let written = self
-            .journal
-            .as_mut()
-            .map(|journal| journal.log_progress(progress));
-        written.and_then(|written| self.checked(written)).is_some()
-    }
-
-    /// How far an earlier program got.
-    pub fn log_positions(&mut self) -> BTreeMap<String, String> {
-        let read = self.journal.as_ref().map(Journal::log_positions);
-        read.and_then(|read| self.checked(read)).unwrap_or_default()
-    }
-
-    /// What is to be written, oldest first.
-    pub fn log_events(&mut self, after: i64, most: usize) -> Vec<LogEvent> {
-        let read = self.journal.as_ref();
-        let read = read.map(|journal| journal.log_events(after, most));
-        read.and_then(|read| self.checked(read)).unwrap_or_default()
     }
 
     /// Notes what became of what is to be delivered.

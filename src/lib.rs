@@ -53,7 +53,8 @@
 //! Shell, one module per outside thing: [`clock`], [`host`], [`stats`] (what the daemon counts about itself), [`sources`]
 //! (which metrics this host has), [`family`] (what Prometheus is told), [`exposition`] (a snapshot as Prometheus text),
 //! [`guard`] (who may read it), [`http`], [`aws`], [`web`] (servers that are asked), [`journal`] (the file), [`keeper`] (the thread that keeps it),
-//! [`publish`], [`mirror`] (CloudWatch's own alarms, compared), [`notify`] (who is told of state changes),
+//! [`publish`], [`mirror`] (CloudWatch's own alarms, compared), [`notify`] (who is told of state changes), [`logs`] (what goes to
+//! CloudWatch Logs),
 //! [`agent`] (the tasks and the channels between them), [`cli`].
 //!
 //! # Who may name whom
@@ -89,17 +90,18 @@
 //! | shell | `publish` | `metric`, `keeper`, `clock`, `stats`, `aws` |
 //! | shell | `mirror` | `metric`, `alarm`, `definition`, `config`, `cost`, `stats`, `clock`, `sources`, `aws` |
 //! | shell | `notify` | `metric`, `alarm`, `definition`, `config`, `stats`, `clock`, `web`, `aws`, `keeper` |
+//! | shell | `logs` | `metric`, `definition`, `config`, `journal`, `stats`, `clock`, `aws`, `keeper` |
 //! | shell | `exposition` | `alarm`, `family`, `host`, `stats`, `mirror` |
 //! | shell | `guard` | `finding`, `tree` |
 //! | shell | `http` | `metric`, `alarm`, `definition`, `exposition`, `mirror`, `guard`, `notify`, `journal`, `keeper` |
-//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `guard`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror`, `notify`, `web` |
-//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `import`, `stats`, `cost`, `clock`, `host`, `sources`, `guard`, `journal`, `web`, `aws`, `notify`, `agent` |
+//! | shell | `agent` | `metric`, `store`, `alarm`, `pipeline`, `definition`, `config`, `cost`, `stats`, `clock`, `host`, `sources`, `exposition`, `guard`, `http`, `aws`, `journal`, `keeper`, `publish`, `mirror`, `notify`, `logs`, `web` |
+//! | shell | `cli` | `metric`, `alarm`, `finding`, `definition`, `lint`, `replay`, `unit_test`, `config`, `import`, `stats`, `cost`, `clock`, `host`, `sources`, `guard`, `journal`, `web`, `aws`, `notify`, `logs`, `agent` |
 //!
 //! Some crates are named in some modules only; the core names none that is not listed for it.
 //!
 //! | crate | only in |
 //! |---|---|
-//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `lint`, `replay`, `host`, `aws`, `web` |
+//! | `jiff` | `metric`, `math`, `alarm`, `definition`, `lint`, `replay`, `config`, `host`, `aws`, `web`, `logs` |
 //! | `csv` | `replay` |
 //! | `rusqlite` | `journal` |
 //! | `thiserror` | `math`, `alarm`, `journal` |
@@ -107,7 +109,7 @@
 //! | `sysinfo` | `host` |
 //! | `procfs` | `host`, `stats` |
 //! | `rustix` | `host`, `notify` |
-//! | `regex_lite` | `config`, `import`, `host` |
+//! | `regex_lite` | `config`, `import`, `host`, `logs` |
 //! | `prometheus_client`, `flate2` | `exposition` |
 //! | `bytes` | `exposition`, `web` |
 //! | `axum` | `guard`, `http` |
@@ -115,16 +117,17 @@
 //! | `tokio_io_timeout`, `tokio_rustls` | `http` |
 //! | `base64` | `guard`, `notify`, `web` |
 //! | `bcrypt`, `rustls`, `webpki` | `guard` |
-//! | `sha2` | `guard`, `notify` |
+//! | `sha2` | `guard`, `notify`, `logs` |
 //! | `hmac` | `notify` |
 //! | `hyper` | `http`, `web` |
 //! | `hyper_util` | `aws`, `http`, `web` |
 //! | `http_body_util`, `hyper_rustls` | `web` |
 //! | `percent_encoding` | `aws`, `web` |
-//! | `aws_config`, `aws_sdk_cloudwatch`, `aws_sigv4`, `aws_smithy_xml` | `aws` |
-//! | `clap`, `glob`, `indicatif`, `tracing_subscriber` | `cli` |
+//! | `aws_config`, `aws_sdk_cloudwatch`, `aws_sdk_cloudwatchlogs`, `aws_sigv4`, `aws_smithy_xml` | `aws` |
+//! | `clap`, `indicatif`, `tracing_subscriber` | `cli` |
+//! | `glob` | `config`, `logs`, `cli` |
 //! | `sd_notify` | `agent` |
-//! | `tokio` | `guard`, `http`, `web`, `aws`, `keeper`, `publish`, `mirror`, `notify`, `agent`, `cli` |
+//! | `tokio` | `guard`, `http`, `web`, `aws`, `keeper`, `publish`, `mirror`, `notify`, `logs`, `agent`, `cli` |
 //!
 //! # Invariants
 //!

@@ -11,6 +11,7 @@ mod journald;
 mod lines;
 mod record;
 mod ship;
+mod source;
 mod task;
 mod time;
 
@@ -18,12 +19,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::aws::Failure;
-use crate::clock;
 use crate::config::{self, LogFiles, LogTarget};
 use crate::definition::Placeholders;
 use crate::keeper::Handle;
@@ -49,6 +49,13 @@ pub struct Inputs {
     pub tee: Tee,
 }
 
+impl std::fmt::Debug for Inputs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut inputs = f.debug_struct("Inputs");
+        inputs.field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
 /// Sends until `ended` says so, and what is under way has its answer.
 pub async fn run(inputs: Inputs, ended: watch::Receiver<bool>) {
     let Inputs {
@@ -61,6 +68,7 @@ pub async fn run(inputs: Inputs, ended: watch::Receiver<bool>) {
     } = inputs;
     let shipper = Arc::new(Shipper::new(region, Arc::clone(&stats)));
     let mut tasks = JoinSet::new();
+    tee.set(config.record.as_ref().is_some_and(|it| it.daemon_log));
     if let Some(record) = &config.record
         && let Some(stream) = told(stream(&record.target, &placeholders, None))
     {
@@ -153,29 +161,18 @@ fn stream(
 
 /// Keeps the lines of this program's log until they are sent.
 async fn keep_log(tee: Tee, keeper: Handle, stats: Arc<Stats>, mut ended: watch::Receiver<bool>) {
-    let mut lines = tee.listen();
     loop {
         let is_end = tokio::select! {
             () = tokio::time::sleep(LOG_INTERVAL) => false,
             _ = ended.wait_for(|ended| *ended) => true,
         };
-        keep_lines(&mut lines, &keeper).await;
-        stats
-            .logs
-            .dropped(task::RECORD, "queue_full", tee.take_lost());
+        let (lines, lost) = tee.take();
+        stats.logs.dropped(task::RECORD, "queue_full", lost);
+        if !lines.is_empty() {
+            keeper.log(lines).await;
+        }
         if is_end {
             return;
         }
-    }
-}
-
-async fn keep_lines(lines: &mut mpsc::Receiver<String>, keeper: &Handle) {
-    let now = clock::precise_now();
-    let mut events = Vec::new();
-    while let Ok(line) = lines.try_recv() {
-        events.push((now, line));
-    }
-    if !events.is_empty() {
-        keeper.log(events).await;
     }
 }

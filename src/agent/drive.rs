@@ -323,6 +323,7 @@ impl Judge {
         let mut step = self.record(datapoints, events, judged);
         let text = |it: &Delivery| (it.key.clone(), Some(it.text()));
         step.deliveries = deliveries.iter().map(text).collect();
+        step.log_events = std::mem::take(&mut self.teller.log_events);
         self.teller.unsent.extend(deliveries);
         let lost = self.held_back.merge(step);
         if lost > 0 {

@@ -14,6 +14,7 @@ use crate::config::Notify;
 use crate::definition::{Own, Told, event, uuid};
 use crate::http::{self, TestRequest};
 use crate::keeper::Handle;
+use crate::logs::Change;
 use crate::metric::Timestamp;
 use crate::notify::{
     CloudWatch, DELIVERIES_MAX, Delivery, Inputs, News, Notice, Notifier, Occasion, Seen, Sender,
@@ -40,6 +41,7 @@ pub(super) struct Telling {
     cloudwatch: watch::Sender<CloudWatch>,
     statuses: watch::Sender<Option<Arc<[Arc<Status>]>>>,
     pub(super) events: http::Events,
+    planned: watch::Receiver<Plan>,
     /// Where this host's alarms are shown.
     page: String,
 }
@@ -47,6 +49,7 @@ pub(super) struct Telling {
 /// Where everything goes that is to be told, and what tells it until nothing more comes.
 pub(super) fn wires(
     plan: &Plan,
+    planned: watch::Receiver<Plan>,
     here: &watch::Receiver<Option<Arc<Here>>>,
     keeper: &Handle,
     stats: &Arc<Stats>,
@@ -61,6 +64,7 @@ pub(super) fn wires(
         cloudwatch,
         statuses,
         events: http::Events::default(),
+        planned,
         page: page(plan),
     };
     let inputs = Inputs {
@@ -137,6 +141,8 @@ pub(super) struct Teller {
     /// Who was not told of an alarm's state, because the verdict was not certain enough for them.
     untold: BTreeMap<String, Vec<String>>,
     pub(super) unsent: Vec<Delivery>,
+    /// What is to be written to CloudWatch Logs.
+    pub(super) log_events: Vec<(Timestamp, String)>,
 }
 
 /// What somebody is told of.
@@ -304,8 +310,8 @@ impl Judge {
         all
     }
 
-    /// To those who follow the events.
-    fn show_event(&self, status: &Status, change: StateChange<'_>, certainty: &Certainty) {
+    /// To those who follow the events, and to CloudWatch Logs.
+    fn show_event(&mut self, status: &Status, change: StateChange<'_>, certainty: &Certainty) {
         let told = Told {
             status,
             change,
@@ -321,7 +327,36 @@ impl Judge {
             test: false,
         };
         let event = event(told, own, env!("CARGO_PKG_NAME"));
+        self.record_change(status, change, certainty, &event.whole);
         self.drive.telling.events.add(id, event.whole);
+    }
+
+    /// Notes a change for CloudWatch Logs, where that is configured.
+    fn record_change(
+        &mut self,
+        status: &Status,
+        change: StateChange<'_>,
+        certainty: &Certainty,
+        event: &str,
+    ) {
+        let planned = self.drive.telling.planned.borrow();
+        let record = planned.config.logs.record.as_ref();
+        let Some(record) = record.filter(|record| record.transitions) else {
+            return;
+        };
+        let line = Change {
+            alarm: &status.alarm.name,
+            from: change.old.state.name(),
+            to: change.new.state.name(),
+            reason: &change.new.reason,
+            certainty: certainty_name(certainty),
+            host: &self.drive.facts.hostname,
+            at: change.at,
+            event,
+            namespace: &planned.config.publish.namespace,
+        };
+        let line = line.write(record.format);
+        self.teller.log_events.push((change.at, line));
     }
 
     /// Hands on what the keeper has.

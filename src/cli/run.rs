@@ -17,6 +17,7 @@ use crate::aws;
 use crate::config::check_region;
 use crate::guard::Guard;
 use crate::journal::OpenError;
+use crate::logs::Tee;
 use crate::metric::Datapoint;
 
 use super::load::{self, Loaded};
@@ -39,7 +40,7 @@ pub(super) struct Args {
     dry_run: bool,
 }
 
-pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) -> Exit {
+pub(super) fn run(args: Args, environment: Environment, tee: Tee, out: &mut impl Write) -> Exit {
     let Args {
         config: config_file,
         state_dir,
@@ -94,6 +95,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
             endpoint_url: environment.endpoint_url.clone(),
             variable: environment.variable,
             instance_metadata: !environment.instance_metadata_disabled,
+            tee,
         };
         if dry_run {
             print_datapoints(plan, out).await

@@ -2,6 +2,7 @@
 //!
 //! Host metrics bear `node_exporter`'s names and help, so that dashboards and rules for it work unchanged.
 
+mod logs;
 mod notifications;
 
 use std::borrow::Cow;
@@ -58,6 +59,8 @@ impl Families {
         families.own(stats);
         families.mirror(stats);
         families.notifications(stats);
+        families.logs(stats);
+        families.log_files(stats);
         families.instance(&stats.instance.get());
         if let Some(process) = process {
             families.process(process);

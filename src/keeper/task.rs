@@ -122,7 +122,7 @@ impl Keeper {
             }
             Command::Log(events) => self.log(events, clock::now()),
             Command::LogProgress(progress, answer) => {
-                drop(answer.send(self.log_progress(&progress, clock::now())));
+                let _ = answer.send(self.log_progress(&progress, clock::now()));
             }
             Command::LogPositions(answer) => drop(answer.send(self.log_positions())),
             Command::LogEvents(after, most, answer) => {

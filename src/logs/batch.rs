@@ -2,7 +2,7 @@
 
 use crate::aws::NewEvent;
 
-/// The limits of a PutLogEvents request
+/// The limits of a `PutLogEvents` request
 /// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutLogEvents.html>): events, bytes of UTF-8 with so
 /// many more for each event, and the time from the first to the last, in milliseconds.
 const EVENTS_MAX: usize = 10_000;

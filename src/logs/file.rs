@@ -17,7 +17,7 @@ const READ_MAX: u64 = 4 << 20;
 const CHUNK: usize = 64 << 10;
 
 /// By how many of its first bytes a file is known again.
-const PRINT_MAX: u64 = 1_024;
+const PRINT_MAX: usize = 1_024;
 
 /// Which file it is, whatever its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,11 +49,11 @@ pub(super) struct Print {
 
 impl Print {
     pub(super) fn of(file: &File) -> io::Result<Self> {
-        Self::of_first(file, PRINT_MAX)
+        Self::of_first(file, PRINT_MAX as u64)
     }
 
     fn of_first(file: &File, most: u64) -> io::Result<Self> {
-        let mut bytes = [0; PRINT_MAX as usize];
+        let mut bytes = [0; PRINT_MAX];
         let most = usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len());
         let mut length = 0;
         while length < most {
@@ -81,7 +81,7 @@ impl Print {
 
     /// Whether more of the file would make it surer.
     pub(super) fn is_short(&self) -> bool {
-        self.length < PRINT_MAX
+        self.length < PRINT_MAX as u64
     }
 }
 

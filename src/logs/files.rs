@@ -15,6 +15,7 @@ use crate::stats::Stats;
 use super::file::{FileId, Kept, Print, copy_of, read, renamed};
 use super::lines::{Counts, End, Place, Rules, Taken};
 use super::ship::{Backoff, Fate, Stream};
+use super::source::Source;
 
 /// What the metrics call events of files.
 pub(super) const SOURCE: &str = "file";
@@ -26,13 +27,6 @@ const OPEN_MAX: usize = 128;
 /// The most that are looked at in one look: of more it is one after the other's turn.
 const LOOKED_AT_MAX: usize = 1_000;
 
-/// What is less, in bytes, waits for more, but no longer than this, in seconds.
-const ENOUGH: u64 = 256 << 10;
-const WAIT_MAX: i64 = 5;
-/// After so many seconds without anything new the last event is taken to be complete.
-const QUIET: i64 = 5;
-/// A file without a name that matches may still be written to for so long, in seconds.
-const GONE: i64 = 60;
 /// How often it is looked for new files, in seconds.
 const SCAN: i64 = 5;
 /// Positions of files that are not found are kept for so long, in seconds: older events would not be taken any more.
@@ -48,26 +42,6 @@ struct Entry {
     rules: Rules,
     /// Whether what is found now was there before the first look.
     is_first: bool,
-}
-
-struct Source {
-    path: PathBuf,
-    entry: usize,
-    stream: Arc<Stream>,
-    file: Option<File>,
-    print: Print,
-    place: Place,
-    /// Up to here it is being sent.
-    sending: Option<u64>,
-    /// Up to here it may have been sent before.
-    lost_until: u64,
-    size: u64,
-    grown_at: Timestamp,
-    unread_since: Option<Timestamp>,
-    /// The last reading found nothing that is complete: with which size, and taken as how complete.
-    fruitless: Option<(u64, End)>,
-    /// Whether it has the name that it was found by.
-    is_named: bool,
 }
 
 /// Events that are to be sent.
@@ -569,49 +543,6 @@ impl Files {
             self.troubles.clear();
         }
         self.troubles.insert(path.to_owned(), problem);
-    }
-}
-
-impl Source {
-    fn kept(&self, now: Timestamp) -> Kept {
-        let sent_until = self.sending.unwrap_or(0).max(self.lost_until);
-        Kept {
-            path: self.path.clone(),
-            offset: self.place.offset,
-            is_inside: self.place.is_inside,
-            sending: Some(sent_until).filter(|until| *until > self.place.offset),
-            print: self.print.clone(),
-            seen: now.seconds(),
-        }
-    }
-
-    /// As how complete it is to be taken.
-    fn end(&self, now: Timestamp) -> End {
-        match now - self.grown_at {
-            ..0 | 0..QUIET => End::Open,
-            GONE.. if !self.is_named => End::Closed,
-            _ => End::Quiet,
-        }
-    }
-
-    fn is_done(&self, end: End) -> bool {
-        let is_read =
-            self.place.offset >= self.size || self.fruitless == Some((self.size, End::Closed));
-        end == End::Closed && is_read
-    }
-
-    fn is_due(&self, end: End, now: Timestamp) -> bool {
-        if self.size <= self.place.offset {
-            return false;
-        }
-        if let Some(fruitless) = self.fruitless {
-            return fruitless != (self.size, end);
-        }
-        let has_waited = self
-            .unread_since
-            .is_none_or(|since| !(since..since + WAIT_MAX).contains(&now));
-        let is_again = self.lost_until > self.place.offset;
-        self.size - self.place.offset >= ENOUGH || has_waited || is_again || !self.is_named
     }
 }
 

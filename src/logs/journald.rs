@@ -153,13 +153,13 @@ impl Reading {
         let Some(out) = child.stdout.take() else {
             return format!("`{PROGRAM}` has no output");
         };
-        let mut out = BufReader::new(out);
+        let mut out = Lines::new(BufReader::new(out));
         while self.batch(&mut out).await {}
         complaint(&mut child).await
     }
 
     /// Sends the next events. `false` if nothing more comes.
-    async fn batch(&mut self, out: &mut BufReader<ChildStdout>) -> bool {
+    async fn batch(&mut self, out: &mut Lines<BufReader<ChildStdout>>) -> bool {
         let (mut batch, mut cursor) = (Batch::default(), None);
         let deadline = tokio::time::Instant::now() + WAIT_MAX;
         let goes_on = loop {
@@ -194,23 +194,22 @@ impl Reading {
         goes_on
     }
 
-    /// The next entry that can be read. What is cut off by a timeout is read on by the next call.
-    async fn next(&self, out: &mut BufReader<ChildStdout>) -> std::io::Result<Option<Entry>> {
-        loop {
-            // Waiting is done here, where nothing is lost if it is given up.
-            if out.fill_buf().await?.is_empty() {
-                return Ok(None);
-            }
-            let line = line(out).await?;
-            match line.as_deref().and_then(entry) {
+    /// The next entry that can be read.
+    async fn next(
+        &self,
+        out: &mut Lines<BufReader<ChildStdout>>,
+    ) -> std::io::Result<Option<Entry>> {
+        while let Some(line) = out.next().await? {
+            let logs = &self.follower.stats.logs;
+            match entry(&line) {
                 Some((entry, is_cut)) => {
-                    let logs = &self.follower.stats.logs;
                     logs.changed(SOURCE, "too_long", usize::from(is_cut));
                     return Ok(Some(entry));
                 }
-                None => self.follower.stats.logs.dropped(SOURCE, "unreadable", 1),
+                None => logs.dropped(SOURCE, "unreadable", 1),
             }
         }
+        Ok(None)
     }
 
     /// Tries until CloudWatch Logs has them.
@@ -255,19 +254,42 @@ impl Reading {
     }
 }
 
-/// A line; `None` if it was too long, and is passed.
-async fn line(out: &mut (impl AsyncBufRead + Unpin)) -> std::io::Result<Option<Vec<u8>>> {
-    let (mut line, mut is_whole) = (Vec::new(), true);
-    loop {
-        let read = (&mut *out)
-            .take(ENTRY_MAX)
-            .read_until(b'\n', &mut line)
-            .await?;
-        if read == 0 || line.last() == Some(&b'\n') {
-            return Ok(is_whole.then_some(line));
+/// Lines of an output. Whoever gives up waiting for one loses nothing of it.
+struct Lines<R> {
+    out: R,
+    line: Vec<u8>,
+    /// What was read of the line before does not belong to it: it is too long.
+    is_too_long: bool,
+}
+
+impl<R: AsyncBufRead + Unpin> Lines<R> {
+    fn new(out: R) -> Self {
+        Self {
+            out,
+            line: Vec::new(),
+            is_too_long: false,
         }
-        is_whole = false;
-        line.clear();
+    }
+
+    /// The next line, which is empty if it is too long; `None` at the end.
+    async fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
+        loop {
+            let room = ENTRY_MAX.saturating_sub(self.line.len() as u64);
+            let mut out = (&mut self.out).take(room);
+            let read = out.read_until(b'\n', &mut self.line).await?;
+            let is_whole = self.line.last() == Some(&b'\n');
+            if is_whole || read == 0 && room > 0 {
+                let line = std::mem::take(&mut self.line);
+                return Ok(match std::mem::take(&mut self.is_too_long) {
+                    true => Some(Vec::new()),
+                    false => is_whole.then_some(line),
+                });
+            }
+            if self.line.len() as u64 >= ENTRY_MAX {
+                self.line.clear();
+                self.is_too_long = true;
+            }
+        }
     }
 }
 
@@ -342,11 +364,10 @@ mod tests {
     async fn a_line_that_is_too_long_is_passed() {
         let mut text = vec![b'x'; usize::try_from(ENTRY_MAX).unwrap() + 5];
         text.extend(b"\nnext\n");
-        let mut out = BufReader::new(&text[..]);
-        assert_eq!(line(&mut out).await.unwrap(), None);
-        assert_eq!(
-            line(&mut out).await.unwrap().as_deref(),
-            Some(&b"next\n"[..])
-        );
+        let mut lines = Lines::new(BufReader::new(&text[..]));
+        assert_eq!(lines.next().await.unwrap(), Some(Vec::new()));
+        let next = lines.next().await.unwrap();
+        assert_eq!(next.as_deref(), Some(&b"next\n"[..]));
+        assert_eq!(lines.next().await.unwrap(), None);
     }
 }

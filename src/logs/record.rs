@@ -1,16 +1,16 @@
 //! What this program has to say itself: state changes, and its log.
 
+use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
-use tokio::sync::mpsc;
 
+use crate::clock;
 use crate::config::RecordFormat;
 use crate::metric::Timestamp;
 
-/// Lines of the log that wait to be kept; beyond it they are dropped, and counted.
+/// Lines of the log that wait to be kept; beyond it the oldest are dropped, and counted.
 const LINES_MAX: usize = 1_024;
 
 /// A state change, as it is written.
@@ -76,35 +76,52 @@ impl Change<'_> {
     }
 }
 
-/// Where the lines of the log go beside the standard error, as soon as somebody listens.
+/// Where the lines of the log go beside the standard error. They are held from the start of the program on, until it is known
+/// whether somebody wants them.
 #[derive(Clone, Debug, Default)]
-pub struct Tee {
-    listener: Arc<Mutex<Option<mpsc::Sender<String>>>>,
-    lost: Arc<AtomicUsize>,
+pub struct Tee(Arc<Mutex<Held>>);
+
+#[derive(Debug, Default)]
+struct Held {
+    lines: VecDeque<(Timestamp, String)>,
+    lost: usize,
+    is_off: bool,
 }
 
 impl Tee {
-    /// The lines to come; whoever listened before hears no more.
-    pub(super) fn listen(&self) -> mpsc::Receiver<String> {
-        let (lines, lines_in) = mpsc::channel(LINES_MAX);
-        *self.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(lines);
-        lines_in
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many lines were lost since this was asked for.
-    pub(super) fn take_lost(&self) -> usize {
-        self.lost.swap(0, Relaxed)
+    /// Whether lines are wanted.
+    pub(super) fn set(&self, is_wanted: bool) {
+        let mut held = self.held();
+        held.is_off = !is_wanted;
+        if !is_wanted {
+            (held.lines, held.lost) = (VecDeque::new(), 0);
+        }
+    }
+
+    /// What was held, and how many lines were lost since this was asked for.
+    pub(super) fn take(&self) -> (Vec<(Timestamp, String)>, usize) {
+        let mut held = self.held();
+        (
+            held.lines.drain(..).collect(),
+            std::mem::take(&mut held.lost),
+        )
     }
 }
 
 /// Takes one line at a time, as the logger writes them.
 impl io::Write for Tee {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(listener) = &*listener {
+        let mut held = self.held();
+        if !held.is_off {
             let text = String::from_utf8_lossy(line).trim_end().to_owned();
-            if let Err(mpsc::error::TrySendError::Full(_)) = listener.try_send(text) {
-                self.lost.fetch_add(1, Relaxed);
+            held.lines.push_back((clock::precise_now(), text));
+            if held.lines.len() > LINES_MAX {
+                held.lines.pop_front();
+                held.lost += 1;
             }
         }
         Ok(line.len())
@@ -154,14 +171,18 @@ mod tests {
     }
 
     #[test]
-    fn lines_go_to_whoever_listens_and_wait_for_nobody() {
+    fn lines_are_held_until_they_are_not_wanted() {
         let mut tee = Tee::default();
-        tee.write_all(b"nobody\n").unwrap();
-        let mut lines = tee.listen();
-        for _ in 0..LINES_MAX + 3 {
-            tee.write_all(b"INFO one\n").unwrap();
+        for line in 0..LINES_MAX + 3 {
+            writeln!(tee, "INFO {line}").unwrap();
         }
-        assert_eq!(lines.try_recv().unwrap(), "INFO one");
-        assert_eq!(tee.take_lost(), 3);
+        let (lines, lost) = tee.take();
+        assert_eq!(
+            (lines[0].1.as_str(), lines.len(), lost),
+            ("INFO 3", LINES_MAX, 3)
+        );
+        tee.set(false);
+        tee.write_all(b"nobody\n").unwrap();
+        assert_eq!(tee.take(), (vec![], 0));
     }
 }

@@ -15,7 +15,7 @@ use crate::replay::instant;
 use super::super::{Exit, cannot_write};
 use super::{Format, Service, Trouble, json_line};
 
-/// How often it is asked for what is new. FilterLogEvents may be called some five times a second, by all of an account.
+/// How often it is asked for what is new. `FilterLogEvents` may be called some five times a second, by all of an account.
 const INTERVAL: Duration = Duration::from_secs(2);
 
 /// Events may come to be found later than others that are newer, by so many seconds.
@@ -88,13 +88,15 @@ pub(super) async fn run(args: &Args, out: &mut impl Write) -> Result<Exit, Troub
         printer: Printer::new(args),
     };
     reader.read(out).await?;
-    while args.follow {
+    if !args.follow {
+        return Ok(Exit::Done);
+    }
+    loop {
         tokio::select! {
             () = tokio::time::sleep(INTERVAL) => reader.read(out).await?,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
         }
     }
-    Ok(Exit::Done)
 }
 
 /// What was shown already.

@@ -240,12 +240,14 @@ impl Reader<'_> {
     fn retention(&mut self, node: &Node) -> Option<i32> {
         let node = node.get("retention")?;
         let text = self.report.string("retention", node)?;
-        let days = retention(&text);
-        days.map_err(|problem| {
-            self.report
-                .add(node.position, format!("`retention`: {problem}"))
-        })
-        .ok()
+        match retention(&text) {
+            Ok(days) => Some(days),
+            Err(problem) => {
+                let text = format!("`retention`: {problem}");
+                self.report.add(node.position, text);
+                None
+            }
+        }
     }
 
     fn log_tags(&mut self, node: &Node) -> Option<Vec<(String, String)>> {

@@ -1,7 +1,6 @@
 //! Who is told when: ahead of CloudWatch, while it is out of reach, after a while, again and again, when it is certain.
 
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
@@ -57,8 +56,7 @@ impl Heard {
 }
 
 fn seconds() -> f64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    since.as_secs_f64()
+    jiff::Timestamp::now().as_duration().as_secs_f64()
 }
 
 fn hook(name: &str, url: &str, keys: &str) -> String {

@@ -1,0 +1,92 @@
+//! What goes to CloudWatch Logs, as the configuration in force has it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::aws::Failure;
+use crate::keeper::Handle;
+use crate::logs::{self, Tee};
+use crate::stats::Stats;
+
+use super::Plan;
+use super::prepare::Here;
+
+/// What the program has, from its start to its end.
+struct Logging {
+    here: watch::Receiver<Option<Arc<Here>>>,
+    planned: watch::Receiver<Plan>,
+    keeper: Handle,
+    stats: Arc<Stats>,
+    tee: Tee,
+}
+
+/// Sends until `ended` says so.
+pub(super) fn run(
+    plan: &Plan,
+    here: &watch::Receiver<Option<Arc<Here>>>,
+    planned: &watch::Receiver<Plan>,
+    (keeper, stats, ended): (&Handle, &Arc<Stats>, &watch::Receiver<bool>),
+) -> impl Future<Output = ()> + use<> {
+    let logging = Logging {
+        here: here.clone(),
+        planned: planned.clone(),
+        keeper: keeper.clone(),
+        stats: Arc::clone(stats),
+        tee: plan.tee.clone(),
+    };
+    logging.run(ended.clone())
+}
+
+impl Logging {
+    /// Sends until `ended` says so; begins anew when something else is configured.
+    async fn run(mut self, mut ended: watch::Receiver<bool>) {
+        let is_known = tokio::select! {
+            known = self.here.wait_for(Option::is_some) => known.is_ok(),
+            _ = ended.wait_for(|ended| *ended) => false,
+        };
+        let mut goes_on = is_known;
+        while goes_on {
+            let inputs = self.inputs();
+            let config = inputs.config.clone();
+            let (stop, stopped) = watch::channel(false);
+            let running = logs::run(inputs, stopped);
+            tokio::pin!(running);
+            let mut is_idle = config.is_empty();
+            goes_on = loop {
+                tokio::select! {
+                    () = &mut running, if !is_idle => is_idle = true,
+                    _ = ended.wait_for(|ended| *ended) => break false,
+                    Ok(()) = self.planned.changed() => {
+                        if self.planned.borrow_and_update().config.logs != config {
+                            break true;
+                        }
+                    }
+                }
+            };
+            stop.send_replace(true);
+            if !is_idle {
+                running.await;
+            }
+        }
+    }
+
+    fn inputs(&mut self) -> logs::Inputs {
+        let (here, known) = (self.here.clone(), self.here.borrow().clone());
+        let region = move || -> Result<String, Failure> {
+            let here = here.borrow();
+            let unknown = || Failure::NotSent("it is not known yet which host this is".to_owned());
+            let here = here.as_ref().ok_or_else(unknown)?;
+            here.region().map(str::to_owned)
+        };
+        let placeholders = known.map(|here| here.placeholders.clone());
+        logs::Inputs {
+            config: self.planned.borrow_and_update().config.logs.clone(),
+            keeper: self.keeper.clone(),
+            stats: Arc::clone(&self.stats),
+            placeholders: placeholders.unwrap_or_default(),
+            region: Arc::new(region),
+            tee: self.tee.clone(),
+        }
+    }
+}
