@@ -117,7 +117,7 @@ impl io::Write for Tee {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut held = self.held();
         if !held.is_off {
-            let text = String::from_utf8_lossy(line).trim_end().to_owned();
+            let text = String::from_utf8_lossy(line).trim().to_owned();
             held.lines.push_back((clock::precise_now(), text));
             if held.lines.len() > LINES_MAX {
                 held.lines.pop_front();

@@ -26,6 +26,7 @@ mod golden;
 mod iam;
 mod judging;
 mod laws;
+mod logs;
 mod notify;
 mod proxy;
 mod push;

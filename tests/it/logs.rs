@@ -1,0 +1,417 @@
+//! Files and this program's own record go to CloudWatch Logs by the whole program: over kills, rotations, outages, and bad input.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::endpoint::{Answer, serve};
+use crate::world::{Folder, Process, cwbridge, free_port, get, pause, value, wait};
+
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// CloudWatch Logs as far as writing goes.
+#[derive(Default)]
+struct Service {
+    groups: BTreeMap<String, Value>,
+    streams: BTreeSet<(String, String)>,
+    /// Streams and messages, in the order in which they came.
+    events: Vec<(String, String)>,
+    requests: usize,
+}
+
+#[derive(Clone, Default)]
+struct Cloud {
+    service: Arc<Mutex<Service>>,
+    /// It answers nothing but errors.
+    is_down: Arc<AtomicBool>,
+    /// It takes events and answers with an error.
+    loses_answers: Arc<AtomicBool>,
+}
+
+impl Cloud {
+    fn serve(&self, delay: Duration) -> String {
+        let cloud = self.clone();
+        serve(move |_, body| match serde_json::from_str(body) {
+            Ok(request) => {
+                let answer = cloud.answer(&request);
+                pause(delay);
+                answer
+            }
+            Err(_) => Answer::cbor("200 OK", *b"\xa0"),
+        })
+    }
+
+    fn answer(&self, request: &Value) -> Answer {
+        let answer = |status, body: Value| Answer {
+            content_type: "application/x-amz-json-1.1",
+            ..Answer::cbor(status, body.to_string())
+        };
+        let error = |name: &str| {
+            let body = json!({"__type": name, "message": "as the test wants it"});
+            answer("400 Bad Request", body)
+        };
+        if self.is_down.load(Relaxed) {
+            return answer("503 Service Unavailable", json!({}));
+        }
+        let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
+        let (group, stream) = (text("logGroupName"), text("logStreamName"));
+        if group == "/foreign" {
+            return error("AccessDeniedException");
+        }
+        let mut service = self.service.lock().unwrap();
+        let key = (group.clone(), stream.clone());
+        if let Some(events) = request["logEvents"].as_array() {
+            service.requests += 1;
+            if !service.streams.contains(&key) {
+                return error("ResourceNotFoundException");
+            }
+            check(events);
+            for event in events {
+                let message = event["message"].as_str().unwrap();
+                let place = format!("{group} {stream}");
+                service.events.push((place, message.to_owned()));
+            }
+            if self.loses_answers.load(Relaxed) {
+                return answer("500 Internal Server Error", json!({}));
+            }
+        } else if !stream.is_empty() {
+            if !service.groups.contains_key(&group) {
+                return error("ResourceNotFoundException");
+            }
+            service.streams.insert(key);
+        } else if let Some(days) = request.get("retentionInDays") {
+            service.groups.get_mut(&group).unwrap()["retention"] = days.clone();
+        } else {
+            let tags = json!({"tags": request["tags"]});
+            if service.groups.insert(group, tags).is_some() {
+                return error("ResourceAlreadyExistsException");
+            }
+        }
+        answer("200 OK", json!({}))
+    }
+
+    /// The messages of a stream.
+    fn messages(&self, stream: &str) -> Vec<String> {
+        let service = self.service.lock().unwrap();
+        let events = service.events.iter().filter(|(of, _)| of == stream);
+        events.map(|(_, message)| message.clone()).collect()
+    }
+}
+
+/// What the API wants of a request.
+fn check(events: &[Value]) {
+    assert!((1..=10_000).contains(&events.len()));
+    let times: Vec<i64> = events
+        .iter()
+        .map(|event| event["timestamp"].as_i64().unwrap())
+        .collect();
+    assert!(times.is_sorted(), "in the order of time");
+    assert!(times[times.len() - 1] - times[0] <= 86_400_000);
+    let bytes = events
+        .iter()
+        .map(|event| event["message"].as_str().unwrap().len() + 26);
+    assert!(bytes.sum::<usize>() <= 1_048_576);
+}
+
+struct World {
+    folder: Folder,
+    config: PathBuf,
+    port: u16,
+    url: String,
+}
+
+impl World {
+    fn new(name: &str, url: String, config: impl Fn(&str) -> String) -> Self {
+        let folder = Folder::new(name);
+        let path = folder.path().to_str().unwrap().to_owned();
+        let config = folder.write("c.toml", &config(&path));
+        let port = free_port();
+        Self {
+            folder,
+            config,
+            port,
+            url,
+        }
+    }
+
+    fn start(&self) -> Process {
+        let mut command = cwbridge();
+        command.envs([
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "hush-hush"),
+            ("AWS_ENDPOINT_URL", &self.url),
+        ]);
+        command.args(["run", "--config"]).arg(&self.config);
+        command
+            .arg("--state-dir")
+            .arg(self.folder.path().join("state"));
+        command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
+        Process::start(&mut command)
+    }
+
+    fn metric(&self, series: &str) -> f64 {
+        let page = get(self.port, "/metrics").unwrap_or_default();
+        value(&page, series).unwrap_or(0.0)
+    }
+
+    fn resent(&self, source: &str) -> f64 {
+        self.metric(&format!(
+            "cwbridge_log_events_resent_total{{source=\"{source}\"}}"
+        ))
+    }
+
+    fn wait_for(&self, series: &str, least: f64) {
+        wait(LIMIT, series, || {
+            (self.metric(series) >= least).then_some(())
+        });
+    }
+}
+
+/// Writes numbered lines of a kilobyte, and begins a new file now and then.
+struct Writer {
+    path: PathBuf,
+    copies: bool,
+    file: File,
+    written: usize,
+}
+
+impl Writer {
+    fn new(path: PathBuf, copies: bool) -> Self {
+        let file = append(&path);
+        Self {
+            path,
+            copies,
+            file,
+            written: 0,
+        }
+    }
+
+    fn write(&mut self, lines: usize) {
+        let mut text = String::new();
+        for _ in 0..lines {
+            text += &format!("{:07} {}\n", self.written, "x".repeat(1_000));
+            self.written += 1;
+        }
+        // A line may be there by half for a while.
+        let (first, second) = text.as_bytes().split_at(text.len() / 2 + 300);
+        self.file.write_all(first).unwrap();
+        pause(Duration::from_millis(5));
+        self.file.write_all(second).unwrap();
+    }
+
+    fn rotate(&mut self) {
+        let name = |place: usize| self.path.with_extension(format!("log.{place}"));
+        for place in (1..9).rev() {
+            let _ = fs::rename(name(place), name(place + 1));
+        }
+        if self.copies {
+            fs::copy(&self.path, name(1)).unwrap();
+            self.file.set_len(0).unwrap();
+        } else {
+            fs::rename(&self.path, name(1)).unwrap();
+            // The program that writes goes on with the file that it has open for a moment.
+            self.write(20);
+            self.file = append(&self.path);
+        }
+    }
+}
+
+fn append(path: &PathBuf) -> File {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).open(path).unwrap()
+}
+
+/// Killed again and again while files grow and are renamed, or copied and emptied: every line arrives, in order, and none twice
+/// that is not counted.
+#[test]
+fn every_line_arrives_over_kills_and_rotations() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::from_millis(200));
+    let world = World::new("logs-kills", url, |path| {
+        format!(
+            "[[logs.file]]\ngroup = \"/a\"\nstream = \"renamed\"\npaths = [\"{path}/a.log*\"]\n[[logs.file]]\ngroup = \"/a\"\nstream = \"copied\"\npaths = [\"{path}/b.log\"]\n"
+        )
+    });
+    let mut renamed = Writer::new(world.folder.path().join("a.log"), false);
+    let mut copied = Writer::new(world.folder.path().join("b.log"), true);
+    let mut resent = 0.0;
+    for round in 0..8 {
+        let mut program = world.start();
+        let kill_at = 16 + 3 * round;
+        for turn in 0..kill_at {
+            renamed.write(100);
+            copied.write(100);
+            if turn == 8 {
+                renamed.rotate();
+                copied.rotate();
+            }
+            pause(Duration::from_millis(90));
+        }
+        resent += world.resent("file");
+        program.stop("KILL");
+        renamed.write(50);
+        copied.write(50);
+        if round % 3 == 1 {
+            renamed.rotate();
+            copied.rotate();
+        }
+    }
+    let program = world.start();
+    for (stream, writer) in [("/a renamed", &renamed), ("/a copied", &copied)] {
+        let expected: BTreeSet<String> = (0..writer.written).map(|it| format!("{it:07}")).collect();
+        wait(LIMIT, stream, || {
+            let arrived = cloud.messages(stream).into_iter();
+            let arrived: BTreeSet<String> = arrived.map(|it| it[..7].to_owned()).collect();
+            (arrived == expected).then_some(())
+        });
+    }
+    resent += world.resent("file");
+    let all = cloud.service.lock().unwrap().events.len();
+    let extra = all - renamed.written - copied.written;
+    let extra = f64::from(u32::try_from(extra).unwrap());
+    assert!(
+        extra <= resent,
+        "{extra} twice, {resent} counted: {}",
+        program.log()
+    );
+    assert_eq!(
+        world.metric("cwbridge_log_files_lost_total"),
+        0.0,
+        "{}",
+        program.log()
+    );
+}
+
+/// Lost answers within the program are counted as well.
+#[test]
+fn what_may_have_arrived_is_sent_again_and_counted() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-lost", url, |path| {
+        format!("[[logs.file]]\ngroup = \"/a\"\nstream = \"s\"\npaths = [\"{path}/a.log\"]\n")
+    });
+    cloud.loses_answers.store(true, Relaxed);
+    world.folder.write("a.log", "one\ntwo\n");
+    let _program = world.start();
+    wait(LIMIT, "the lines to arrive", || {
+        (cloud.messages("/a s").len() >= 4).then_some(())
+    });
+    cloud.loses_answers.store(false, Relaxed);
+    world.wait_for("cwbridge_log_events_shipped_total{source=\"file\"}", 2.0);
+    let arrived = cloud.messages("/a s").len();
+    let extra = f64::from(u32::try_from(arrived - 2).unwrap());
+    assert_eq!(world.resent("file"), extra);
+}
+
+/// With a line that has no time, which goes with it.
+const OLD: &str = "2001-01-01T00:00:00Z from another century\n  and more of it\n\n";
+
+/// What is wrong with some lines and files is counted by its reason, and holds up no other.
+#[test]
+fn what_is_wrong_with_lines_and_files_is_counted() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-bad", url, |path| {
+        format!(
+            "[logs]\ngroup = \"/good\"\nretention = \"30d\"\ntags = {{ Team = \"ops\" }}\ntransitions = false\n[[logs.file]]\nstream = \"${{file}}\"\npaths = [\"{path}/*.log\", \"{path}/gone/*.log\", \"/nonexistent/*\"]\ntimestamp_format = \"rfc3339\"\nexclude = [\"secret\"]\n[[logs.file]]\ngroup = \"/foreign\"\npaths = [\"{path}/*.foreign\"]\n"
+        )
+    });
+    let folder = world.folder.path();
+    let mut bad = b"not \xff text\nsecret\n".to_vec();
+    bad.extend(vec![b'y'; 1_500_000]);
+    bad.extend(b"\nafter\n");
+    bad.extend(OLD.as_bytes());
+    fs::write(folder.join("bad.log"), bad).unwrap();
+    fs::write(folder.join("x.foreign"), "mine\n").unwrap();
+    fs::write(folder.join("old.log.gz"), "compressed\n").unwrap();
+    fs::create_dir(folder.join("gone")).unwrap();
+    fs::write(folder.join("gone/gone.log"), "still here\n").unwrap();
+    let program = world.start();
+    wait(LIMIT, "the good lines", || {
+        (cloud.messages("/good bad.log").len() == 3 && cloud.messages("/good gone.log").len() == 1)
+            .then_some(())
+    });
+    let messages = cloud.messages("/good bad.log");
+    assert_eq!(messages[0], "not \u{fffd} text");
+    assert_eq!(messages[1].len(), 1_048_550);
+    assert_eq!(messages[2], "after");
+    for (series, count) in [
+        ("dropped_total{source=\"file\",reason=\"too_old\"}", 2.0),
+        ("dropped_total{source=\"file\",reason=\"filtered\"}", 1.0),
+        (
+            "changed_total{source=\"file\",reason=\"invalid_utf8\"}",
+            1.0,
+        ),
+        ("changed_total{source=\"file\",reason=\"too_long\"}", 1.0),
+    ] {
+        world.wait_for(&format!("cwbridge_log_events_{series}"), count);
+    }
+    world.wait_for("cwbridge_log_requests_total{outcome=\"denied\"}", 2.0);
+    assert_eq!(
+        program.count("events cannot be written"),
+        1,
+        "{}",
+        program.log()
+    );
+    let group = cloud.service.lock().unwrap().groups["/good"].clone();
+    assert_eq!(group, json!({"tags": {"Team": "ops"}, "retention": 30}));
+    // The file shrinks, the directory vanishes.
+    fs::write(folder.join("bad.log"), "anew\n").unwrap();
+    fs::remove_dir_all(folder.join("gone")).unwrap();
+    wait(LIMIT, "the new line", || {
+        let messages = cloud.messages("/good bad.log");
+        (messages.last().is_some_and(|last| last == "anew")).then_some(())
+    });
+    assert_eq!(world.metric("cwbridge_log_files_lost_total"), 0.0);
+    assert!(get(world.port, "/-/ready").is_some(), "{}", program.log());
+}
+
+const ALARM: &str = r#"{
+  "AlarmName": "cpu", "Namespace": "CWBridge", "MetricName": "CPUUtilization",
+  "Dimensions": [{"Name": "host", "Value": "${hostname}"}], "Statistic": "Minimum", "Period": 10,
+  "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanOrEqualToThreshold", "Threshold": 0
+}"#;
+
+/// State changes and the program's log wait for CloudWatch Logs over an outage and a kill.
+#[test]
+fn the_record_outlives_an_outage_and_a_kill() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-record", url, |_| {
+        "alarms = [\"alarms.json\"]\n[[publish.metric]]\nnames = [\"CPUUtilization\"]\nhigh_resolution = true\n[logs]\ngroup = \"/record\"\nstream = \"s\"\ndaemon_log = true\n".to_owned()
+    });
+    world.folder.write("alarms.json", ALARM);
+    cloud.is_down.store(true, Relaxed);
+    let mut program = world.start();
+    program.wait_for_line("alarm changed state", LIMIT);
+    program.wait_for_line("events cannot be written", LIMIT);
+    pause(Duration::from_secs(3));
+    program.stop("KILL");
+    assert_eq!(cloud.messages("/record s").len(), 0);
+    cloud.is_down.store(false, Relaxed);
+    let _program = world.start();
+    let changes = || {
+        let messages = cloud.messages("/record s").into_iter();
+        let events = messages.filter_map(|it| serde_json::from_str::<Value>(&it).ok());
+        events.collect::<Vec<Value>>()
+    };
+    let changes = wait(LIMIT, "the state change", || {
+        let changes = changes();
+        (!changes.is_empty()).then_some(changes)
+    });
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0]["detail-type"], "CloudWatch Alarm State Change");
+    assert_eq!(changes[0]["detail"]["state"]["value"], "ALARM");
+    wait(LIMIT, "what both programs said first", || {
+        let messages = cloud.messages("/record s").into_iter();
+        let started = messages.filter(|it| it.starts_with("INFO cwbridge started"));
+        (started.count() == 2).then_some(())
+    });
+}
