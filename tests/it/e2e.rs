@@ -8,6 +8,7 @@ mod alarms;
 mod hosts;
 mod load;
 mod localstack;
+mod logs;
 mod metadata;
 mod mirror;
 mod notify;

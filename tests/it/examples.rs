@@ -48,6 +48,20 @@ fn the_example_shows_every_key() {
         "select",
         "name_prefix",
         "search_interval",
+        "transitions",
+        "format",
+        "daemon_log",
+        "retention",
+        "tags",
+        "paths",
+        "exclude_paths",
+        "stream",
+        "timestamp_format",
+        "timezone",
+        "multi_line_start",
+        "start_at",
+        "units",
+        "priority",
     ];
     for key in keys {
         assert!(

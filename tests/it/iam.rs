@@ -26,12 +26,19 @@ fn called() -> BTreeSet<String> {
     let call = Regex::new(r"client\s*\.((?:[a-z]+_)+[a-z]+)\(\)").unwrap();
     let newest = Regex::new(r"newest\s*\.((?:[a-z]+_)+[a-z]+)\(\)").unwrap();
     let calls = call.captures_iter(&text).chain(newest.captures_iter(&text));
-    let action = |name: &str| {
+    let action = |service: &str, name: &str| {
         let word = |word: &str| word[..1].to_uppercase() + &word[1..];
         let words: Vec<String> = name.split('_').map(word).collect();
-        format!("cloudwatch:{}", words.concat())
+        format!("{service}:{}", words.concat())
     };
-    let mut called: BTreeSet<String> = calls.map(|call| action(&call[1])).collect();
+    let mut called: BTreeSet<String> = calls.map(|call| action("cloudwatch", &call[1])).collect();
+    let logs = Regex::new(r"self\.0\s*\.((?:[a-z]+_)+[a-z]+)\(\)").unwrap();
+    let text_of_logs = fs::read_to_string(root().join("src/aws/logs.rs")).unwrap();
+    let calls = logs.captures_iter(&text_of_logs);
+    called.extend(calls.map(|call| action("logs", &call[1])));
+    if text_of_logs.contains(".set_tags(") {
+        called.insert("logs:TagResource".to_owned());
+    }
     if text.contains("Action=DescribeTags") {
         called.insert("ec2:DescribeTags".to_owned());
     }

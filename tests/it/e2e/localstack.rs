@@ -33,7 +33,7 @@ impl LocalStack {
             .arg(root().join("tests/run-localstack.py"))
             .env_remove("AWS_ENDPOINT_URL")
             .envs([
-                ("SERVICES", "cloudwatch,sns,sqs,sts,iam"),
+                ("SERVICES", "cloudwatch,logs,sns,sqs,sts,iam"),
                 ("GATEWAY_LISTEN", &format!("127.0.0.1:{port}")),
                 ("DISABLE_EVENTS", "1"),
                 ("SKIP_SSL_CERT_DOWNLOAD", "1"),
@@ -77,6 +77,10 @@ impl LocalStack {
             .args(arguments)
             .args(["--output", "json", "--endpoint-url", &self.url()]);
         aws
+    }
+
+    pub(super) fn folder_of_aws(&self) -> PathBuf {
+        self.venv.join("bin")
     }
 
     /// What it prints.

@@ -166,7 +166,7 @@ fn a_topic_hears_of_the_articles_alarm_under_a_real_load() {
 }
 
 /// The envelopes that wait in the queue, by the names of their alarms.
-fn received(cloud: &LocalStack, queue: &str) -> Vec<(String, Value)> {
+pub(super) fn received(cloud: &LocalStack, queue: &str) -> Vec<(String, Value)> {
     let receive = ["sqs", "receive-message", "--max-number-of-messages", "10"];
     let receive = [&receive[..], &["--queue-url", queue]].concat();
     let output = cloud.command(&receive).output().unwrap();

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""What sending log files to CloudWatch Logs costs: one file that grows fast, and a hundred that do not.
+
+Starts the release build with an endpoint of its own on loopback, which takes everything, and reads the process's times from /proc.
+"""
+
+import argparse
+import http.server
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Taker(http.server.BaseHTTPRequestHandler):
+    """Counts the events of PutLogEvents, and answers everything with success."""
+
+    protocol_version = "HTTP/1.1"
+    events = 0
+    requests = 0
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if self.headers.get("x-amz-target", "").endswith("PutLogEvents"):
+            Taker.events += body.count(b'"timestamp"')
+            Taker.requests += 1
+        is_json = "json" in self.headers.get("content-type", "")
+        answer = b"{}" if is_json else b"\xa0"
+        self.send_response(200)
+        self.send_header("content-type", self.headers["content-type"])
+        self.send_header("smithy-protocol", "rpc-v2-cbor")
+        self.send_header("x-amzn-requestid", "a")
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *arguments):
+        pass
+
+
+class Daemon:
+    def __init__(self, folder, config, port):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.listen = free.getsockname()[1]
+        path = folder / "cwbridge.toml"
+        path.write_text(config)
+        environment = {
+            "AWS_REGION": "eu-west-1",
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench",
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        program = ROOT / "target/release/cwbridge"
+        arguments = ["run", "--config", path, "--state-dir", folder / "state"]
+        arguments += ["--listen", f"127.0.0.1:{self.listen}"]
+        self.log = open(folder / "log", "w")
+        self.process = subprocess.Popen([program, *arguments], env=environment, stderr=self.log)
+        time.sleep(3)
+
+    def seconds(self):
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")")[1].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def resident(self, name="VmHWM"):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(rf"{name}:\s+(\d+)", status)[1]) * 1024 / 1e6
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def busy(port, seconds, rate, length):
+    """One file that grows by so many lines a second."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        log = folder / "app.log"
+        log.touch()
+        config = f'alarms = []\n[[logs.file]]\ngroup = "/bench"\npaths = ["{log}"]\n'
+        daemon = Daemon(folder, config, port)
+        before, start = daemon.seconds(), time.monotonic()
+        line = ("x" * (length - 1) + "\n").encode() * (rate // 20)
+        written = 0
+        with open(log, "ab", buffering=0) as out:
+            for step in range(seconds * 20):
+                out.write(line)
+                written += rate // 20
+                time.sleep(max(0, start + (step + 1) / 20 - time.monotonic()))
+        wrote_in = time.monotonic() - start
+        while Taker.events < written and time.monotonic() - start < 4 * seconds:
+            time.sleep(0.05)
+        took = time.monotonic() - start
+        used = daemon.seconds() - before
+        print(f"{written} lines of {length} bytes written in {wrote_in:.1f} s, {Taker.events} taken after {took:.1f} s in {Taker.requests} requests")
+        print(f"  {used / took:.3f} of a core, {daemon.resident():.1f} MB resident at most")
+        daemon.stop()
+        return Taker.events == written
+
+
+def idle(port, seconds, files):
+    """So many files of which nothing is heard, against none."""
+    used = []
+    for count in (0, files):
+        with tempfile.TemporaryDirectory() as name:
+            folder = pathlib.Path(name)
+            for number in range(count):
+                (folder / f"{number}.log").write_text("one line\n")
+            config = 'alarms = []\n'
+            if count:
+                config += f'[[logs.file]]\ngroup = "/bench"\npaths = ["{folder}/*.log"]\n'
+            daemon = Daemon(folder, config, port)
+            time.sleep(15)
+            before = daemon.seconds()
+            time.sleep(seconds)
+            used.append((daemon.seconds() - before) / seconds)
+            resident = daemon.resident("VmRSS")
+            daemon.stop()
+    print(f"idle with {files} files: {100 * used[1]:.3f} % of a core, with none {100 * used[0]:.3f} %; {resident:.1f} MB resident")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--rate", type=int, default=50_000, help="lines a second")
+    parser.add_argument("--length", type=int, default=100, help="bytes of a line")
+    parser.add_argument("--idle-seconds", type=int, default=60)
+    parser.add_argument("--files", type=int, default=100)
+    arguments = parser.parse_args()
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Taker)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    whole = busy(port, arguments.seconds, arguments.rate, arguments.length)
+    idle(port, arguments.idle_seconds, arguments.files)
+    return 0 if whole else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
