@@ -10,6 +10,7 @@ mod files;
 mod journald;
 mod lines;
 mod record;
+mod rotation;
 mod ship;
 mod source;
 mod task;
@@ -30,6 +31,7 @@ use crate::keeper::Handle;
 use crate::stats::Stats;
 
 use files::Files;
+pub use files::matching;
 use journald::Follower;
 pub use record::{Change, Tee};
 use ship::{Shipper, Stream};
@@ -128,6 +130,15 @@ fn told(stream: Result<Stream, String>) -> Option<Stream> {
     stream
         .inspect_err(|error| warn!(error, "nothing is written to CloudWatch Logs"))
         .ok()
+}
+
+/// What a target's group and stream are called on this host, or what of them is not known.
+pub fn group_and_stream(
+    target: &LogTarget,
+    placeholders: &Placeholders,
+) -> Result<(String, String), String> {
+    let stream = stream(target, placeholders, None)?;
+    Ok((stream.group, stream.name))
 }
 
 /// What a target is called on this host. `path`: of the file, if it is for one.

@@ -1,5 +1,6 @@
 //! `cwbridge doctor`: why nothing arrives.
 
+mod logs;
 mod notify;
 
 use std::fs::{self, File};
@@ -9,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::agent::on_instance;
-use crate::aws::{self, Alarms, Asked, Failure, Messages, Metrics, Reached};
+use crate::aws::{self, Alarms, Asked, Failure, Logs, Messages, Metrics, Reached};
 use crate::clock;
 use crate::config::{Config, check_region};
 use crate::cost::estimate;
@@ -126,6 +127,7 @@ pub(super) fn run(args: Args, environment: Environment, out: &mut impl Write) ->
     );
     limits(&mut findings);
     notify::local(&config, environment.variable, &mut findings);
+    logs::local(&config.logs, &mut findings);
     match runtime() {
         Ok(runtime) => runtime.block_on(amazon(&config, &environment, &mut findings)),
         Err(problem) => {
@@ -232,7 +234,8 @@ async fn amazon(
     findings: &mut Findings<'_, impl Write>,
 ) {
     let instance = instance(environment, findings).await;
-    publishing(config, environment, instance.as_ref(), findings);
+    let here = here(environment, instance.as_ref());
+    publishing(config, &here, findings);
     let untagged = instance.as_ref().filter(|it| it.tags.is_empty());
     let untagged = untagged.map(|instance| instance.id.clone());
     let Some(region) = region(config, environment, instance, findings).await else {
@@ -257,6 +260,8 @@ async fn amazon(
     if config.mirror.is_some() {
         may_mirror(&Alarms::connect_to_watch(&region, endpoint).await, findings).await;
     }
+    let logs = Logs::connect_to_ship(&region, None).await;
+    logs::by_aws(&config.logs, &here, &logs, findings).await;
     let messages = Messages::new(Some(region), WebClient::default());
     notify::by_aws(config, &messages, findings).await;
 }
@@ -269,27 +274,26 @@ fn publishes(config: &Config) -> bool {
         .any(|entry| !entry.names.is_empty())
 }
 
+/// What placeholders stand for.
+fn here(environment: &Environment, instance: Option<&aws::Instance>) -> Placeholders {
+    let here = Placeholders {
+        hostname: host::facts(&host::Plan::default()).hostname,
+        variable: Some(environment.variable),
+        ..Placeholders::default()
+    };
+    match instance {
+        Some(instance) => on_instance(&here, instance),
+        None => here,
+    }
+}
+
 /// What is not published although it is configured, because this host has no such thing.
-fn publishing(
-    config: &Config,
-    environment: &Environment,
-    instance: Option<&aws::Instance>,
-    findings: &mut Findings<'_, impl Write>,
-) {
+fn publishing(config: &Config, here: &Placeholders, findings: &mut Findings<'_, impl Write>) {
     if !publishes(config) {
         return findings.ok("publishing", "nothing is");
     }
     let facts = host::facts(&parts(&config.collectors).gather);
-    let here = Placeholders {
-        hostname: facts.hostname.clone(),
-        variable: Some(environment.variable),
-        ..Placeholders::default()
-    };
-    let here = match instance {
-        Some(instance) => on_instance(&here, instance),
-        None => here,
-    };
-    let sources = Sources::new(&config.publish, &here, &config.collectors);
+    let sources = Sources::new(&config.publish, here, &config.collectors);
     for warning in sources.warnings() {
         findings.warning("publishing", warning, "nothing arrives under that name");
     }

@@ -88,6 +88,8 @@ impl Print {
 /// What is kept of a file over the end of the program.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Kept {
+    /// By which it was found first: its stream has its name from it.
+    pub(super) name: PathBuf,
     pub(super) path: PathBuf,
     pub(super) offset: u64,
     pub(super) is_inside: bool,
@@ -161,4 +163,27 @@ pub(super) fn copy_of(
         let file = fits.then(|| File::open(&other).ok()).flatten()?;
         print.is_of(&file).unwrap_or(false).then_some((other, file))
     })
+}
+
+/// Copies of a file that were made after another one, oldest first: of what it was between two times that it was emptied.
+pub(super) fn later_copies(path: &Path, than: &Metadata) -> Vec<(PathBuf, File)> {
+    let (Some(name), Ok(since)) = (path.file_name(), than.modified()) else {
+        return Vec::new();
+    };
+    let is_number = |byte: &u8| byte.is_ascii_digit() || b".-_".contains(byte);
+    let mut copies: Vec<_> = siblings(path)
+        .filter_map(|other| {
+            let rest = other.file_name()?.as_encoded_bytes();
+            let rest = rest.strip_prefix(name.as_encoded_bytes())?;
+            let metadata = std::fs::metadata(&other).ok()?;
+            let modified = metadata.modified().ok()?;
+            let is_later = modified >= since && FileId::of(&metadata) != FileId::of(than);
+            let is_copy = metadata.is_file() && is_later && rest.iter().all(is_number);
+            let file = is_copy.then(|| File::open(&other).ok()).flatten()?;
+            Some((modified, other, file))
+        })
+        .collect();
+    copies.sort_by_key(|(modified, ..)| *modified);
+    let copies = copies.into_iter();
+    copies.map(|(_, path, file)| (path, file)).collect()
 }

@@ -6,13 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
 use crate::config::{LogFiles, StartAt};
 use crate::metric::Timestamp;
 use crate::stats::Stats;
 
-use super::file::{FileId, Kept, Print, copy_of, read, renamed};
+use super::file::{FileId, Kept, Print, read, renamed};
 use super::lines::{Counts, End, Place, Rules, Taken};
 use super::ship::{Backoff, Fate, Stream};
 use super::source::Source;
@@ -29,19 +29,17 @@ const LOOKED_AT_MAX: usize = 1_000;
 
 /// How often it is looked for new files, in seconds.
 const SCAN: i64 = 5;
-/// Positions of files that are not found are kept for so long, in seconds: older events would not be taken any more.
-const KEPT: i64 = 14 * 86_400;
 
 /// What is compressed was a log before, and has been sent.
 const COMPRESSED: [&str; 6] = ["gz", "xz", "bz2", "zst", "lz4", "zip"];
 
 /// Files of one section of the configuration.
-struct Entry {
-    config: LogFiles,
-    exclude: Vec<glob::Pattern>,
-    rules: Rules,
+pub(super) struct Entry {
+    pub(super) config: LogFiles,
+    pub(super) exclude: Vec<glob::Pattern>,
+    pub(super) rules: Rules,
     /// Whether what is found now was there before the first look.
-    is_first: bool,
+    pub(super) is_first: bool,
 }
 
 /// Events that are to be sent.
@@ -58,17 +56,17 @@ pub(super) type Positions = BTreeMap<String, Option<String>>;
 pub(super) type Resolve = Arc<dyn Fn(&LogFiles, &Path) -> Result<Stream, String> + Send + Sync>;
 
 pub(super) struct Files {
-    entries: Vec<Entry>,
-    sources: BTreeMap<FileId, Source>,
+    pub(super) entries: Vec<Entry>,
+    pub(super) sources: BTreeMap<FileId, Source>,
     /// Of earlier programs, as long as their files are not found.
-    kept: BTreeMap<String, Kept>,
-    backoffs: BTreeMap<(String, String), Backoff>,
-    resolve: Resolve,
-    stats: Arc<Stats>,
-    scanned_at: Option<Timestamp>,
-    turn: usize,
-    changed: Positions,
-    troubles: BTreeMap<PathBuf, String>,
+    pub(super) kept: BTreeMap<String, Kept>,
+    pub(super) backoffs: BTreeMap<(String, String), Backoff>,
+    pub(super) resolve: Resolve,
+    pub(super) stats: Arc<Stats>,
+    pub(super) scanned_at: Option<Timestamp>,
+    pub(super) turn: usize,
+    pub(super) changed: Positions,
+    pub(super) troubles: BTreeMap<PathBuf, String>,
 }
 
 impl Files {
@@ -193,7 +191,7 @@ impl Files {
         true
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         entry: usize,
         path: PathBuf,
@@ -202,7 +200,10 @@ impl Files {
         kept: Option<Kept>,
         now: Timestamp,
     ) {
-        let stream = match (self.resolve)(&self.entries[entry].config, &path) {
+        let name = kept
+            .as_ref()
+            .map_or_else(|| path.clone(), |kept| kept.name.clone());
+        let stream = match (self.resolve)(&self.entries[entry].config, &name) {
             Ok(stream) => stream,
             Err(problem) => return self.troubled(&path, &problem),
         };
@@ -217,6 +218,7 @@ impl Files {
         };
         debug!(path = %path.display(), offset = place.offset, "watching a file");
         let source = Source {
+            name,
             path,
             entry,
             stream: Arc::new(stream),
@@ -248,58 +250,6 @@ impl Files {
         for (_, source) in named.take(surplus) {
             source.file = None;
         }
-    }
-
-    /// Files of which the beginning was sent, and which are called something else since.
-    fn adopt(&mut self, now: Timestamp) {
-        let kept: Vec<(String, Kept)> = std::mem::take(&mut self.kept).into_iter().collect();
-        for (key, kept) in kept {
-            let entry = self.entries.iter().position(|entry| {
-                let all = patterns(&entry.config.paths);
-                all.iter().any(|pattern| pattern.matches_path(&kept.path))
-            });
-            let found = kept.path.parent().and_then(|folder| {
-                let same = |path: &PathBuf| {
-                    fs::metadata(path).is_ok_and(|found| FileId::of(&found).key() == key)
-                };
-                let mut entries = folder.read_dir().ok()?.flatten().map(|it| it.path());
-                let path = entries.find(same)?;
-                let file = File::open(&path).ok()?;
-                kept.print
-                    .is_of(&file)
-                    .unwrap_or(false)
-                    .then_some((path, file))
-            });
-            match (entry, found) {
-                (Some(entry), Some((path, file))) => {
-                    let Ok(metadata) = file.metadata() else {
-                        continue;
-                    };
-                    let id = FileId::of(&metadata);
-                    info!(path = %path.display(), "the rest of a file that was renamed is sent");
-                    self.add(entry, path, file, (id, 0), Some(kept), now);
-                    if let Some(source) = self.sources.get_mut(&id) {
-                        source.is_named = false;
-                    }
-                }
-                _ if kept.seen < now.seconds() - KEPT => drop(self.changed.insert(key, None)),
-                _ => drop(self.kept.insert(key, kept)),
-            }
-        }
-    }
-
-    /// Whether a file is the copy of one that is about to be emptied: what is new is sent of that one.
-    fn is_copy(&self, path: &Path, file: &File) -> bool {
-        let bytes = path.as_os_str().as_encoded_bytes();
-        let is_of = |source: &Source| {
-            let of = source.path.as_os_str().as_encoded_bytes();
-            bytes.len() > of.len()
-                && bytes.starts_with(of)
-                && source.path.parent() == path.parent()
-                && !source.print.is_empty()
-                && source.print.is_of(file).unwrap_or(false)
-        };
-        self.sources.values().any(is_of)
     }
 
     /// What is to be sent of a file now.
@@ -383,45 +333,6 @@ impl Files {
         }
         if size > source.place.offset && source.unread_since.is_none() {
             source.unread_since = Some(now);
-        }
-    }
-
-    /// It was emptied, and may have been copied before.
-    fn emptied(&mut self, id: FileId, now: Timestamp) {
-        let Some(source) = self.sources.get_mut(&id) else {
-            return;
-        };
-        let before = source.kept(now);
-        let (path, entry, size) = (source.path.clone(), source.entry, source.size);
-        source.file = None;
-        let file = File::open(&path);
-        source.print = file.as_ref().map_or_else(
-            |_| Print::default(),
-            |file| Print::of(file).unwrap_or_default(),
-        );
-        source.file = file.ok();
-        source.size = 0;
-        (source.place, source.lost_until) = (Place::default(), 0);
-        (source.fruitless, source.unread_since, source.grown_at) = (None, None, now);
-        self.note(id, now);
-        match copy_of(&path, id, &before.print, before.offset) {
-            Some((path, file)) if !before.print.is_empty() => {
-                let Ok(metadata) = file.metadata() else {
-                    return;
-                };
-                info!(path = %path.display(), "a file was emptied; the rest of its copy is sent");
-                let copy = FileId::of(&metadata);
-                self.add(entry, path, file, (copy, 0), Some(before), now);
-                if let Some(source) = self.sources.get_mut(&copy) {
-                    source.is_named = false;
-                }
-            }
-            _ if size > before.offset => {
-                let unread = size - before.offset;
-                warn!(path = %path.display(), unread, "a file was emptied before all of it was sent");
-                self.stats.logs.lost_file();
-            }
-            _ => {}
         }
     }
 
@@ -525,7 +436,7 @@ impl Files {
     }
 
     /// Writes down how far a file is.
-    fn note(&mut self, id: FileId, now: Timestamp) {
+    pub(super) fn note(&mut self, id: FileId, now: Timestamp) {
         if let Some(source) = self.sources.get(&id) {
             let kept = serde_json::to_string(&source.kept(now));
             self.changed.insert(id.key(), kept.ok());
@@ -553,11 +464,17 @@ fn nothing(place: Place) -> Taken {
     }
 }
 
-fn patterns(globs: &[String]) -> Vec<glob::Pattern> {
+pub(super) fn patterns(globs: &[String]) -> Vec<glob::Pattern> {
     let patterns = globs
         .iter()
         .filter_map(|glob| glob::Pattern::new(glob).ok());
     patterns.collect()
+}
+
+/// The files of a section that are there now.
+pub fn matching(files: &LogFiles) -> BTreeSet<PathBuf> {
+    let paths = found(&files.paths, &patterns(&files.exclude_paths));
+    paths.into_iter().filter(|path| path.is_file()).collect()
 }
 
 /// What matches now.

@@ -19,6 +19,8 @@ const QUIET: i64 = 5;
 const GONE: i64 = 60;
 
 pub(super) struct Source {
+    /// By which it was found first, and where it is now.
+    pub(super) name: PathBuf,
     pub(super) path: PathBuf,
     pub(super) entry: usize,
     pub(super) stream: Arc<Stream>,
@@ -42,6 +44,7 @@ impl Source {
     pub(super) fn kept(&self, now: Timestamp) -> Kept {
         let sent_until = self.sending.unwrap_or(0).max(self.lost_until);
         Kept {
+            name: self.name.clone(),
             path: self.path.clone(),
             offset: self.place.offset,
             is_inside: self.place.is_inside,

@@ -20,7 +20,7 @@ use super::ship::{Backoff, Fate, Shipper, Stream};
 
 /// Requests with events of files that are under way at a time.
 const REQUESTS_MAX: usize = 2;
-const LOOK_INTERVAL: Duration = Duration::from_millis(500);
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long what is under way may take to end when everything ends.
 const END_MAX: Duration = Duration::from_secs(3);
 

@@ -135,6 +135,44 @@ fn those_who_are_to_be_told_are_looked_at() {
 }
 
 #[test]
+fn what_goes_to_cloudwatch_logs_is_looked_at() {
+    let url = serve(|_, body| {
+        let (status, name) = match body {
+            body if body.contains("\"/new\"") => ("400 Bad Request", "ResourceNotFoundException"),
+            body if body.contains("\"/mine\"") => ("400 Bad Request", "InvalidParameterException"),
+            body if body.contains("\"/foreign\"") => ("400 Bad Request", "AccessDeniedException"),
+            _ => return Answer::cbor("200 OK", *b"\xa0"),
+        };
+        let body = format!("{{\"__type\": \"{name}\", \"message\": \"why\"}}");
+        Answer {
+            content_type: "application/x-amz-json-1.1",
+            ..Answer::cbor(status, body)
+        }
+    });
+    let files = |group: &str, path: &str| {
+        format!("[[logs.file]]\ngroup = \"{group}\"\npaths = [\"{path}\"]\n")
+    };
+    let config = [
+        "[publish]\nmetric = []\n[logs]\ngroup = \"/new\"\n".to_owned(),
+        files("/mine", "/etc/hostname"),
+        files("/foreign", "/nonexistent/*.log"),
+        files("/${aws:InstanceId}", "/etc/hostname"),
+    ];
+    let (code, told) = doctor("doctor-logs", &config.concat(), Some(&url));
+    assert_eq!(code, Some(2));
+    let lines = told.lines().filter(|line| line.contains("log"));
+    let lines: Vec<&str> = lines.collect();
+    expect_test::expect![[r#"
+        ok       log files `/etc/hostname`: 1 can be read
+        warning  log files `/nonexistent/*.log`: there is none yet; nothing is sent until there is
+        ok       log files `/etc/hostname`: 1 can be read
+        ok       logs:PutLogEvents to `/new`: allowed (tried without an event); the group or the stream is created with the first one
+        ok       logs:PutLogEvents to `/mine`: allowed (tried without an event)
+        failure  logs:PutLogEvents to `/foreign`: refused (tried without an event): AccessDeniedException: why; `deploy/iam/logs.json` is the policy that allows it
+        failure  log group `/${aws:InstanceId}`: `${aws:InstanceId}` is not known on this host; nothing is written there"#]].assert_eq(&lines.join("\n"));
+}
+
+#[test]
 fn what_is_missing_is_said_with_what_mends_it() {
     let (code, told) = doctor("doctor-none", "[publish]\nregoin = \"a\"\n", None);
     assert!(

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -141,6 +142,10 @@ impl World {
     }
 
     fn start(&self) -> Process {
+        Process::start(&mut self.command())
+    }
+
+    fn command(&self) -> Command {
         let mut command = cwbridge();
         command.envs([
             ("AWS_REGION", "eu-west-1"),
@@ -153,7 +158,7 @@ impl World {
             .arg("--state-dir")
             .arg(self.folder.path().join("state"));
         command.args(["--listen", &format!("127.0.0.1:{}", self.port)]);
-        Process::start(&mut command)
+        command
     }
 
     fn metric(&self, series: &str) -> f64 {
@@ -194,13 +199,13 @@ impl Writer {
     }
 
     fn write(&mut self, lines: usize) {
-        let mut text = String::new();
+        let mut text = Vec::new();
         for _ in 0..lines {
-            text += &format!("{:07} {}\n", self.written, "x".repeat(1_000));
+            writeln!(text, "{:07} {}", self.written, "x".repeat(1_000)).unwrap();
             self.written += 1;
         }
         // A line may be there by half for a while.
-        let (first, second) = text.as_bytes().split_at(text.len() / 2 + 300);
+        let (first, second) = text.split_at(text.len() / 2 + 300);
         self.file.write_all(first).unwrap();
         pause(Duration::from_millis(5));
         self.file.write_all(second).unwrap();
@@ -266,11 +271,21 @@ fn every_line_arrives_over_kills_and_rotations() {
     let program = world.start();
     for (stream, writer) in [("/a renamed", &renamed), ("/a copied", &copied)] {
         let expected: BTreeSet<String> = (0..writer.written).map(|it| format!("{it:07}")).collect();
-        wait(LIMIT, stream, || {
+        let missing = || -> Vec<String> {
             let arrived = cloud.messages(stream).into_iter();
             let arrived: BTreeSet<String> = arrived.map(|it| it[..7].to_owned()).collect();
-            (arrived == expected).then_some(())
-        });
+            expected.difference(&arrived).cloned().collect()
+        };
+        let start = std::time::Instant::now();
+        while !missing().is_empty() {
+            assert!(
+                start.elapsed() < LIMIT,
+                "{stream} lacks {:?}..: {}",
+                missing(),
+                program.log()
+            );
+            pause(Duration::from_millis(200));
+        }
     }
     resent += world.resent("file");
     let all = cloud.service.lock().unwrap().events.len();
@@ -414,4 +429,62 @@ fn the_record_outlives_an_outage_and_a_kill() {
         let started = messages.filter(|it| it.starts_with("INFO cwbridge started"));
         (started.count() == 2).then_some(())
     });
+}
+
+/// As far as the journal of systemd is followed: an entry each tenth of a second, of which some are no text.
+const JOURNALCTL: &str = r#"#!/bin/sh
+next=0
+for argument; do
+    case $argument in --after-cursor=c*) next=$((${argument#--after-cursor=c} + 1)) ;; esac
+done
+while :; do
+    if [ $next -lt 120 ]; then
+        message='"entry '$next'"'
+        [ $((next % 40)) = 7 ] && message='[101,110,116,114,121,32,255]'
+        echo '{"__CURSOR":"c'$next'","__REALTIME_TIMESTAMP":"'$(date +%s)'000000","MESSAGE":'$message',"SYSLOG_IDENTIFIER":"app"}'
+        next=$((next + 1))
+    fi
+    sleep 0.1
+done
+"#;
+
+/// Entries of systemd's journal arrive over kills, in order, and none twice that is not counted.
+#[test]
+fn every_entry_of_the_journal_arrives_over_kills() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::from_millis(300));
+    let world = World::new("logs-journald", url, |_| {
+        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\n".to_owned()
+    });
+    let program = world.folder.write("journalctl", JOURNALCTL);
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    let start = || {
+        let path = format!("{}:/usr/bin:/bin", world.folder.path().display());
+        Process::start(world.command().env("PATH", path))
+    };
+    let mut resent = 0.0;
+    for milliseconds in [5_200, 5_400, 2_000] {
+        let mut program = start();
+        pause(Duration::from_millis(milliseconds));
+        resent += world.resent("journald");
+        program.stop("KILL");
+    }
+    let last = start();
+    let number = |message: &String| message.strip_prefix("app: entry ").map(str::to_owned);
+    let arrived = wait(LIMIT, "all entries", || {
+        let arrived: Vec<String> = cloud.messages("/j s").iter().filter_map(number).collect();
+        arrived.contains(&"119".to_owned()).then_some(arrived)
+    });
+    resent += world.resent("journald");
+    let distinct: BTreeSet<&String> = arrived.iter().collect();
+    assert_eq!(
+        distinct.len(),
+        118,
+        "117 numbers and what is no text: {}",
+        last.log()
+    );
+    let extra = f64::from(u32::try_from(arrived.len() - 120).unwrap());
+    assert!(extra <= resent, "{extra} twice, {resent} counted");
 }

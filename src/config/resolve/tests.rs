@@ -365,3 +365,53 @@ source = "aws.mine"
         "#]],
     );
 }
+
+#[test]
+fn what_goes_to_cloudwatch_logs_is_read() {
+    let (config, findings) = resolve(
+        "c.toml",
+        "[logs]\ngroup = \"/cwbridge/${hostname}\"\nretention = \"30d\"\ntags = { Team = \"ops\" }\nformat = \"emf\"\n[[logs.file]]\npaths = [\"/var/log/*.log\"]\ntimestamp_format = \"%b %d %H:%M:%S\"\nmulti_line_start = \"{timestamp}\"\n[[logs.journald]]\ngroup = \"/j\"\nunits = [\"nginx.service\"]\nretention = \"1d\"\n",
+    );
+    assert_eq!(findings, []);
+    let record = config.logs.record.as_ref().unwrap();
+    assert!(record.transitions && !record.daemon_log);
+    assert_eq!(record.target.stream, "${hostname}");
+    let file = &config.logs.files[0];
+    assert_eq!(file.target.group, "/cwbridge/${hostname}", "that of all");
+    assert_eq!(file.target.stream, "${hostname}/${file}");
+    assert_eq!(
+        (file.target.retention, file.target.tags.len()),
+        (Some(30), 1)
+    );
+    let journal = &config.logs.journals[0];
+    assert_eq!(
+        (&*journal.target.group, journal.target.retention),
+        ("/j", Some(1))
+    );
+}
+
+#[test]
+fn mistakes_about_cloudwatch_logs_are_told_all_at_once() {
+    let (_, findings) = resolve(
+        "c.toml",
+        "[logs]\nretention = \"31d\"\nformat = \"xml\"\ndaemon_log = true\nlines = 1\n[[logs.file]]\ngroup = \"a b\"\nstream = \"a:b\"\npaths = [\"app.log\", \"/a[\"]\nmulti_line_start = \"{timestamp}\"\ninclude = [\"(\"]\ntimezone = \"Europe/Nowhere\"\n[[logs.file]]\ngroup = \"/a\"\ntimestamp_format = \"%Q%\"\nstart_at = \"middle\"\n[[logs.journald]]\npriority = \"warn\"\n",
+    );
+    let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    expect![[r#"
+        c.toml:1:1: `[logs]` must have a `group`, to which state changes are written
+        c.toml:2:13: `retention`: it is `31d`, and CloudWatch Logs keeps events for one of 1d, 3d, 5d, 7d, 14d, 30d, 60d, 90d, 120d, 150d, 180d, 365d, 400d, 545d, 731d, 1096d, 1827d, 2192d, 2557d, 2922d, 3288d, 3653d
+        c.toml:3:10: `format` is `xml`, but must be `json`, `emf` or `text`
+        c.toml:5:1: `[logs]` has no key `lines`
+        c.toml:7:9: `group` is `a b`, but must have 1 to 512 letters, digits and `_-/.#`
+        c.toml:8:10: `stream` is `a:b`, but must have 1 to 512 characters, and neither `:` nor `*`
+        c.toml:9:10: `paths` has `app.log`, but must have absolute paths
+        c.toml:9:21: `paths` has `/a[`, which is no glob: invalid range pattern
+        c.toml:10:20: `multi_line_start` is `{timestamp}`, which needs a `timestamp_format`
+        c.toml:11:12: `include` has `(`, which is no regular expression: found open group without closing ')'
+        c.toml:12:12: `timezone` is `Europe/Nowhere`, but must be `UTC`, `local` or one like `Europe/Berlin`: failed to find time zone `Europe/Nowhere` in time zone database
+        c.toml:13:1: `[[logs.file]]` must have `paths`, such as `["/var/log/app/*.log"]`
+        c.toml:15:20: `timestamp_format` is `%Q%`, which cannot be read: strftime formatting failed: invalid format string, expected byte after `%`, but found end of format string
+        c.toml:16:12: `start_at` is `middle`, but must be `beginning` or `end`
+        c.toml:17:1: `[[logs.journald]]` must have a `group`, or `[logs]` one for all
+        c.toml:18:12: `priority` names `warn`, but only `debug`, `info`, `notice`, `warning`, `err`, `crit`, `alert` or `emerg` can stand here; did you mean `warning`?"#]].assert_eq(&told.join("\n"));
+}

@@ -114,6 +114,7 @@ fn what_is_written_is_read_back() {
         "json",
     ];
     let (_, filtered) = run(&cloud, &filtered);
+    assert_eq!(filtered.lines().count(), 1, "{filtered}");
     let event: Value = serde_json::from_str(&filtered).unwrap();
     assert_eq!(event["message"], "first ERROR");
     assert_eq!(event["logStreamName"], "web/app.log");
@@ -130,23 +131,11 @@ fn walk_through() -> String {
         .unwrap();
     let lines = section.lines().skip_while(|line| !line.starts_with("    "));
     let lines = lines.map_while(|line| line.strip_prefix("    "));
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.flat_map(|line| [line, "\n"]).collect()
 }
 
-/// The README's way is gone, in a folder of its own, with a queue as mailbox.
-#[test]
-fn the_readme_leads_from_a_log_group_to_a_notification() {
-    let Some(cloud) = LocalStack::start() else {
-        return;
-    };
-    cloud.aws(&["sqs", "create-queue", "--queue-name", "mailbox"]);
-    let queue = cloud.aws(&["sqs", "get-queue-url", "--queue-name", "mailbox"]);
-    let folder = Folder::new("e2e-readme");
-    fs::create_dir(folder.path().join("config")).unwrap();
-    // This is no instance: it goes by its name.
-    let alarms = fs::read_to_string(root().join("config/alarms.json")).unwrap();
-    let alarms = alarms.replace("${aws:InstanceId}", "${hostname}");
-    folder.write("config/alarms.json", &alarms.replace("InstanceId", "host"));
+/// The README's way as a program, with LocalStack's account and a port of its own.
+fn walk(cloud: &LocalStack, folder: &Folder) -> Command {
     let port = free_port();
     let script = walk_through()
         .replace("eu-west-1:123456789012", "us-east-1:000000000000")
@@ -183,7 +172,25 @@ fn the_readme_leads_from_a_log_group_to_a_notification() {
     command
         .env("AWS_DEFAULT_REGION", "us-east-1")
         .env("AWS_EC2_METADATA_DISABLED", "true");
-    let mut walk = Process::start(cloud.environment(&mut command));
+    cloud.environment(&mut command);
+    command
+}
+
+/// The README's way is gone, in a folder of its own, with a queue as mailbox.
+#[test]
+fn the_readme_leads_from_a_log_group_to_a_notification() {
+    let Some(cloud) = LocalStack::start() else {
+        return;
+    };
+    cloud.aws(&["sqs", "create-queue", "--queue-name", "mailbox"]);
+    let queue = cloud.aws(&["sqs", "get-queue-url", "--queue-name", "mailbox"]);
+    let folder = Folder::new("e2e-readme");
+    fs::create_dir(folder.path().join("config")).unwrap();
+    // This is no instance: it goes by its name.
+    let alarms = fs::read_to_string(root().join("config/alarms.json")).unwrap();
+    let alarms = alarms.replace("${aws:InstanceId}", "${hostname}");
+    folder.write("config/alarms.json", &alarms.replace("InstanceId", "host"));
+    let mut walk = Process::start(&mut walk(&cloud, &folder));
     let status = wait(Duration::from_mins(7), "the end of the way", || {
         walk.child.try_wait().unwrap()
     });
