@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::aws::Failure;
 use crate::keeper::Handle;
@@ -45,6 +46,15 @@ impl Logging {
             known = self.here.wait_for(Option::is_some) => known.is_ok(),
             _ = ended.wait_for(|ended| *ended) => false,
         };
+        let is_forgetful = {
+            let plan = self.planned.borrow();
+            plan.state_dir.is_none() && !plan.config.logs.is_empty()
+        };
+        if is_forgetful {
+            warn!(
+                "there is no place for the journal: state changes do not go to CloudWatch Logs, and files are sent anew after a restart"
+            );
+        }
         let mut goes_on = is_known;
         while goes_on {
             let inputs = self.inputs();

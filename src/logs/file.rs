@@ -34,6 +34,12 @@ impl FileId {
         }
     }
 
+    /// Whether a key is of a file with the same number, on whatever device.
+    pub(super) fn has_inode_of(self, key: &str) -> bool {
+        let inode = key.rsplit_once('-').map(|(_, inode)| inode.parse());
+        inode == Some(Ok(self.inode))
+    }
+
     /// Under which its position is kept.
     pub(super) fn key(self) -> String {
         format!("file {}-{}", self.device, self.inode)
@@ -126,7 +132,7 @@ pub(super) fn read(
         }
     }
     // What is longer than may be read at once ends there.
-    let is_long = most < until && end == End::Open;
+    let is_long = most < until && end == End::Open && assembler.is_stuck(place);
     Ok(assembler.end(if is_long { End::Quiet } else { end }))
 }
 

@@ -65,6 +65,10 @@ pub(super) struct Files {
     pub(super) stats: Arc<Stats>,
     pub(super) scanned_at: Option<Timestamp>,
     pub(super) turn: usize,
+    /// Something was passed without a batch: there may be more at once.
+    has_more: bool,
+    /// The journal did not take the last positions.
+    is_unkept: bool,
     pub(super) changed: Positions,
     pub(super) troubles: BTreeMap<PathBuf, String>,
 }
@@ -95,6 +99,8 @@ impl Files {
             stats,
             scanned_at: None,
             turn: 0,
+            has_more: false,
+            is_unkept: false,
             changed: Positions::new(),
             troubles: BTreeMap::new(),
         }
@@ -105,12 +111,36 @@ impl Files {
         std::mem::take(&mut self.changed)
     }
 
+    /// Whether the last look left something that is due.
+    pub(super) fn has_more(&self) -> bool {
+        self.has_more
+    }
+
+    /// Positions that could not be kept are kept with the next ones, and then those of all files: the journal may be a new one.
+    pub(super) fn was_kept(&mut self, positions: Positions, is_kept: bool, now: Timestamp) {
+        if !is_kept {
+            for (key, text) in positions {
+                self.changed.entry(key).or_insert(text);
+            }
+        } else if self.is_unkept {
+            let ids: Vec<FileId> = self.sources.keys().copied().collect();
+            for id in ids {
+                self.note(id, now);
+            }
+        }
+        self.is_unkept = !is_kept;
+    }
+
     /// Looks for files, and for what is new in them. Returns so many batches at most.
     pub(super) fn look(&mut self, now: Timestamp, most: usize) -> Vec<Ready> {
-        let is_due = |at: Timestamp| !(at..at + SCAN).contains(&now);
+        // Of many files the folders take long to look through.
+        let thousands = i64::try_from(self.sources.len() / LOOKED_AT_MAX).unwrap_or(0);
+        let interval = SCAN * (1 + thousands);
+        let is_due = |at: Timestamp| !(at..at + interval).contains(&now);
         if self.scanned_at.is_none_or(is_due) {
             self.scan(now);
         }
+        self.has_more = false;
         let mut ready = Vec::new();
         let ids: Vec<FileId> = self.sources.keys().copied().collect();
         let start = if ids.is_empty() {
@@ -166,7 +196,7 @@ impl Files {
         let id = FileId::of(&metadata);
         if let Some(known) = self.sources.get_mut(&id) {
             if known.entry == entry && !known.is_named {
-                (known.path, known.is_named) = (path, true);
+                (known.path, known.is_named, known.gone_at) = (path, true, None);
             }
             return true;
         }
@@ -186,9 +216,23 @@ impl Files {
         let config = &self.entries[entry].config;
         let at_end = is_new && config.start_at == StartAt::End;
         let offset = if at_end { metadata.len() } else { 0 };
-        let kept = self.kept.remove(&id.key());
+        let kept = self.kept_of(id, &path, &file);
         self.add(entry, path, file, (id, offset), kept, now);
         true
+    }
+
+    /// What was kept of a file. The number of its device may be another one after a restart of the host.
+    fn kept_of(&mut self, id: FileId, path: &Path, file: &File) -> Option<Kept> {
+        if let Some(kept) = self.kept.remove(&id.key()) {
+            return Some(kept);
+        }
+        let is_its = |(key, kept): &(&String, &Kept)| {
+            let is_there = kept.path == path && id.has_inode_of(key);
+            is_there && !kept.print.is_empty() && kept.print.is_of(file).unwrap_or(false)
+        };
+        let key = self.kept.iter().find(is_its)?.0.clone();
+        self.changed.insert(key.clone(), None);
+        self.kept.remove(&key)
     }
 
     pub(super) fn add(
@@ -200,9 +244,13 @@ impl Files {
         kept: Option<Kept>,
         now: Timestamp,
     ) {
-        let name = kept
-            .as_ref()
-            .map_or_else(|| path.clone(), |kept| kept.name.clone());
+        // Another file may have its number by now.
+        let is_its = |kept: &Kept| kept.print.is_of(&file).unwrap_or(false);
+        let is_other = kept.as_ref().is_some_and(|kept| !is_its(kept));
+        let name = match &kept {
+            Some(kept) if !is_other => kept.name.clone(),
+            _ => path.clone(),
+        };
         let stream = match (self.resolve)(&self.entries[entry].config, &name) {
             Ok(stream) => stream,
             Err(problem) => return self.troubled(&path, &problem),
@@ -232,22 +280,23 @@ impl Files {
             unread_since: None,
             fruitless: None,
             is_named: true,
+            gone_at: None,
         };
         self.sources.insert(id, source);
         self.close_some(id);
         self.note(id, now);
+        if is_other {
+            self.emptied(id, now);
+        }
     }
 
     /// No more files than may be are kept open.
     fn close_some(&mut self, but: FileId) {
         let open = self.sources.iter().filter(|(_, it)| it.file.is_some());
         let surplus = open.count().saturating_sub(OPEN_MAX);
-        let mut named = self.sources.iter_mut();
-        // What has no name can be hard to find again.
-        let named = named
-            .by_ref()
-            .filter(|(id, it)| **id != but && it.is_named && it.file.is_some());
-        for (_, source) in named.take(surplus) {
+        let others = self.sources.iter_mut();
+        let others = others.filter(|(id, it)| **id != but && it.file.is_some());
+        for (_, source) in others.take(surplus) {
             source.file = None;
         }
     }
@@ -295,7 +344,7 @@ impl Files {
                     return self.troubled(&path, &error);
                 }
                 _ => {
-                    source.is_named = false;
+                    (source.is_named, source.gone_at) = (false, Some(now));
                     // What has its name now is to be found soon.
                     self.scanned_at = None;
                 }
@@ -304,20 +353,33 @@ impl Files {
         if source.file.is_none()
             && let Some(path) = renamed(&source.path, id)
         {
-            source.file = File::open(&path).ok();
-            source.path = path;
+            match File::open(&path) {
+                Ok(file) => (source.file, source.path) = (Some(file), path),
+                Err(error) => return self.troubled(&path, &error),
+            }
         }
         match source.file.as_ref().and_then(|file| file.metadata().ok()) {
             Some(found) if FileId::of(&found) == id => self.is_so_large(id, found.len(), now),
-            _ => {
-                if source.size > source.place.offset {
-                    let unread = source.size - source.place.offset;
-                    warn!(path = %source.path.display(), unread, "a file is gone before all of it was sent");
-                    self.stats.logs.lost_file();
-                }
-                self.sources.remove(&id);
-                self.changed.insert(id.key(), None);
-            }
+            _ => self.gone(id, now),
+        }
+    }
+
+    /// Its position is kept for a while: the folder may come back.
+    fn gone(&mut self, id: FileId, now: Timestamp) {
+        let Some(source) = self.sources.remove(&id) else {
+            return;
+        };
+        if source.size > source.place.offset {
+            let unread = source.size - source.place.offset;
+            warn!(path = %source.path.display(), unread, "a file is gone before all of it was sent");
+            self.stats.logs.lost_file();
+        }
+        self.kept.insert(id.key(), source.kept(now));
+        let oldest = self.kept.iter().min_by_key(|(_, kept)| kept.seen);
+        if let Some(oldest) = oldest.filter(|_| self.kept.len() > FILES_MAX) {
+            let key = oldest.0.clone();
+            self.kept.remove(&key);
+            self.changed.insert(key, None);
         }
     }
 
@@ -326,7 +388,14 @@ impl Files {
             return;
         };
         if size < source.place.offset {
-            return self.emptied(id, now);
+            let is_same = |file: &File| source.print.is_of(file).unwrap_or(false);
+            let is_same = !source.print.is_short() && source.file.as_ref().is_some_and(is_same);
+            if !is_same {
+                return self.emptied(id, now);
+            }
+            // Its end was cut off, and had been sent.
+            (source.place.offset, source.size) = (size, size);
+            return self.note(id, now);
         }
         if size != source.size {
             (source.size, source.grown_at) = (size, now);
@@ -379,6 +448,7 @@ impl Files {
         }
         source.fruitless = None;
         if taken.batch.is_empty() {
+            self.has_more = true;
             self.moved(id, taken.place, taken.counts, now);
             return None;
         }
@@ -488,3 +558,6 @@ fn found(globs: &[String], exclude: &[glob::Pattern]) -> BTreeSet<PathBuf> {
     };
     paths.flatten().flatten().filter(is_wanted).collect()
 }
+
+#[cfg(test)]
+mod tests;

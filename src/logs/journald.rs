@@ -161,7 +161,7 @@ impl Reading {
     /// Sends the next events. `false` if nothing more comes.
     async fn batch(&mut self, out: &mut Lines<BufReader<ChildStdout>>) -> bool {
         let (mut batch, mut cursor) = (Batch::default(), None);
-        let deadline = tokio::time::Instant::now() + WAIT_MAX;
+        let mut deadline = tokio::time::Instant::now();
         let goes_on = loop {
             let next = match self.held.take() {
                 Some(held) => Ok(Some(held)),
@@ -183,7 +183,9 @@ impl Reading {
             logs.dropped(SOURCE, "filtered", usize::from(!is_wanted));
             // What may have been sent before is sent again by itself.
             let is_limit = self.kept.sending.as_ref() == Some(&entry.cursor);
-            cursor = Some(entry.cursor);
+            if cursor.replace(entry.cursor).is_none() {
+                deadline = tokio::time::Instant::now() + WAIT_MAX;
+            }
             if is_limit {
                 break true;
             }

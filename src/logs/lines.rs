@@ -227,7 +227,7 @@ impl<'a> Assembler<'a> {
 
     /// The open event, if there is one, ends at an offset.
     fn emit(&mut self, end: u64) {
-        let Some(message) = self.open.take() else {
+        let Some(message) = self.open.take().filter(|_| !self.is_full) else {
             return;
         };
         let found = self.rules.time(&message, self.now);
@@ -244,14 +244,21 @@ impl<'a> Assembler<'a> {
             self.is_full = true;
             return;
         }
-        if !self.is_full {
-            self.taken.place.offset = end;
-        }
+        self.taken.place.offset = end;
+    }
+
+    /// Whether nothing has come of what was read.
+    pub(super) fn is_stuck(&self, place: Place) -> bool {
+        !self.is_full && self.taken.place == place
     }
 
     pub(super) fn end(mut self, end: End) -> Taken {
-        let is_too_long = self.is_cut && !self.is_full;
-        if is_too_long || end == End::Closed && !self.line.is_empty() && !self.is_full {
+        // What follows is read again, from where the batch ends.
+        if self.is_full {
+            return self.taken;
+        }
+        let is_too_long = self.is_cut;
+        if is_too_long || end == End::Closed && !self.line.is_empty() {
             self.end_line();
         }
         if is_too_long || end != End::Open {

@@ -50,6 +50,12 @@ impl Files {
     /// Whether a file is the copy of one that is about to be emptied: what is new is sent of that one.
     pub(super) fn is_copy(&self, path: &Path, file: &File) -> bool {
         let bytes = path.as_os_str().as_encoded_bytes();
+        let length = file.metadata().map_or(0, |metadata| metadata.len());
+        // A file may only begin like another one, and go on otherwise; unless that is emptied already.
+        let is_within = |source: &Source| {
+            let now = fs::metadata(&source.path).map_or(0, |metadata| metadata.len());
+            length <= now || now < source.place.offset
+        };
         let is_of = |source: &Source| {
             let of = source.path.as_os_str().as_encoded_bytes();
             bytes.len() > of.len()
@@ -57,6 +63,7 @@ impl Files {
                 && source.path.parent() == path.parent()
                 && !source.print.is_empty()
                 && source.print.is_of(file).unwrap_or(false)
+                && is_within(source)
         };
         self.sources.values().any(is_of)
     }
@@ -140,7 +147,7 @@ impl Files {
         }
         self.add(entry, path, file, (id, 0), Some(kept), now);
         if let Some(source) = self.sources.get_mut(&id) {
-            source.is_named = false;
+            (source.is_named, source.gone_at) = (false, Some(now));
         }
     }
 }

@@ -147,7 +147,18 @@ impl Shipper {
         let put = logs.put(&stream.group, &stream.name, events).await;
         let put = match (put, again) {
             (Err(NotPut::Missing), Some(events)) => {
-                create(logs, stream).await?;
+                // What is wrong with the group or the stream is not wrong with the events.
+                create(logs, stream)
+                    .await
+                    .map_err(|failure| match failure {
+                        Failure::Rejected(message) | Failure::TooLarge(message) => {
+                            Failure::Failed {
+                                message,
+                                answer_lost: false,
+                            }
+                        }
+                        failure => failure,
+                    })?;
                 logs.put(&stream.group, &stream.name, events).await
             }
             (put, _) => put,
@@ -220,7 +231,16 @@ async fn create(logs: &Logs, stream: &Stream) -> Result<(), Failure> {
     if logs.create_group(group, &stream.tags).await? {
         info!(group, retention = stream.retention, "created a group");
         if let Some(days) = stream.retention {
-            logs.put_retention(group, days).await?;
+            // The events matter more.
+            if let Err(failure) = logs.put_retention(group, days).await {
+                let error = failure.message();
+                warn!(
+                    group,
+                    days,
+                    error,
+                    "the group keeps its events for ever: its retention could not be set"
+                );
+            }
         }
     }
     logs.create_stream(group, name).await?;

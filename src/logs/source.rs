@@ -38,6 +38,8 @@ pub(super) struct Source {
     pub(super) fruitless: Option<(u64, End)>,
     /// Whether it has the name that it was found by.
     pub(super) is_named: bool,
+    /// Since when it has not.
+    pub(super) gone_at: Option<Timestamp>,
 }
 
 impl Source {
@@ -56,9 +58,12 @@ impl Source {
 
     /// As how complete it is to be taken.
     pub(super) fn end(&self, now: Timestamp) -> End {
-        match now - self.grown_at {
-            ..0 | 0..QUIET => End::Open,
-            GONE.. if !self.is_named => End::Closed,
+        // The clock may have been set back.
+        let since = |at: Timestamp| (now - at).abs();
+        let is_gone = self.gone_at.is_some_and(|at| since(at) >= GONE);
+        match since(self.grown_at) {
+            0..QUIET => End::Open,
+            GONE.. if is_gone => End::Closed,
             _ => End::Quiet,
         }
     }

@@ -54,7 +54,7 @@ pub(super) async fn files(
         };
         files = looked;
         keep(&mut files, &keeper).await;
-        let is_busy = !ready.is_empty();
+        let is_busy = !ready.is_empty() || files.has_more();
         for ready in ready {
             under_way.spawn(send(Arc::clone(&shipper), ready));
         }
@@ -82,8 +82,9 @@ async fn keep(files: &mut Files, keeper: &Handle) {
             positions,
             written: None,
         };
-        // Where there is no journal it is not remembered.
-        keeper.log_progress(progress).await;
+        // While the journal cannot be written it is gone on: a log is wanted most of all then.
+        let is_kept = keeper.log_progress(progress.clone()).await;
+        files.was_kept(progress.positions, is_kept, clock::now());
     }
 }
 
@@ -109,12 +110,19 @@ pub(super) async fn record(
     mut ended: watch::Receiver<bool>,
 ) {
     let kept = keeper.log_positions().await.remove(RECORD_KEY);
-    // What was being sent when an earlier program ended may have arrived.
-    let mut lost_until: i64 = kept.and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut record = Record {
+        stream,
+        shipper,
+        keeper,
+        stats,
+        // What was being sent when an earlier program ended may have arrived.
+        lost_until: kept.and_then(|text| text.parse().ok()).unwrap_or(0),
+        unwritten: None,
+    };
     let mut backoff = Backoff::default();
     loop {
         let sent = match backoff.is_over(clock::now()) {
-            true => send_record(&stream, &shipper, &keeper, &stats, &mut lost_until).await,
+            true => record.send().await,
             false => None,
         };
         match sent {
@@ -132,56 +140,84 @@ pub(super) async fn record(
         }
     }
     // The last word of the program, if it is taken at once.
-    let last = send_record(&stream, &shipper, &keeper, &stats, &mut lost_until);
-    let _ = tokio::time::timeout(END_MAX, last).await;
+    let _ = tokio::time::timeout(END_MAX, record.send()).await;
 }
 
-/// Whether it was taken; `None` if there was nothing.
-async fn send_record(
-    stream: &Stream,
-    shipper: &Shipper,
-    keeper: &Handle,
-    stats: &Stats,
-    lost_until: &mut i64,
-) -> Option<bool> {
-    let events = keeper.log_events(0, RECORDS_MAX).await;
-    let (mut batch, mut last, mut again) = (Batch::default(), None, 0);
-    for event in events {
-        let (at, mut message) = (event.at, event.message);
-        let is_cut = cut(&mut message, EVENT_MAX);
-        if !message.is_empty() && !batch.push(NewEvent { at, message }) {
-            break;
+/// What this program has to say, on its way.
+struct Record {
+    stream: Stream,
+    shipper: Arc<Shipper>,
+    keeper: Handle,
+    stats: Arc<Stats>,
+    /// Up to this event they may have arrived.
+    lost_until: i64,
+    /// Up to this event they have, and the journal does not know.
+    unwritten: Option<i64>,
+}
+
+impl Record {
+    /// Whether something was taken, and that is known for good; `None` if there was nothing.
+    async fn send(&mut self) -> Option<bool> {
+        if let Some(written) = self.unwritten {
+            return Some(self.written(written).await);
         }
-        stats.logs.changed(RECORD, "too_long", usize::from(is_cut));
-        again += usize::from(event.id <= *lost_until);
-        last = Some(event.id);
-    }
-    let last = last?;
-    if again > 0 {
-        stats.logs.resent(RECORD, again);
-    }
-    keep_record(keeper, Some(last.max(*lost_until)), None).await;
-    match shipper.ship(RECORD, stream, batch).await {
-        Fate::Accepted(_) | Fate::Refused(_) => {
-            keep_record(keeper, None, Some(last)).await;
-            *lost_until = 0;
-            Some(true)
+        let (batch, last, again) = self.batch().await;
+        let last = last?;
+        if !self.keep(Some(last.max(self.lost_until)), None).await {
+            return Some(false);
         }
-        Fate::Failed { answer_lost } => {
-            if answer_lost {
-                *lost_until = last.max(*lost_until);
+        if again > 0 {
+            self.stats.logs.resent(RECORD, again);
+        }
+        if batch.is_empty() {
+            return Some(self.written(last).await);
+        }
+        match self.shipper.ship(RECORD, &self.stream, batch).await {
+            Fate::Accepted(_) | Fate::Refused(_) => Some(self.written(last).await),
+            Fate::Failed { answer_lost } => {
+                if answer_lost {
+                    self.lost_until = last.max(self.lost_until);
+                }
+                let lost_until = Some(self.lost_until).filter(|id| *id > 0);
+                self.keep(lost_until, None).await;
+                Some(false)
             }
-            keep_record(keeper, Some(*lost_until).filter(|id| *id > 0), None).await;
-            Some(false)
         }
     }
-}
 
-async fn keep_record(keeper: &Handle, sending: Option<i64>, written: Option<i64>) {
-    let text = sending.map(|id| id.to_string());
-    let progress = LogProgress {
-        positions: [(RECORD_KEY.to_owned(), text)].into(),
-        written,
-    };
-    keeper.log_progress(progress).await;
+    /// What comes next, with its last event, and how many of it may have been sent before.
+    async fn batch(&self) -> (Batch, Option<i64>, usize) {
+        let (mut batch, mut last, mut again) = (Batch::default(), None, 0);
+        for event in self.keeper.log_events(0, RECORDS_MAX).await {
+            let (at, mut message) = (event.at, event.message);
+            let is_cut = cut(&mut message, EVENT_MAX);
+            if !message.is_empty() && !batch.push(NewEvent { at, message }) {
+                break;
+            }
+            let logs = &self.stats.logs;
+            logs.changed(RECORD, "too_long", usize::from(is_cut));
+            again += usize::from(event.id <= self.lost_until);
+            last = Some(event.id);
+        }
+        (batch, last, again)
+    }
+
+    /// Notes that events up to one are written. Until that is noted, nothing is sent.
+    async fn written(&mut self, last: i64) -> bool {
+        let is_kept = self.keep(None, Some(last)).await;
+        self.unwritten = (!is_kept).then_some(last);
+        if is_kept {
+            self.lost_until = 0;
+        }
+        is_kept
+    }
+
+    async fn keep(&self, sending: Option<i64>, written: Option<i64>) -> bool {
+        let text = sending.map(|id| id.to_string());
+        let progress = LogProgress {
+            positions: [(RECORD_KEY.to_owned(), text)].into(),
+            written,
+        };
+        self.keeper.log_progress(progress).await
+    }
 }

@@ -276,10 +276,11 @@ fn every_line_arrives_over_kills_and_rotations() {
             let arrived: BTreeSet<String> = arrived.map(|it| it[..7].to_owned()).collect();
             expected.difference(&arrived).cloned().collect()
         };
-        let start = std::time::Instant::now();
+        let mut tries = 0;
         while !missing().is_empty() {
+            tries += 1;
             assert!(
-                start.elapsed() < LIMIT,
+                tries < 300,
                 "{stream} lacks {:?}..: {}",
                 missing(),
                 program.log()

@@ -161,7 +161,9 @@ impl Reader {
             }
         }
         out.flush().map_err(cannot_write)?;
-        let start = self.shown.newest.map(|newest| newest - LATE_MAX);
+        // What is told to come from the future does not hide what comes until then.
+        let newest = self.shown.newest.map(|newest| newest.min(clock::now()));
+        let start = newest.map(|newest| newest - LATE_MAX);
         if let Some(start) = start.filter(|start| Some(*start) > self.asked.start) {
             self.asked.start = Some(start);
             self.shown.forget_before(start);

@@ -117,6 +117,27 @@ fn what_is_no_text_is_replaced_and_counted() {
     assert_eq!(messages(taken), ["a\u{fffd}b", "fine"]);
 }
 
+/// What does not fit any more is whole in the next batch, also where nothing else is to come.
+#[test]
+fn a_full_batch_ends_between_events() {
+    let multi = LogFiles {
+        multi_line_start: Some("^a".to_owned()),
+        ..files()
+    };
+    let long = format!("a{}", "x".repeat(300_000));
+    let text = format!("{long}\na\n b\n").repeat(20);
+    let (mut place, mut found) = (Place::default(), Vec::new());
+    while place.offset < text.len() as u64 {
+        let taken = take(&multi, text.as_bytes(), place, End::Quiet);
+        assert!(taken.place.offset > place.offset);
+        place = taken.place;
+        found.extend(messages(taken));
+    }
+    // Those without a time have that of the reading.
+    let lengths: Vec<usize> = found.iter().map(String::len).collect();
+    assert_eq!(lengths, [300_001, 4].repeat(20));
+}
+
 proptest! {
     /// However a file is cut into readings, and wherever each begins anew, the events are the same.
     #[test]
