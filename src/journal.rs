@@ -129,6 +129,8 @@ pub struct Journal {
     waiting: Waiting,
     limits: Limits,
     path: PathBuf,
+    /// Events for CloudWatch Logs that had to go since this was asked for.
+    log_events_lost: usize,
     /// When the file was begun, in milliseconds: tells its rows from those of a file that was set aside.
     begun: i64,
     /// The last to be dropped, when the database is closed.
@@ -154,16 +156,19 @@ impl Journal {
 
     /// Commits everything that one step brought, or nothing.
     pub fn append(&mut self, append: Append<'_>) -> Result<()> {
-        self.write(|write| {
+        let lost = self.write(|write| {
             write.datapoints(append.datapoints)?;
             write.transitions(append.transitions)?;
             write.deliveries(append.deliveries)?;
-            write.log_events(append.log_events)?;
+            let lost = write.log_events(append.log_events)?;
             write.tell_completeness(append.forgotten_until)?;
             append
                 .snapshot
-                .map_or(Ok(()), |snapshot| write.snapshot(snapshot))
-        })
+                .map_or(Ok(()), |snapshot| write.snapshot(snapshot))?;
+            Ok(lost)
+        })?;
+        self.log_events_lost += lost;
+        Ok(())
     }
 
     /// Lets the file grow to so many pages, as a disk that is full or has room again does.

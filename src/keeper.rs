@@ -262,7 +262,7 @@ impl Keeper {
                 "transitions that the journal does not have are lost"
             );
         }
-        self.stats.logs.dropped("record", "queue_full", log_events);
+        self.lost_log_events(log_events);
         self.prune(now);
         self.show();
     }

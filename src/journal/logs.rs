@@ -35,6 +35,11 @@ impl Journal {
         self.write(|write| write.log_progress(progress))
     }
 
+    /// How many events had to go since this was asked for.
+    pub fn take_log_events_lost(&mut self) -> usize {
+        std::mem::take(&mut self.log_events_lost)
+    }
+
     /// Every position, by key.
     pub fn log_positions(&self) -> Result<BTreeMap<String, String>> {
         self.read(positions(&self.connection))
@@ -67,9 +72,10 @@ fn events(db: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<LogE
 }
 
 impl Write<'_> {
-    pub(super) fn log_events(&self, events: &[(Timestamp, String)]) -> rusqlite::Result<()> {
+    /// Returns how many had to go.
+    pub(super) fn log_events(&self, events: &[(Timestamp, String)]) -> rusqlite::Result<usize> {
         if events.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let db = &self.transaction;
         let mut insert = db.prepare("INSERT INTO log_event (at, message) VALUES (?1, ?2)")?;
@@ -80,8 +86,7 @@ impl Write<'_> {
         db.execute(
             "DELETE FROM log_event WHERE id <= ?1",
             [newest - LOG_EVENTS_MAX],
-        )?;
-        Ok(())
+        )
     }
 
     fn log_progress(&self, progress: &LogProgress) -> rusqlite::Result<()> {

@@ -145,6 +145,7 @@ pub(super) fn open(
         waiting: ready.waiting,
         limits,
         path,
+        log_events_lost: 0,
         begun: ready.begun,
         lock,
     };

@@ -459,3 +459,42 @@ proptest! {
         prop_assert_eq!(bits(&sent), bits(&datapoints));
     }
 }
+
+/// What is to be written to CloudWatch Logs waits in order, within its bound, until it is told to be written.
+#[test]
+fn log_events_wait_until_they_are_written() {
+    let dir = Dir::new();
+    let mut journal = dir.open();
+    let events: Vec<(Timestamp, String)> = (0..3).map(|it| (NOW + it, it.to_string())).collect();
+    let append = Append {
+        log_events: &events,
+        ..Append::default()
+    };
+    journal.append(append).unwrap();
+    let mut progress = LogProgress {
+        positions: [("a".to_owned(), Some("1".to_owned()))].into(),
+        written: None,
+    };
+    journal.log_progress(&progress).unwrap();
+    drop(journal);
+    let mut journal = dir.open();
+    assert_eq!(journal.log_positions().unwrap()["a"], "1");
+    let waiting = journal.log_events(0, 2).unwrap();
+    let texts: Vec<&str> = waiting.iter().map(|event| &*event.message).collect();
+    assert_eq!(texts, ["0", "1"]);
+    progress = LogProgress {
+        positions: [("a".to_owned(), None)].into(),
+        written: Some(waiting[1].id),
+    };
+    journal.log_progress(&progress).unwrap();
+    assert!(journal.log_positions().unwrap().is_empty());
+    assert_eq!(journal.log_events(0, 9).unwrap()[0].at, NOW + 2);
+    let many = vec![(NOW, String::new()); usize::try_from(LOG_EVENTS_MAX).unwrap()];
+    let append = Append {
+        log_events: &many,
+        ..Append::default()
+    };
+    journal.append(append).unwrap();
+    assert_eq!(journal.take_log_events_lost(), 1);
+    assert_eq!(journal.log_events(0, 1).unwrap()[0].at, NOW);
+}

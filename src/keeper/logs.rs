@@ -17,8 +17,15 @@ impl Keeper {
         self.pending.add(step);
         self.flush(now);
         let forgotten = self.pending.make_room();
+        self.lost_log_events(forgotten.log_events);
+    }
+
+    /// Those that memory had no room for, and those that the journal had none for.
+    pub(super) fn lost_log_events(&mut self, forgotten: usize) {
+        let journal = self.journal.as_mut();
+        let lost = journal.map_or(0, Journal::take_log_events_lost);
         let logs = &self.stats.logs;
-        logs.dropped("record", "queue_full", forgotten.log_events);
+        logs.dropped("record", "queue_full", forgotten + lost);
     }
 
     /// Notes how far was got with what is sent to CloudWatch Logs. Whether that is kept.
