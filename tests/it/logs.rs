@@ -489,3 +489,55 @@ fn every_entry_of_the_journal_arrives_over_kills() {
     let extra = f64::from(u32::try_from(arrived.len() - 120).unwrap());
     assert!(extra <= resent, "{extra} twice, {resent} counted");
 }
+
+/// What is asked for is passed on, page after page, also where a request is throttled.
+#[test]
+fn events_are_read_page_by_page_as_they_are_asked_for() {
+    let asked: Arc<Mutex<Vec<Value>>> = Arc::default();
+    let record = Arc::clone(&asked);
+    let url = serve(move |_, body| {
+        let request: Value = serde_json::from_str(body).unwrap();
+        let mut asked = record.lock().unwrap();
+        asked.push(request.clone());
+        let (status, body) = match (asked.len(), request.get("nextToken")) {
+            (2, _) => (
+                "400 Bad Request",
+                json!({"__type": "ThrottlingException", "message": "Rate exceeded"}),
+            ),
+            (_, None) => ("200 OK", json!({"events": [event(1)], "nextToken": "more"})),
+            (_, Some(_)) => ("200 OK", json!({"events": [event(1), event(2)]})),
+        };
+        Answer {
+            content_type: "application/x-amz-json-1.1",
+            ..Answer::cbor(status, body.to_string())
+        }
+    });
+    let mut command = cwbridge();
+    command.envs([
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", &url),
+    ]);
+    command.args(["logs", "tail", "/a", "--start", "1000", "--end", "2000"]);
+    command.args(["--filter", "\"ERROR\"", "--stream-prefix", "web"]);
+    let output = command.output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    let expected = "1970-01-01T00:16:41.000Z web-1 line 1\n1970-01-01T00:16:42.000Z web-1 line 2\n";
+    assert_eq!((output.status.code(), &*told), (Some(0), expected));
+    let asked = asked.lock().unwrap();
+    assert_eq!(asked.len(), 3);
+    let expected = json!({
+        "logGroupName": "/a", "logStreamNamePrefix": "web", "filterPattern": "\"ERROR\"",
+        "startTime": 1_000_000, "endTime": 1_999_999,
+    });
+    assert_eq!(asked[0], expected);
+    assert_eq!(asked[2]["nextToken"], "more");
+}
+
+fn event(number: i64) -> Value {
+    json!({
+        "eventId": number.to_string(), "logStreamName": "web-1",
+        "timestamp": 1_000_000 + 1_000 * number, "message": format!("line {number}"),
+    })
+}
