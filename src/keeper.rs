@@ -15,12 +15,14 @@ use std::sync::atomic::Ordering::Relaxed;
 
 use tracing::{info, warn};
 
-use crate::journal::{self, Clock, Error, Id, Journal, Limits, Note, OpenError, Past, Reader};
+use crate::journal::{
+    self, Clock, Error, Id, Journal, Limits, LogProgress, Note, OpenError, Past, Reader,
+};
 use crate::metric::{AGE_MAX, AHEAD_MAX, Datapoint, Metric, Timestamp};
 use crate::stats::Stats;
 
-pub use pending::PENDING_MAX;
-use pending::{Forgotten, Pending, Place};
+pub use pending::{Forgotten, PENDING_MAX};
+use pending::{Pending, Place};
 pub use task::{Handle, Kept, WeakHandle, start};
 #[cfg(test)]
 pub(crate) use task::{in_memory, stuck};
@@ -67,8 +69,8 @@ pub struct Step {
 }
 
 impl Step {
-    /// Takes up what the next step brought. Returns how many datapoints had to go for it that CloudWatch does not have.
-    pub fn merge(&mut self, next: Self) -> usize {
+    /// Takes up what the next step brought. Returns how much had to go for it.
+    pub fn merge(&mut self, next: Self) -> Forgotten {
         self.datapoints.extend(next.datapoints);
         self.transitions.extend(next.transitions);
         self.snapshot = match (next.snapshot, self.snapshot.take()) {
@@ -79,16 +81,20 @@ impl Step {
         let gone: Vec<(Datapoint, bool)> = self.datapoints.drain(..surplus).collect();
         let newest = gone.iter().map(|(datapoint, _)| datapoint.start).max();
         self.forgotten_until = self.forgotten_until.max(next.forgotten_until).max(newest);
-        let lost = gone.iter().filter(|(_, publish)| *publish).count();
-        let surplus = self.transitions.len().saturating_sub(PENDING_MAX);
-        self.transitions.drain(..surplus);
+        let unpublished = gone.iter().filter(|(_, publish)| *publish).count();
+        let transitions = self.transitions.len().saturating_sub(PENDING_MAX);
+        self.transitions.drain(..transitions);
         self.deliveries.extend(next.deliveries);
         let surplus = self.deliveries.len().saturating_sub(PENDING_MAX);
         self.deliveries.drain(..surplus);
         self.log_events.extend(next.log_events);
-        let surplus = self.log_events.len().saturating_sub(PENDING_MAX);
-        self.log_events.drain(..surplus);
-        lost
+        let log_events = self.log_events.len().saturating_sub(PENDING_MAX);
+        self.log_events.drain(..log_events);
+        Forgotten {
+            unpublished,
+            transitions,
+            log_events,
+        }
     }
 }
 
@@ -140,6 +146,8 @@ pub struct Keeper {
     steps: u64,
     /// What is wrong with the journal, if something is.
     trouble: Option<String>,
+    /// How far was got with CloudWatch Logs, as far as the journal does not know.
+    progress: LogProgress,
     stats: Arc<Stats>,
 }
 
@@ -162,6 +170,7 @@ impl Keeper {
             waited_in_corrupt: 0,
             steps: 0,
             trouble: None,
+            progress: LogProgress::default(),
             stats,
         };
         match keeper.try_open(now) {
@@ -398,6 +407,7 @@ impl Keeper {
             return self.troubled(chain(&error));
         }
         self.settle_in_journal();
+        self.write_progress();
         let Some(journal) = &mut self.journal else {
             return;
         };

@@ -7,15 +7,18 @@
 mod batch;
 mod file;
 mod files;
+mod groups;
 mod journald;
 mod lines;
 mod record;
 mod rotation;
+mod scan;
 mod ship;
 mod source;
 mod task;
 mod time;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,17 +30,23 @@ use tracing::{info, warn};
 use crate::aws::Failure;
 use crate::config::{self, LogFiles, LogTarget};
 use crate::definition::Placeholders;
+use crate::journal::POSITIONS_UNKNOWN;
 use crate::keeper::Handle;
 use crate::stats::Stats;
 
 use files::Files;
-pub use files::matching;
+use groups::Groups;
 use journald::Follower;
-pub use record::{Change, Tee};
+pub use record::{Change, RECORD, Tee};
+pub use scan::matching;
 use ship::{Shipper, Stream};
 
 /// How often lines of this program's log are kept.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How often the journal is asked how far an earlier program got, and in all: within a minute.
+const POSITIONS_INTERVAL: Duration = Duration::from_secs(1);
+const POSITIONS_ATTEMPTS: usize = 60;
 
 /// What it takes to send.
 #[derive(Clone)]
@@ -59,7 +68,7 @@ impl std::fmt::Debug for Inputs {
 }
 
 /// Sends until `ended` says so, and what is under way has its answer.
-pub async fn run(inputs: Inputs, ended: watch::Receiver<bool>) {
+pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
     let Inputs {
         config,
         keeper,
@@ -68,13 +77,18 @@ pub async fn run(inputs: Inputs, ended: watch::Receiver<bool>) {
         region,
         tee,
     } = inputs;
-    let shipper = Arc::new(Shipper::new(region, Arc::clone(&stats)));
+    let positions = tokio::select! {
+        positions = positions(&keeper) => Arc::new(positions),
+        _ = ended.wait_for(|ended| *ended) => return,
+    };
+    let groups = Groups::new(keeper.clone(), &positions);
+    let shipper = Arc::new(Shipper::new(region, Arc::clone(&stats), groups));
     let mut tasks = JoinSet::new();
     tee.set(config.record.as_ref().is_some_and(|it| it.daemon_log));
     if let Some(record) = &config.record
         && let Some(stream) = told(stream(&record.target, &placeholders, None))
     {
-        announce(task::RECORD, &stream, &stats);
+        announce(RECORD, &stream, &stats);
         let (shipper, keeper, stats) = (Arc::clone(&shipper), keeper.clone(), Arc::clone(&stats));
         if record.daemon_log {
             let keeper = keeper.clone();
@@ -85,7 +99,8 @@ pub async fn run(inputs: Inputs, ended: watch::Receiver<bool>) {
                 ended.clone(),
             ));
         }
-        tasks.spawn(task::record(stream, shipper, keeper, stats, ended.clone()));
+        let record = task::Record::new(stream, shipper, keeper, stats, &positions);
+        tasks.spawn(record.run(ended.clone()));
     }
     for journal in config.journals {
         let Some(stream) = told(stream(&journal.target, &placeholders, None)) else {
@@ -98,6 +113,7 @@ pub async fn run(inputs: Inputs, ended: watch::Receiver<bool>) {
             shipper: Arc::clone(&shipper),
             keeper: keeper.clone(),
             stats: Arc::clone(&stats),
+            positions: Arc::clone(&positions),
         };
         tasks.spawn(follower.run(ended.clone()));
     }
@@ -106,13 +122,26 @@ pub async fn run(inputs: Inputs, ended: watch::Receiver<bool>) {
             info!(paths = ?of.paths, group = of.target.group, "will send files to CloudWatch Logs");
         }
         stats.logs.begin(files::SOURCE);
-        let kept = keeper.log_positions().await;
         let resolve =
             move |files: &LogFiles, path: &Path| stream(&files.target, &placeholders, Some(path));
-        let files = Files::new(config.files, &kept, Arc::new(resolve), stats);
+        let files = Files::new(config.files, &positions, Arc::new(resolve), stats);
         tasks.spawn(task::files(files, shipper, keeper, ended.clone()));
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// How far an earlier program got. Where that cannot be read for long, it is not known.
+async fn positions(keeper: &Handle) -> BTreeMap<String, String> {
+    for _ in 0..POSITIONS_ATTEMPTS {
+        if let Some(positions) = keeper.log_positions().await {
+            return positions;
+        }
+        tokio::time::sleep(POSITIONS_INTERVAL).await;
+    }
+    warn!(
+        "the journal cannot be read: what an earlier program sent to CloudWatch Logs may be sent again, and is counted as such"
+    );
+    [(POSITIONS_UNKNOWN.to_owned(), String::new())].into()
 }
 
 fn announce(source: &'static str, stream: &Stream, stats: &Stats) {
@@ -139,6 +168,19 @@ pub fn group_and_stream(
 ) -> Result<(String, String), String> {
     let stream = stream(target, placeholders, None)?;
     Ok((stream.group, stream.name))
+}
+
+/// How many sections send nothing, because the name of their group or stream depends on what is not known of this host.
+pub fn waiting(config: &config::Logs, placeholders: &Placeholders) -> usize {
+    let record = config.record.iter().map(|it| &it.target);
+    let journals = config.journals.iter().map(|it| &it.target);
+    let files = config.files.iter().map(|it| &it.target);
+    let targets = record.chain(journals).chain(files);
+    let is_waiting = |target: &&LogTarget| {
+        let path = Some(Path::new("/"));
+        stream(target, placeholders, path).is_err()
+    };
+    targets.filter(is_waiting).count()
 }
 
 /// What a target is called on this host. `path`: of the file, if it is for one.
@@ -178,7 +220,7 @@ async fn keep_log(tee: Tee, keeper: Handle, stats: Arc<Stats>, mut ended: watch:
             _ = ended.wait_for(|ended| *ended) => true,
         };
         let (lines, lost) = tee.take();
-        stats.logs.dropped(task::RECORD, "queue_full", lost);
+        stats.logs.dropped(RECORD, "queue_full", lost);
         if !lines.is_empty() {
             keeper.log(lines).await;
         }

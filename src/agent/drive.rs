@@ -14,7 +14,8 @@ use crate::config::Notify;
 use crate::exposition::{Exposition, Snapshot};
 use crate::host::{Facts, Look};
 use crate::http::TestRequest;
-use crate::keeper::{Handle, Step};
+use crate::keeper::{Forgotten, Handle, Step};
+use crate::logs;
 use crate::metric::{Datapoint, Reading, Timestamp};
 use crate::mirror::{Comparison, Comparisons, News, Told, Views};
 use crate::notify::Delivery;
@@ -34,6 +35,9 @@ const WAITING_MAX: usize = 64;
 
 /// A slot that is open when the metrics change is closed within so many seconds.
 const BEFORE_KEPT: i64 = 310;
+
+/// What had no room, for the metrics.
+const QUEUE_FULL: &str = "queue_full";
 
 /// From here on a pause between looks is worth a line in the log.
 const PAUSE_MIN: i64 = 60;
@@ -325,14 +329,8 @@ impl Judge {
         step.deliveries = deliveries.iter().map(text).collect();
         step.log_events = std::mem::take(&mut self.teller.log_events);
         self.teller.unsent.extend(deliveries);
-        let lost = self.held_back.merge(step);
-        if lost > 0 {
-            self.drive.stats.dropped.add("queue_full", lost);
-            warn!(
-                datapoints = lost,
-                "datapoints were dropped, because the journal's disk takes too long"
-            );
-        }
+        let forgotten = self.held_back.merge(step);
+        self.count(forgotten);
         if let Err(step) = self
             .drive
             .keeper
@@ -341,6 +339,23 @@ impl Judge {
             self.held_back = *step;
         } else {
             self.send();
+        }
+    }
+
+    fn count(&self, forgotten: Forgotten) {
+        let Forgotten {
+            unpublished,
+            transitions,
+            log_events,
+        } = forgotten;
+        let stats = &self.drive.stats;
+        stats.dropped.add(QUEUE_FULL, unpublished);
+        stats.logs.dropped(logs::RECORD, QUEUE_FULL, log_events);
+        if forgotten != Forgotten::default() {
+            warn!(
+                datapoints = unpublished,
+                transitions, log_events, "dropped, because the journal's disk takes too long"
+            );
         }
     }
 
@@ -367,8 +382,8 @@ impl Judge {
     async fn end(mut self) {
         let open = self.pipeline.finish();
         let last = self.record(open, &Events::default(), true);
-        let lost = self.held_back.merge(last);
-        self.drive.stats.dropped.add("queue_full", lost);
+        let forgotten = self.held_back.merge(last);
+        self.count(forgotten);
         self.drive.keeper.append_last(self.held_back).await;
         self.drive.ended.send_replace(true);
     }

@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use crate::aws::Failure;
+use crate::definition::Placeholders;
 use crate::keeper::Handle;
 use crate::logs::{self, Tee};
 use crate::stats::Stats;
@@ -40,7 +41,7 @@ pub(super) fn run(
 }
 
 impl Logging {
-    /// Sends until `ended` says so; begins anew when something else is configured.
+    /// Sends until `ended` says so; begins anew when something else is configured, or more is known of the host that was missing.
     async fn run(mut self, mut ended: watch::Receiver<bool>) {
         let is_known = tokio::select! {
             known = self.here.wait_for(Option::is_some) => known.is_ok(),
@@ -59,6 +60,7 @@ impl Logging {
         while goes_on {
             let inputs = self.inputs();
             let config = inputs.config.clone();
+            let waiting = logs::waiting(&config, &inputs.placeholders);
             let (stop, stopped) = watch::channel(false);
             let running = logs::run(inputs, stopped);
             tokio::pin!(running);
@@ -72,6 +74,11 @@ impl Logging {
                             break true;
                         }
                     }
+                    Ok(()) = self.here.changed(), if waiting > 0 => {
+                        if logs::waiting(&config, &self.placeholders()) < waiting {
+                            break true;
+                        }
+                    }
                 }
             };
             stop.send_replace(true);
@@ -81,20 +88,26 @@ impl Logging {
         }
     }
 
+    fn placeholders(&mut self) -> Placeholders {
+        let here = self.here.borrow_and_update();
+        let known = here.as_ref().map(|here| here.placeholders.clone());
+        known.unwrap_or_default()
+    }
+
     fn inputs(&mut self) -> logs::Inputs {
-        let (here, known) = (self.here.clone(), self.here.borrow().clone());
+        let here = self.here.clone();
         let region = move || -> Result<String, Failure> {
             let here = here.borrow();
             let unknown = || Failure::NotSent("it is not known yet which host this is".to_owned());
             let here = here.as_ref().ok_or_else(unknown)?;
             here.region().map(str::to_owned)
         };
-        let placeholders = known.map(|here| here.placeholders.clone());
+        let placeholders = self.placeholders();
         logs::Inputs {
             config: self.planned.borrow_and_update().config.logs.clone(),
             keeper: self.keeper.clone(),
             stats: Arc::clone(&self.stats),
-            placeholders: placeholders.unwrap_or_default(),
+            placeholders,
             region: Arc::new(region),
             tee: self.tee.clone(),
         }

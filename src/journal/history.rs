@@ -83,7 +83,7 @@ impl Journal {
 /// A journal that is only read, also while its owner writes it and where this process may not write.
 #[derive(Debug)]
 pub struct Reader {
-    connection: Connection,
+    pub(super) connection: Connection,
 }
 
 impl Reader {

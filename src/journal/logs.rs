@@ -6,10 +6,13 @@ use rusqlite::{Connection, params};
 
 use crate::metric::Timestamp;
 
-use super::{Journal, Result, Write};
+use super::{Journal, Reader, Result, Write, schema};
 
 /// The most events that are kept; beyond it the oldest go.
 pub const LOG_EVENTS_MAX: i64 = 100_000;
+
+/// A position with this key says that there were others, which could not be read.
+pub const POSITIONS_UNKNOWN: &str = "unknown";
 
 /// An event that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,7 +32,48 @@ pub struct LogProgress {
     pub written: Option<i64>,
 }
 
+impl LogProgress {
+    pub fn is_empty(&self) -> bool {
+        self.positions.is_empty() && self.written.is_none()
+    }
+
+    /// Goes on to what is known later.
+    pub fn add(&mut self, later: Self) {
+        self.positions.extend(later.positions);
+        self.written = self.written.max(later.written);
+    }
+
+    /// What was kept, with what came later.
+    pub fn over(&self, mut kept: BTreeMap<String, String>) -> BTreeMap<String, String> {
+        for (key, text) in &self.positions {
+            match text {
+                Some(text) => kept.insert(key.clone(), text.clone()),
+                None => kept.remove(key),
+            };
+        }
+        kept
+    }
+}
+
 impl Journal {
+    /// Takes over what another file has.
+    pub(super) fn take_over(
+        &mut self,
+        deliveries: &[(String, Option<String>)],
+        positions: BTreeMap<String, Option<String>>,
+        events: &[LogEvent],
+    ) -> Result<()> {
+        let progress = LogProgress {
+            positions,
+            written: None,
+        };
+        self.write(|write| {
+            write.deliveries(deliveries)?;
+            write.log_progress(&progress)?;
+            write.take_over(events)
+        })
+    }
+
     /// Commits how far was got.
     pub fn log_progress(&mut self, progress: &LogProgress) -> Result<()> {
         self.write(|write| write.log_progress(progress))
@@ -48,6 +92,16 @@ impl Journal {
     /// The oldest events after the one given, so many at most.
     pub fn log_events(&self, after: i64, most: usize) -> Result<Vec<LogEvent>> {
         self.read(events(&self.connection, after, most))
+    }
+}
+
+impl Reader {
+    /// As [`Journal::log_positions`]. A file of before knows none.
+    pub fn log_positions(&self) -> Result<BTreeMap<String, String>> {
+        match schema::pragma(&self.connection, "user_version")? {
+            ..4 => Ok(BTreeMap::new()),
+            _ => Ok(positions(&self.connection)?),
+        }
     }
 }
 
@@ -87,6 +141,16 @@ impl Write<'_> {
             "DELETE FROM log_event WHERE id <= ?1",
             [newest - LOG_EVENTS_MAX],
         )
+    }
+
+    /// As they are in another file: how far they were sent is told by their numbers.
+    fn take_over(&self, events: &[LogEvent]) -> rusqlite::Result<()> {
+        let sql = "INSERT INTO log_event (id, at, message) VALUES (?1, ?2, ?3)";
+        let mut insert = self.transaction.prepare(sql)?;
+        for LogEvent { id, at, message } in events {
+            insert.execute(params![id, at.milliseconds(), message])?;
+        }
+        Ok(())
     }
 
     fn log_progress(&self, progress: &LogProgress) -> rusqlite::Result<()> {

@@ -5,6 +5,8 @@
 //! any case. Damage that is met later is an [`Error::Corrupt`], and leaves a word in the lock file: then the next owner sets
 //! the file aside without asking.
 
+mod salvage;
+
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write as _};
@@ -16,10 +18,11 @@ use std::{fmt, process};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, params};
 
-use super::intern::{Metrics, Row};
+use super::intern::Metrics;
 use super::schema::{self, Identity};
-use super::{Append, Error, Journal, Limits, OpenError, Recorded, outbox};
-use crate::metric::{Datapoint, Timestamp};
+use super::{Error, Journal, Limits, OpenError, outbox};
+use crate::metric::Timestamp;
+use salvage::salvage;
 
 pub(super) const FILE: &str = "journal.sqlite3";
 const LOCK_FILE: &str = "journal.lock";
@@ -33,9 +36,6 @@ const SET_ASIDE_MAX: usize = 3;
 /// The largest file that is checked after an unclean end, in bytes. Without anything of it in memory a half gigabyte took
 /// seven seconds to check, this takes less than one.
 const CHECKED_MAX: i64 = 64 << 20;
-
-/// Datapoints that are taken over from a file that was set aside in one transaction.
-const SALVAGED_AT_ONCE: usize = 1_000;
 
 /// How long to wait for other processes: only one that writes where it should not can take long.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -155,57 +155,6 @@ pub(super) fn open(
         }
     }
     Ok((journal, notes))
-}
-
-/// Takes over what waited in a file that was set aside, as far as it can be read. Whether it was being sent is not known.
-fn salvage(aside: &Path, journal: &mut Journal) -> usize {
-    let mut saved = 0;
-    let mut keep = |datapoints: &mut Vec<Datapoint>| {
-        let recorded: Vec<Recorded<'_>> = datapoints
-            .iter()
-            .map(|datapoint| Recorded {
-                datapoint,
-                publish: true,
-                answer_lost: true,
-            })
-            .collect();
-        let append = Append {
-            datapoints: &recorded,
-            ..Append::default()
-        };
-        if journal.append(append).is_ok() {
-            saved += recorded.len();
-        }
-        datapoints.clear();
-    };
-    let mut page = Vec::new();
-    // Where it cannot be read, that is the end of it.
-    let _ = read_outbox(aside, |datapoint| {
-        page.push(datapoint);
-        if page.len() == SALVAGED_AT_ONCE {
-            keep(&mut page);
-        }
-    });
-    if !page.is_empty() {
-        keep(&mut page);
-    }
-    saved
-}
-
-/// Every datapoint of the outbox, in the order of the rows, so that no index is needed.
-fn read_outbox(path: &Path, mut each: impl FnMut(Datapoint)) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    let sql =
-        "SELECT id, start, metric, state, content FROM datapoint NOT INDEXED WHERE state >= 3";
-    let mut select = connection.prepare(sql)?;
-    let (mut metrics, mut rows) = (Metrics::default(), select.query([])?);
-    while let Some(row) = rows.next()? {
-        if let Ok(datapoint) = metrics.datapoint(&connection, &Row::read(row)?)? {
-            each(datapoint);
-        }
-    }
-    Ok(())
 }
 
 /// The path of what SQLite keeps beside a database.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::journal::{Journal, LogEvent, LogProgress};
+use crate::logs::RECORD;
 use crate::metric::Timestamp;
 
 use super::{Keeper, Step};
@@ -25,27 +26,42 @@ impl Keeper {
         let journal = self.journal.as_mut();
         let lost = journal.map_or(0, Journal::take_log_events_lost);
         let logs = &self.stats.logs;
-        logs.dropped("record", "queue_full", forgotten + lost);
+        logs.dropped(RECORD, "queue_full", forgotten + lost);
     }
 
-    /// Notes how far was got with what is sent to CloudWatch Logs. Whether that is kept.
-    pub fn log_progress(&mut self, progress: &LogProgress, now: Timestamp) -> bool {
-        self.flush(now);
+    /// Notes how far was got with what is sent to CloudWatch Logs. Whether that is written; if not, it is as soon as it can be.
+    pub fn log_progress(&mut self, progress: LogProgress, now: Timestamp) -> bool {
         if self.dir.is_none() {
             // There is no journal, and never will be.
             return true;
         }
-        let written = self
-            .journal
-            .as_mut()
-            .map(|journal| journal.log_progress(progress));
-        written.and_then(|written| self.checked(written)).is_some()
+        self.progress.add(progress);
+        self.flush(now);
+        self.progress.is_empty()
     }
 
-    /// How far an earlier program got.
-    pub fn log_positions(&mut self) -> BTreeMap<String, String> {
-        let read = self.journal.as_ref().map(Journal::log_positions);
-        read.and_then(|read| self.checked(read)).unwrap_or_default()
+    pub(super) fn write_progress(&mut self) {
+        let Some(journal) = self.journal.as_mut().filter(|_| !self.progress.is_empty()) else {
+            return;
+        };
+        let written = journal.log_progress(&self.progress);
+        if self.checked(written).is_some() {
+            self.progress = LogProgress::default();
+        }
+    }
+
+    /// How far an earlier program got; `None` if that cannot be read now. Where there is no place for a journal, none did.
+    pub fn log_positions(&mut self, now: Timestamp) -> Option<BTreeMap<String, String>> {
+        if self.dir.is_none() {
+            return Some(BTreeMap::new());
+        }
+        self.flush(now);
+        let read = match (&self.journal, self.reader()) {
+            (Some(journal), _) => journal.log_positions(),
+            (None, Some(reader)) => reader.log_positions(),
+            (None, None) => return None,
+        };
+        self.checked(read).map(|kept| self.progress.over(kept))
     }
 
     /// What is to be written, oldest first.

@@ -42,11 +42,12 @@ pub(super) struct Pending {
 
 /// How much had to go that is nowhere else.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Forgotten {
+pub struct Forgotten {
     /// Datapoints that CloudWatch does not have.
-    pub(super) unpublished: usize,
-    pub(super) transitions: usize,
-    pub(super) log_events: usize,
+    pub unpublished: usize,
+    pub transitions: usize,
+    /// Events for CloudWatch Logs.
+    pub log_events: usize,
 }
 
 #[derive(Debug)]

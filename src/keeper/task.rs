@@ -27,7 +27,7 @@ enum Command {
     Deliveries(oneshot::Sender<BTreeMap<String, String>>),
     Log(Vec<(Timestamp, String)>),
     LogProgress(LogProgress, oneshot::Sender<bool>),
-    LogPositions(oneshot::Sender<BTreeMap<String, String>>),
+    LogPositions(oneshot::Sender<Option<BTreeMap<String, String>>>),
     LogEvents(i64, usize, oneshot::Sender<Vec<LogEvent>>),
     Transitions(Option<String>, usize, oneshot::Sender<Vec<Transition>>),
     Past(usize, oneshot::Sender<Option<Past>>),
@@ -122,9 +122,9 @@ impl Keeper {
             }
             Command::Log(events) => self.log(events, clock::now()),
             Command::LogProgress(progress, answer) => {
-                let _ = answer.send(self.log_progress(&progress, clock::now()));
+                let _ = answer.send(self.log_progress(progress, clock::now()));
             }
-            Command::LogPositions(answer) => drop(answer.send(self.log_positions())),
+            Command::LogPositions(answer) => drop(answer.send(self.log_positions(clock::now()))),
             Command::LogEvents(after, most, answer) => {
                 drop(answer.send(self.log_events(after, most)));
             }
@@ -212,8 +212,8 @@ impl Handle {
     }
 
     /// See [`Keeper::log_positions`].
-    pub async fn log_positions(&self) -> BTreeMap<String, String> {
-        self.ask(Command::LogPositions).await.unwrap_or_default()
+    pub async fn log_positions(&self) -> Option<BTreeMap<String, String>> {
+        self.ask(Command::LogPositions).await.flatten()
     }
 
     /// See [`Keeper::log_events`].

@@ -169,6 +169,34 @@ fn without_a_journal_everything_goes_on_in_memory_until_there_is_one() {
     assert_eq!(all, [3, 2, 1], "what was accepted meanwhile is history");
 }
 
+/// How far was got with CloudWatch Logs is not taken to be nothing while it cannot be read, and written once it can.
+#[test]
+fn positions_wait_for_a_journal() {
+    let dir = Dir::new("positions");
+    let place = dir.0.join("state");
+    let progress = |key: &str, text: Option<&str>| LogProgress {
+        positions: [(key.to_owned(), text.map(str::to_owned))].into(),
+        written: None,
+    };
+    let mut keeper = open(&place);
+    assert!(keeper.log_progress(progress("a", Some("1")), NOW));
+    assert!(keeper.log_progress(progress("b", Some("1")), NOW));
+    drop(keeper);
+    let away = dir.0.join("away");
+    fs::rename(&place, &away).unwrap();
+    fs::write(&place, "").unwrap();
+    let mut keeper = open(&place);
+    assert_eq!(keeper.log_positions(NOW), None);
+    assert!(!keeper.log_progress(progress("a", Some("2")), NOW));
+    assert!(!keeper.log_progress(progress("b", None), NOW));
+    fs::remove_file(&place).unwrap();
+    fs::rename(&away, &place).unwrap();
+    let expected = BTreeMap::from([("a".to_owned(), "2".to_owned())]);
+    assert_eq!(keeper.log_positions(NOW), Some(expected.clone()));
+    drop(keeper);
+    assert_eq!(open(&place).log_positions(NOW), Some(expected));
+}
+
 #[test]
 fn what_has_no_room_in_memory_is_counted() {
     let stats = Arc::new(Stats::default());
@@ -481,9 +509,16 @@ fn steps_are_merged_within_bounds() {
     all.snapshot = Some(snapshot(0, Some("1")));
     let next = Step {
         snapshot: Some(snapshot(60, None)),
+        log_events: vec![(NOW, String::new())],
         ..step(&[0, 0])
     };
-    assert_eq!(all.merge(next), 2);
+    all.log_events = vec![(NOW, String::new()); PENDING_MAX];
+    let forgotten = Forgotten {
+        unpublished: 2,
+        transitions: 0,
+        log_events: 1,
+    };
+    assert_eq!(all.merge(next), forgotten);
     assert_eq!(all.forgotten_until, Some(NOW - 60));
     assert_eq!(all.datapoints.len(), PENDING_MAX);
     assert_eq!(all.snapshot, Some(snapshot(60, Some("1"))));

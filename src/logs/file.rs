@@ -99,6 +99,9 @@ pub(super) struct Kept {
     pub(super) path: PathBuf,
     pub(super) offset: u64,
     pub(super) is_inside: bool,
+    /// See [`Place`].
+    #[serde(default)]
+    pub(super) last_at: Option<i64>,
     /// Up to here it was being sent, or may have been, without an answer.
     pub(super) sending: Option<u64>,
     pub(super) print: Print,
@@ -112,9 +115,10 @@ pub(super) fn read(
     rules: &mut Rules,
     place: Place,
     until: u64,
+    bytes_max: usize,
     (now, end): (Timestamp, End),
 ) -> io::Result<Taken> {
-    let mut assembler = Assembler::new(rules, place, now);
+    let mut assembler = Assembler::new(rules, place, now, bytes_max);
     let mut chunk = vec![0; CHUNK];
     let mut offset = place.offset;
     let most = until.min(place.offset + READ_MAX);
@@ -152,18 +156,15 @@ fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
         .filter(move |other| *other != path)
 }
 
-/// A copy of what a file was, before it was emptied: its name begins with that of the file, and it begins like it.
+/// A copy of what a file was, before it was emptied: it is named after the file, and begins like it.
 pub(super) fn copy_of(
     path: &Path,
     id: FileId,
     print: &Print,
     least: u64,
 ) -> Option<(PathBuf, File)> {
-    let name = path.file_name()?.as_encoded_bytes();
     siblings(path).find_map(|other| {
-        let is_named = other
-            .file_name()
-            .is_some_and(|other| other.as_encoded_bytes().starts_with(name));
+        let is_named = mark_of_copy(&other, path).is_some();
         let metadata = is_named.then(|| std::fs::metadata(&other).ok()).flatten()?;
         let fits = metadata.is_file() && metadata.len() >= least && FileId::of(&metadata) != id;
         let file = fits.then(|| File::open(&other).ok()).flatten()?;
@@ -171,20 +172,41 @@ pub(super) fn copy_of(
     })
 }
 
+/// What tells the name of a copy from that of the file in the same folder: `.1` of `app.log.1`, or where the ending is kept, of
+/// `app.1.log`. `None` if it cannot be a copy.
+pub(super) fn mark_of_copy<'a>(copy: &'a Path, of: &Path) -> Option<&'a [u8]> {
+    if copy.parent() != of.parent() {
+        return None;
+    }
+    let copy = copy.file_name()?.as_encoded_bytes();
+    let name = of.file_name()?.as_encoded_bytes();
+    let mark = copy.strip_prefix(name).or_else(|| {
+        let dot = name.iter().rposition(|byte| *byte == b'.')?;
+        let (stem, ending) = name.split_at(dot);
+        let mark = copy.strip_prefix(stem)?.strip_suffix(ending)?;
+        is_number(mark).then_some(mark)
+    });
+    mark.filter(|mark| !mark.is_empty())
+}
+
+/// Whether it is as `logrotate` counts or dates.
+fn is_number(mark: &[u8]) -> bool {
+    let mut bytes = mark.iter();
+    bytes.all(|byte| byte.is_ascii_digit() || b".-_".contains(byte))
+}
+
 /// Copies of a file that were made after another one, oldest first: of what it was between two times that it was emptied.
 pub(super) fn later_copies(path: &Path, than: &Metadata) -> Vec<(PathBuf, File)> {
-    let (Some(name), Ok(since)) = (path.file_name(), than.modified()) else {
+    let Ok(since) = than.modified() else {
         return Vec::new();
     };
-    let is_number = |byte: &u8| byte.is_ascii_digit() || b".-_".contains(byte);
     let mut copies: Vec<_> = siblings(path)
         .filter_map(|other| {
-            let rest = other.file_name()?.as_encoded_bytes();
-            let rest = rest.strip_prefix(name.as_encoded_bytes())?;
-            let metadata = std::fs::metadata(&other).ok()?;
+            let is_named = mark_of_copy(&other, path).is_some_and(is_number);
+            let metadata = is_named.then(|| std::fs::metadata(&other).ok()).flatten()?;
             let modified = metadata.modified().ok()?;
             let is_later = modified >= since && FileId::of(&metadata) != FileId::of(than);
-            let is_copy = metadata.is_file() && is_later && rest.iter().all(is_number);
+            let is_copy = metadata.is_file() && is_later;
             let file = is_copy.then(|| File::open(&other).ok()).flatten()?;
             Some((modified, other, file))
         })

@@ -1,6 +1,6 @@
 //! All files that are watched: which there are, what is new in them, and what became of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use tracing::{debug, warn};
 
-use crate::config::{LogFiles, StartAt};
+use crate::config::LogFiles;
+use crate::journal::POSITIONS_UNKNOWN;
 use crate::metric::Timestamp;
 use crate::stats::Stats;
 
 use super::file::{FileId, Kept, Print, read, renamed};
 use super::lines::{Counts, End, Place, Rules, Taken};
+use super::scan::patterns;
 use super::ship::{Backoff, Fate, Stream};
 use super::source::Source;
 
@@ -21,21 +23,26 @@ use super::source::Source;
 pub(super) const SOURCE: &str = "file";
 
 /// The most files that are watched; those found later are not.
-const FILES_MAX: usize = 10_000;
+pub(super) const FILES_MAX: usize = 10_000;
 /// The most that are kept open between readings.
 const OPEN_MAX: usize = 128;
 /// The most that are looked at in one look: of more it is one after the other's turn.
 const LOOKED_AT_MAX: usize = 1_000;
 
+/// What is wrong with a file is over if it was not met again for so long, in seconds.
+const TROUBLE_KEPT: i64 = 120;
+
+/// How the key begins under which it is kept that it was looked for files of a section.
+const SECTION: &str = "section ";
+
 /// How often it is looked for new files, in seconds.
 const SCAN: i64 = 5;
-
-/// What is compressed was a log before, and has been sent.
-const COMPRESSED: [&str; 6] = ["gz", "xz", "bz2", "zst", "lz4", "zip"];
 
 /// Files of one section of the configuration.
 pub(super) struct Entry {
     pub(super) config: LogFiles,
+    /// Under which it is kept that it was looked for them.
+    pub(super) key: String,
     pub(super) exclude: Vec<glob::Pattern>,
     pub(super) rules: Rules,
     /// Whether what is found now was there before the first look.
@@ -47,6 +54,14 @@ pub(super) struct Ready {
     pub(super) id: FileId,
     pub(super) stream: Arc<Stream>,
     pub(super) taken: Taken,
+}
+
+/// For how much there is room.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub(super) requests: usize,
+    /// What is taken last may go beyond it.
+    pub(super) bytes: usize,
 }
 
 /// Positions that have changed, by key.
@@ -69,8 +84,15 @@ pub(super) struct Files {
     has_more: bool,
     /// The journal did not take the last positions.
     is_unkept: bool,
+    /// It is not known what an earlier program sent.
+    pub(super) is_unknown: bool,
     pub(super) changed: Positions,
-    pub(super) troubles: BTreeMap<PathBuf, String>,
+    /// What is wrong with files and folders, and when that was last met.
+    pub(super) troubles: BTreeMap<PathBuf, (String, Timestamp)>,
+    /// Copies of which it was told that they are not sent.
+    pub(super) copies: BTreeSet<FileId>,
+    /// Files that are open, and some that were; the oldest first.
+    open: VecDeque<FileId>,
 }
 
 impl Files {
@@ -81,17 +103,27 @@ impl Files {
         resolve: Resolve,
         stats: Arc<Stats>,
     ) -> Self {
+        let is_unknown = kept.contains_key(POSITIONS_UNKNOWN);
+        let is_known = |section: &str| kept.contains_key(section);
+        let entry = |config: LogFiles| {
+            let key = format!("{SECTION}{}", config.paths.join(" "));
+            Entry {
+                exclude: patterns(&config.exclude_paths),
+                rules: Rules::new(&config),
+                is_first: !is_known(&key),
+                key,
+                config,
+            }
+        };
+        let entries: Vec<Entry> = configs.into_iter().map(entry).collect();
+        let sections = kept.keys().filter(|key| key.starts_with(SECTION));
+        let gone = sections.filter(|key| entries.iter().all(|entry| entry.key != **key));
+        let changed = gone.map(|key| (key.clone(), None)).collect();
         let kept = kept.iter().filter(|(key, _)| key.starts_with("file "));
         let kept =
             kept.filter_map(|(key, text)| Some((key.clone(), serde_json::from_str(text).ok()?)));
-        let entry = |config: LogFiles| Entry {
-            exclude: patterns(&config.exclude_paths),
-            rules: Rules::new(&config),
-            is_first: true,
-            config,
-        };
         Self {
-            entries: configs.into_iter().map(entry).collect(),
+            entries,
             sources: BTreeMap::new(),
             kept: kept.collect(),
             backoffs: BTreeMap::new(),
@@ -101,8 +133,11 @@ impl Files {
             turn: 0,
             has_more: false,
             is_unkept: false,
-            changed: Positions::new(),
+            is_unknown,
+            changed,
             troubles: BTreeMap::new(),
+            copies: BTreeSet::new(),
+            open: VecDeque::new(),
         }
     }
 
@@ -116,13 +151,9 @@ impl Files {
         self.has_more
     }
 
-    /// Positions that could not be kept are kept with the next ones, and then those of all files: the journal may be a new one.
-    pub(super) fn was_kept(&mut self, positions: Positions, is_kept: bool, now: Timestamp) {
-        if !is_kept {
-            for (key, text) in positions {
-                self.changed.entry(key).or_insert(text);
-            }
-        } else if self.is_unkept {
+    /// Once positions are kept again those of all files are: the journal may be a new one.
+    pub(super) fn was_kept(&mut self, is_kept: bool, now: Timestamp) {
+        if is_kept && self.is_unkept {
             let ids: Vec<FileId> = self.sources.keys().copied().collect();
             for id in ids {
                 self.note(id, now);
@@ -131,8 +162,8 @@ impl Files {
         self.is_unkept = !is_kept;
     }
 
-    /// Looks for files, and for what is new in them. Returns so many batches at most.
-    pub(super) fn look(&mut self, now: Timestamp, most: usize) -> Vec<Ready> {
+    /// Looks for files, and for what is new in them.
+    pub(super) fn look(&mut self, now: Timestamp, room: Room) -> Vec<Ready> {
         // Of many files the folders take long to look through.
         let thousands = i64::try_from(self.sources.len() / LOOKED_AT_MAX).unwrap_or(0);
         let interval = SCAN * (1 + thousands);
@@ -141,7 +172,7 @@ impl Files {
             self.scan(now);
         }
         self.has_more = false;
-        let mut ready = Vec::new();
+        let (mut ready, mut bytes) = (Vec::new(), 0);
         let ids: Vec<FileId> = self.sources.keys().copied().collect();
         let start = if ids.is_empty() {
             0
@@ -150,89 +181,19 @@ impl Files {
         };
         let in_turn = ids[start..].iter().chain(&ids[..start]);
         for id in in_turn.take(LOOKED_AT_MAX) {
-            if ready.len() >= most {
+            if ready.len() >= room.requests || bytes >= room.bytes {
                 break;
             }
             self.turn += 1;
-            ready.extend(self.examine(*id, now));
+            if let Some(next) = self.examine(*id, now) {
+                bytes += next.taken.batch.bytes();
+                ready.push(next);
+            }
         }
         if self.turn >= ids.len() {
             self.turn = self.turn.checked_rem(ids.len()).unwrap_or(0);
         }
         ready
-    }
-
-    fn scan(&mut self, now: Timestamp) {
-        let is_first = self.scanned_at.replace(now).is_none();
-        let mut ignored = 0;
-        for place in 0..self.entries.len() {
-            let entry = &self.entries[place];
-            let found: BTreeSet<PathBuf> = found(&entry.config.paths, &entry.exclude);
-            let is_new = std::mem::take(&mut self.entries[place].is_first)
-                && !found
-                    .iter()
-                    .any(|path| self.kept.values().any(|kept| kept.path == *path));
-            for path in found {
-                ignored += usize::from(!self.found(place, path, is_new, now));
-            }
-        }
-        if is_first {
-            self.adopt(now);
-        }
-        let unread = self.sources.values();
-        let unread = unread
-            .map(|it| it.size.saturating_sub(it.place.offset))
-            .sum();
-        self.stats
-            .logs
-            .set_files(self.sources.len(), ignored, unread);
-    }
-
-    /// Whether there is room for it.
-    fn found(&mut self, entry: usize, path: PathBuf, is_new: bool, now: Timestamp) -> bool {
-        let Some(metadata) = fs::metadata(&path).ok().filter(fs::Metadata::is_file) else {
-            return true;
-        };
-        let id = FileId::of(&metadata);
-        if let Some(known) = self.sources.get_mut(&id) {
-            if known.entry == entry && !known.is_named {
-                (known.path, known.is_named, known.gone_at) = (path, true, None);
-            }
-            return true;
-        }
-        if self.sources.len() >= FILES_MAX {
-            return false;
-        }
-        let file = match File::open(&path) {
-            Ok(file) => file,
-            Err(error) => {
-                self.troubled(&path, &error);
-                return true;
-            }
-        };
-        if self.is_copy(&path, &file) {
-            return true;
-        }
-        let config = &self.entries[entry].config;
-        let at_end = is_new && config.start_at == StartAt::End;
-        let offset = if at_end { metadata.len() } else { 0 };
-        let kept = self.kept_of(id, &path, &file);
-        self.add(entry, path, file, (id, offset), kept, now);
-        true
-    }
-
-    /// What was kept of a file. The number of its device may be another one after a restart of the host.
-    fn kept_of(&mut self, id: FileId, path: &Path, file: &File) -> Option<Kept> {
-        if let Some(kept) = self.kept.remove(&id.key()) {
-            return Some(kept);
-        }
-        let is_its = |(key, kept): &(&String, &Kept)| {
-            let is_there = kept.path == path && id.has_inode_of(key);
-            is_there && !kept.print.is_empty() && kept.print.is_of(file).unwrap_or(false)
-        };
-        let key = self.kept.iter().find(is_its)?.0.clone();
-        self.changed.insert(key.clone(), None);
-        self.kept.remove(&key)
     }
 
     pub(super) fn add(
@@ -253,7 +214,7 @@ impl Files {
         };
         let stream = match (self.resolve)(&self.entries[entry].config, &name) {
             Ok(stream) => stream,
-            Err(problem) => return self.troubled(&path, &problem),
+            Err(problem) => return self.troubled(&path, &problem, now),
         };
         let print = match &kept {
             Some(kept) => kept.print.clone(),
@@ -263,7 +224,9 @@ impl Files {
         let place = Place {
             offset: kept.as_ref().map_or(offset, |kept| kept.offset),
             is_inside: kept.as_ref().is_some_and(|kept| kept.is_inside),
+            last_at: kept.as_ref().and_then(|kept| kept.last_at),
         };
+        self.troubles.remove(&path);
         debug!(path = %path.display(), offset = place.offset, "watching a file");
         let source = Source {
             name,
@@ -283,20 +246,21 @@ impl Files {
             gone_at: None,
         };
         self.sources.insert(id, source);
-        self.close_some(id);
+        self.opened(id);
         self.note(id, now);
         if is_other {
             self.emptied(id, now);
         }
     }
 
-    /// No more files than may be are kept open.
-    fn close_some(&mut self, but: FileId) {
-        let open = self.sources.iter().filter(|(_, it)| it.file.is_some());
-        let surplus = open.count().saturating_sub(OPEN_MAX);
-        let others = self.sources.iter_mut();
-        let others = others.filter(|(id, it)| **id != but && it.file.is_some());
-        for (_, source) in others.take(surplus) {
+    /// No more files than may be are kept open: those that were opened last.
+    pub(super) fn opened(&mut self, id: FileId) {
+        self.open.push_back(id);
+        if self.open.len() > OPEN_MAX
+            && let Some(oldest) = self.open.pop_front()
+            && let Some(source) = self.sources.get_mut(&oldest)
+            && oldest != id
+        {
             source.file = None;
         }
     }
@@ -323,7 +287,7 @@ impl Files {
             Ok(taken) => self.taken(id, taken, end, now),
             Err(error) => {
                 let path = self.sources.get(&id)?.path.clone();
-                self.troubled(&path, &error);
+                self.troubled(&path, &error, now);
                 None
             }
         }
@@ -341,7 +305,7 @@ impl Files {
                 }
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     let path = source.path.clone();
-                    return self.troubled(&path, &error);
+                    return self.troubled(&path, &error, now);
                 }
                 _ => {
                     (source.is_named, source.gone_at) = (false, Some(now));
@@ -354,10 +318,16 @@ impl Files {
             && let Some(path) = renamed(&source.path, id)
         {
             match File::open(&path) {
-                Ok(file) => (source.file, source.path) = (Some(file), path),
-                Err(error) => return self.troubled(&path, &error),
+                Ok(file) => {
+                    (source.file, source.path) = (Some(file), path);
+                    self.opened(id);
+                }
+                Err(error) => return self.troubled(&path, &error, now),
             }
         }
+        let Some(source) = self.sources.get_mut(&id) else {
+            return;
+        };
         match source.file.as_ref().and_then(|file| file.metadata().ok()) {
             Some(found) if FileId::of(&found) == id => self.is_so_large(id, found.len(), now),
             _ => self.gone(id, now),
@@ -398,6 +368,10 @@ impl Files {
             return self.note(id, now);
         }
         if size != source.size {
+            if source.place.offset >= source.size && source.end(now) != End::Open {
+                // What comes after a silence does not belong to what was before.
+                source.place.last_at = None;
+            }
             (source.size, source.grown_at) = (size, now);
         }
         if size > source.place.offset && source.unread_since.is_none() {
@@ -409,9 +383,9 @@ impl Files {
         let Some(source) = self.sources.get_mut(&id) else {
             return Ok(Taken::default());
         };
-        let file = match source.file.take() {
-            Some(file) => file,
-            None => File::open(&source.path)?,
+        let (file, is_opened) = match source.file.take() {
+            Some(file) => (file, false),
+            None => (File::open(&source.path)?, true),
         };
         if FileId::of(&file.metadata()?) != id {
             return Ok(nothing(source.place));
@@ -428,10 +402,14 @@ impl Files {
             _ => source.size,
         };
         let end = if until < source.size { End::Quiet } else { end };
+        let backoff = self.backoffs.get(&source.stream.key());
+        let bytes_max = backoff.copied().unwrap_or_default().bytes_max();
         let rules = &mut self.entries[source.entry].rules;
-        let taken = read(&file, rules, source.place, until, (now, end));
+        let taken = read(&file, rules, source.place, until, bytes_max, (now, end));
         source.file = Some(file);
-        self.close_some(id);
+        if is_opened {
+            self.opened(id);
+        }
         taken
     }
 
@@ -496,7 +474,7 @@ impl Files {
                 self.moved(id, place, counts, now);
             }
             Fate::Failed { answer_lost } => {
-                backoff.failed(now);
+                backoff.failed(now, *answer_lost);
                 if *answer_lost {
                     source.lost_until = source.lost_until.max(sending);
                 }
@@ -513,17 +491,31 @@ impl Files {
         }
     }
 
-    /// One line for each thing that is wrong with a file.
-    fn troubled(&mut self, path: &Path, problem: &dyn std::fmt::Display) {
+    /// One line for each thing that is wrong with a file or a folder.
+    pub(super) fn troubled(
+        &mut self,
+        path: &Path,
+        problem: &dyn std::fmt::Display,
+        now: Timestamp,
+    ) {
         let problem = problem.to_string();
-        if self.troubles.get(path) == Some(&problem) {
+        if let Some((before, at)) = self.troubles.get_mut(path)
+            && *before == problem
+        {
+            *at = now;
             return;
         }
-        warn!(path = %path.display(), error = problem, "a file cannot be read");
+        warn!(path = %path.display(), error = problem, "cannot be read");
         if self.troubles.len() >= FILES_MAX {
             self.troubles.clear();
         }
-        self.troubles.insert(path.to_owned(), problem);
+        self.troubles.insert(path.to_owned(), (problem, now));
+    }
+
+    /// What was not met again for a while is over.
+    pub(super) fn forget_troubles(&mut self, now: Timestamp) {
+        let is_met = |at: Timestamp| (at..at + TROUBLE_KEPT).contains(&now);
+        self.troubles.retain(|_, (_, at)| is_met(*at));
     }
 }
 
@@ -532,31 +524,6 @@ fn nothing(place: Place) -> Taken {
         place,
         ..Taken::default()
     }
-}
-
-pub(super) fn patterns(globs: &[String]) -> Vec<glob::Pattern> {
-    let patterns = globs
-        .iter()
-        .filter_map(|glob| glob::Pattern::new(glob).ok());
-    patterns.collect()
-}
-
-/// The files of a section that are there now.
-pub fn matching(files: &LogFiles) -> BTreeSet<PathBuf> {
-    let paths = found(&files.paths, &patterns(&files.exclude_paths));
-    paths.into_iter().filter(|path| path.is_file()).collect()
-}
-
-/// What matches now.
-fn found(globs: &[String], exclude: &[glob::Pattern]) -> BTreeSet<PathBuf> {
-    let paths = globs.iter().filter_map(|glob| glob::glob(glob).ok());
-    let is_wanted = |path: &PathBuf| {
-        let is_compressed = path
-            .extension()
-            .is_some_and(|it| COMPRESSED.iter().any(|known| it == *known));
-        !is_compressed && !exclude.iter().any(|pattern| pattern.matches_path(path))
-    };
-    paths.flatten().flatten().filter(is_wanted).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The journal of systemd, as `journalctl` tells it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tracing::warn;
 use crate::aws::NewEvent;
 use crate::clock;
 use crate::config::{StartAt, SystemdJournal};
-use crate::journal::LogProgress;
+use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
 use crate::keeper::Handle;
 use crate::metric::Timestamp;
 use crate::stats::Stats;
@@ -63,19 +63,24 @@ pub(super) struct Follower {
     pub(super) shipper: Arc<Shipper>,
     pub(super) keeper: Handle,
     pub(super) stats: Arc<Stats>,
+    /// What an earlier program left.
+    pub(super) positions: Arc<BTreeMap<String, String>>,
 }
 
 impl Follower {
     pub(super) async fn run(self, mut ended: watch::Receiver<bool>) {
         let key = self.key();
-        let kept = self.keeper.log_positions().await.remove(&key);
-        let kept = kept.and_then(|text| serde_json::from_str(&text).ok());
+        let kept = self.positions.get(&key);
+        let kept: Option<Kept> = kept.and_then(|text| serde_json::from_str(text).ok());
+        let is_unknown = kept.is_none() && self.positions.contains_key(POSITIONS_UNKNOWN);
         let mut reading = Reading {
             filter: Filter::new(&self.config.filter),
             follower: self,
             kept: kept.unwrap_or_default(),
             key,
             held: None,
+            unknown_until: is_unknown.then(clock::now),
+            backoff: Backoff::default(),
         };
         let mut trouble = None;
         loop {
@@ -132,6 +137,9 @@ struct Reading {
     key: String,
     /// What did not fit into the batch before.
     held: Option<Entry>,
+    /// What happened before may have been sent by an earlier program.
+    unknown_until: Option<Timestamp>,
+    backoff: Backoff,
 }
 
 impl Reading {
@@ -160,8 +168,9 @@ impl Reading {
 
     /// Sends the next events. `false` if nothing more comes.
     async fn batch(&mut self, out: &mut Lines<BufReader<ChildStdout>>) -> bool {
-        let (mut batch, mut cursor) = (Batch::default(), None);
+        let (mut batch, mut cursor) = (Batch::new(self.backoff.bytes_max()), None);
         let mut deadline = tokio::time::Instant::now();
+        let mut is_again = self.kept.sending.is_some();
         let goes_on = loop {
             let next = match self.held.take() {
                 Some(held) => Ok(Some(held)),
@@ -174,6 +183,9 @@ impl Reading {
             let Ok(Some(entry)) = next else {
                 break false;
             };
+            is_again |= self
+                .unknown_until
+                .is_some_and(|until| entry.event.at < until);
             let is_wanted = self.filter.passes(&entry.event.message);
             if is_wanted && !batch.push(entry.event.clone()) {
                 self.held = Some(entry);
@@ -191,7 +203,7 @@ impl Reading {
             }
         };
         if let Some(cursor) = cursor {
-            self.send(batch, cursor).await;
+            self.send(batch, is_again, cursor).await;
         }
         goes_on
     }
@@ -215,14 +227,13 @@ impl Reading {
     }
 
     /// Tries until CloudWatch Logs has them.
-    async fn send(&mut self, batch: Batch, cursor: String) {
-        let mut backoff = Backoff::default();
-        if batch.is_empty() {
-            self.keep(Some(cursor), None).await;
-            return;
-        }
-        let mut is_again = self.kept.sending.is_some();
-        loop {
+    async fn send(&mut self, batch: Batch, is_again: bool, cursor: String) {
+        // Each with whether it may have arrived before.
+        let mut parts = VecDeque::from([(batch, is_again)]);
+        while let Some((batch, is_again)) = parts.pop_front() {
+            if batch.is_empty() {
+                continue;
+            }
             if is_again {
                 self.follower.stats.logs.resent(SOURCE, batch.len());
             }
@@ -232,13 +243,21 @@ impl Reading {
                 shipper, stream, ..
             } = &self.follower;
             match shipper.ship(SOURCE, stream, batch.clone()).await {
-                Fate::Accepted(_) | Fate::Refused(_) => break,
-                Fate::Failed { answer_lost } => {
-                    is_again |= answer_lost;
-                    backoff.failed(clock::now());
+                Fate::Accepted(_) | Fate::Refused(_) => self.backoff.succeeded(),
+                Fate::Failed { answer_lost: true } => {
+                    self.backoff.failed(clock::now(), true);
+                    // There may have been too much for the way to AWS.
+                    let (first, rest) = batch.halves();
+                    for part in rest.into_iter().chain([first]) {
+                        parts.push_front((part, true));
+                    }
+                }
+                Fate::Failed { answer_lost: false } => {
+                    self.backoff.failed(clock::now(), false);
+                    parts.push_front((batch, is_again));
                 }
             }
-            while !backoff.is_over(clock::now()) {
+            while !self.backoff.is_over(clock::now()) {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         }

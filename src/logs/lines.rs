@@ -89,6 +89,8 @@ pub(super) struct Place {
     pub(super) offset: u64,
     /// It is in the middle of a line whose start was sent already, because the line is too long.
     pub(super) is_inside: bool,
+    /// The time of the event before, in milliseconds, if it said one: lines without a time belong to it.
+    pub(super) last_at: Option<i64>,
 }
 
 /// What happened to lines on the way.
@@ -136,16 +138,21 @@ pub(super) struct Assembler<'a> {
     is_cut: bool,
     /// The event whose end is not known yet.
     open: Option<String>,
-    /// Of the event before: lines without a time belong to it.
-    last_at: Option<Timestamp>,
 }
 
 impl<'a> Assembler<'a> {
-    pub(super) fn new(rules: &'a mut Rules, place: Place, now: Timestamp) -> Self {
+    /// The batch will have `bytes_max` at most.
+    pub(super) fn new(
+        rules: &'a mut Rules,
+        place: Place,
+        now: Timestamp,
+        bytes_max: usize,
+    ) -> Self {
         Self {
             rules,
             now,
             taken: Taken {
+                batch: Batch::new(bytes_max),
                 place,
                 ..Taken::default()
             },
@@ -155,7 +162,6 @@ impl<'a> Assembler<'a> {
             line_start: place.offset,
             is_cut: false,
             open: None,
-            last_at: None,
         }
     }
 
@@ -182,10 +188,7 @@ impl<'a> Assembler<'a> {
     /// The line ends at the present offset.
     fn end_line(&mut self) {
         if self.taken.place.is_inside {
-            self.taken.place = Place {
-                offset: self.offset,
-                is_inside: false,
-            };
+            (self.taken.place.offset, self.taken.place.is_inside) = (self.offset, false);
         } else {
             let line = self.take_line();
             if self.rules.begins(&line, self.now) {
@@ -231,8 +234,8 @@ impl<'a> Assembler<'a> {
             return;
         };
         let found = self.rules.time(&message, self.now);
-        let at = found.or(self.last_at).unwrap_or(self.now);
-        self.last_at = found.or(self.last_at);
+        let before = self.taken.place.last_at.map(Timestamp::from_milliseconds);
+        let at = found.or(before).unwrap_or(self.now);
         let counts = &mut self.taken.counts;
         if !self.rules.filter.passes(&message) {
             counts.filtered += 1;
@@ -245,6 +248,7 @@ impl<'a> Assembler<'a> {
             return;
         }
         self.taken.place.offset = end;
+        self.taken.place.last_at = found.or(before).map(Timestamp::milliseconds);
     }
 
     /// Whether nothing has come of what was read.
@@ -272,4 +276,4 @@ impl<'a> Assembler<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

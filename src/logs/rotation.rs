@@ -7,9 +7,10 @@ use tracing::{info, warn};
 
 use crate::metric::Timestamp;
 
-use super::file::{FileId, Kept, Print, copy_of, later_copies};
-use super::files::{Files, patterns};
+use super::file::{FileId, Kept, Print, copy_of, later_copies, mark_of_copy};
+use super::files::Files;
 use super::lines::Place;
+use super::scan::patterns;
 use super::source::Source;
 
 /// Positions of files that are not found are kept for so long, in seconds: older events would not be taken any more.
@@ -49,7 +50,6 @@ impl Files {
 
     /// Whether a file is the copy of one that is about to be emptied: what is new is sent of that one.
     pub(super) fn is_copy(&self, path: &Path, file: &File) -> bool {
-        let bytes = path.as_os_str().as_encoded_bytes();
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         // A file may only begin like another one, and go on otherwise; unless that is emptied already.
         let is_within = |source: &Source| {
@@ -57,10 +57,7 @@ impl Files {
             length <= now || now < source.place.offset
         };
         let is_of = |source: &Source| {
-            let of = source.path.as_os_str().as_encoded_bytes();
-            bytes.len() > of.len()
-                && bytes.starts_with(of)
-                && source.path.parent() == path.parent()
+            mark_of_copy(path, &source.path).is_some()
                 && !source.print.is_empty()
                 && source.print.is_of(file).unwrap_or(false)
                 && is_within(source)
@@ -76,6 +73,7 @@ impl Files {
         let before = source.kept(now);
         let (path, entry, size) = (source.path.clone(), source.entry, source.size);
         // Another file may have its name by now.
+        let is_opened = source.file.is_none();
         let file = source.file.take().or_else(|| File::open(&path).ok());
         let is_same = |file: &File| file.metadata().is_ok_and(|it| FileId::of(&it) == id);
         source.file = file.filter(is_same);
@@ -84,6 +82,9 @@ impl Files {
         source.size = 0;
         (source.place, source.lost_until) = (Place::default(), 0);
         (source.fruitless, source.unread_since, source.grown_at) = (None, None, now);
+        if is_opened {
+            self.opened(id);
+        }
         self.note(id, now);
         self.send_copies(&before, (path, id), (entry, size), now);
     }
@@ -120,6 +121,7 @@ impl Files {
                     path: path.clone(),
                     offset: 0,
                     is_inside: false,
+                    last_at: None,
                     sending: None,
                     print: Print::of(&file).unwrap_or_default(),
                     ..before.clone()

@@ -11,7 +11,8 @@ use crate::aws::{Failure, Logs, NewEvent, NotPut, Rejected};
 use crate::metric::Timestamp;
 use crate::stats::Stats;
 
-use super::batch::Batch;
+use super::batch::{BYTES_MAX, Batch};
+use super::groups::Groups;
 
 /// How long one attempt may take, with everything that has to be created for it.
 const ATTEMPT_MAX: Duration = Duration::from_secs(30);
@@ -19,6 +20,9 @@ const ATTEMPT_MAX: Duration = Duration::from_secs(30);
 /// Waits after a failure: twice as long each time, up to this, in seconds.
 const BACKOFF_MIN: i64 = 1;
 const BACKOFF_MAX: i64 = 300;
+
+/// Requests become no smaller than this, in bytes, where answers are lost.
+const BYTES_LEAST: usize = 32 << 10;
 
 /// A stream, and what its group is created with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +53,7 @@ pub(super) struct Shipper {
     region: Region,
     logs: OnceCell<Logs>,
     stats: Arc<Stats>,
+    groups: Groups,
     /// Streams that were written to.
     known: Mutex<BTreeSet<(String, String)>>,
     /// What was told to be wrong with each stream.
@@ -56,11 +61,12 @@ pub(super) struct Shipper {
 }
 
 impl Shipper {
-    pub(super) fn new(region: Region, stats: Arc<Stats>) -> Self {
+    pub(super) fn new(region: Region, stats: Arc<Stats>, groups: Groups) -> Self {
         Self {
             region,
             logs: OnceCell::new(),
             stats,
+            groups,
             known: Mutex::default(),
             troubles: Mutex::default(),
         }
@@ -100,6 +106,9 @@ impl Shipper {
                 logs.dropped(source, "expired", expired);
                 logs.dropped(source, "too_new", too_new);
                 self.recovered(stream);
+                if let Some(logs) = self.logs.get() {
+                    self.groups.set_retention(logs, &stream.group).await;
+                }
                 Fate::Accepted(rejected)
             }
             Err(failure) => self.failed(source, stream, count, &failure),
@@ -148,17 +157,14 @@ impl Shipper {
         let put = match (put, again) {
             (Err(NotPut::Missing), Some(events)) => {
                 // What is wrong with the group or the stream is not wrong with the events.
-                create(logs, stream)
-                    .await
-                    .map_err(|failure| match failure {
-                        Failure::Rejected(message) | Failure::TooLarge(message) => {
-                            Failure::Failed {
-                                message,
-                                answer_lost: false,
-                            }
-                        }
-                        failure => failure,
-                    })?;
+                let created = self.groups.create(logs, stream).await;
+                created.map_err(|failure| match failure {
+                    Failure::Rejected(message) | Failure::TooLarge(message) => Failure::Failed {
+                        message,
+                        answer_lost: false,
+                    },
+                    failure => failure,
+                })?;
                 logs.put(&stream.group, &stream.name, events).await
             }
             (put, _) => put,
@@ -221,38 +227,22 @@ impl Stream {
     }
 }
 
-/// Creates a stream, and its group if need be.
-async fn create(logs: &Logs, stream: &Stream) -> Result<(), Failure> {
-    let (group, name) = (&stream.group, &stream.name);
-    if logs.create_stream(group, name).await.is_ok() {
-        info!(group, stream = name, "created a stream");
-        return Ok(());
-    }
-    if logs.create_group(group, &stream.tags).await? {
-        info!(group, retention = stream.retention, "created a group");
-        if let Some(days) = stream.retention {
-            // The events matter more.
-            if let Err(failure) = logs.put_retention(group, days).await {
-                let error = failure.message();
-                warn!(
-                    group,
-                    days,
-                    error,
-                    "the group keeps its events for ever: its retention could not be set"
-                );
-            }
-        }
-    }
-    logs.create_stream(group, name).await?;
-    info!(group, stream = name, "created a stream");
-    Ok(())
-}
-
-/// How long it is waited after failures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// How long it is waited after failures, and how much is sent at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Backoff {
     failures: u32,
     until: Option<Timestamp>,
+    bytes_max: usize,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            failures: 0,
+            until: None,
+            bytes_max: BYTES_MAX,
+        }
+    }
 }
 
 impl Backoff {
@@ -262,14 +252,26 @@ impl Backoff {
             .is_none_or(|until| until <= now || until > now + 2 * BACKOFF_MAX)
     }
 
-    pub(super) fn failed(&mut self, now: Timestamp) {
+    /// The most bytes of the next request.
+    pub(super) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Where no answer comes in time there may be too much for the way to AWS.
+    pub(super) fn failed(&mut self, now: Timestamp, answer_lost: bool) {
+        if answer_lost {
+            self.bytes_max = (self.bytes_max / 2).max(BYTES_LEAST);
+        }
         let wait = BACKOFF_MIN << self.failures.min(16);
         self.until = Some(now + wait.min(BACKOFF_MAX));
         self.failures = self.failures.saturating_add(1);
     }
 
     pub(super) fn succeeded(&mut self) {
-        *self = Self::default();
+        *self = Self {
+            bytes_max: (self.bytes_max * 2).min(BYTES_MAX),
+            ..Self::default()
+        };
     }
 }
 
@@ -282,11 +284,11 @@ mod tests {
         let now = Timestamp::from_seconds(1_000_000);
         let mut backoff = Backoff::default();
         assert!(backoff.is_over(now));
-        backoff.failed(now);
+        backoff.failed(now, false);
         assert!(!backoff.is_over(now));
         assert!(backoff.is_over(now + 1));
         for _ in 0..40 {
-            backoff.failed(now);
+            backoff.failed(now, false);
         }
         assert!(!backoff.is_over(now + 299));
         assert!(backoff.is_over(now + 300));

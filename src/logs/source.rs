@@ -50,6 +50,7 @@ impl Source {
             path: self.path.clone(),
             offset: self.place.offset,
             is_inside: self.place.is_inside,
+            last_at: self.place.last_at,
             sending: Some(sent_until).filter(|until| *until > self.place.offset),
             print: self.print.clone(),
             seen: now.seconds(),

@@ -1,38 +1,40 @@
 //! The tasks that send: one for the files, one for this program's own record.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::aws::NewEvent;
+use crate::aws::{NewEvent, Rejected};
 use crate::clock;
-use crate::journal::LogProgress;
+use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
 use crate::keeper::Handle;
 use crate::stats::Stats;
 
 use super::batch::{Batch, EVENT_MAX, cut};
 use super::file::FileId;
-use super::files::{Files, Ready, SOURCE};
+use super::files::{Files, Ready, Room, SOURCE};
 use super::lines::{Counts, Place};
+use super::record::RECORD;
 use super::ship::{Backoff, Fate, Shipper, Stream};
 
-/// Requests with events of files that are under way at a time.
-const REQUESTS_MAX: usize = 2;
+/// Requests with events of files that are under way at a time, and how much text has to be in them until no other is begun.
+const REQUESTS_MAX: usize = 16;
+const UNDER_WAY_MAX: usize = 1 << 20;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long what is under way may take to end when everything ends.
 const END_MAX: Duration = Duration::from_secs(3);
 
-/// What the metrics call this program's own record.
-pub(super) const RECORD: &str = "record";
 /// Under which it is kept how far it is sent.
 const RECORD_KEY: &str = "record";
 const RECORD_INTERVAL: Duration = Duration::from_secs(1);
 /// Events that are read from the journal at a time.
 const RECORDS_MAX: usize = 1_000;
 
-type Settled = (FileId, (Place, Counts), Fate);
+/// Of which file what had to be sent, how many bytes that were, and what became of it.
+type Settled = (FileId, (Place, Counts), usize, Fate);
 
 /// Sends what is new in files, until `ended` says so.
 pub(super) async fn files(
@@ -41,9 +43,9 @@ pub(super) async fn files(
     keeper: Handle,
     mut ended: watch::Receiver<bool>,
 ) {
-    let mut under_way: JoinSet<Settled> = JoinSet::new();
+    let mut under_way = UnderWay::default();
     loop {
-        let (room, now) = (REQUESTS_MAX - under_way.len(), clock::now());
+        let (room, now) = (under_way.room(), clock::now());
         // Files are read on a thread that may block.
         let look = tokio::task::spawn_blocking(move || {
             let ready = files.look(now, room);
@@ -56,18 +58,20 @@ pub(super) async fn files(
         keep(&mut files, &keeper).await;
         let is_busy = !ready.is_empty() || files.has_more();
         for ready in ready {
-            under_way.spawn(send(Arc::clone(&shipper), ready));
+            under_way.send(&shipper, ready);
         }
+        let goes_on = is_busy && under_way.has_room();
         tokio::select! {
-            Some(settled) = under_way.join_next() => settle(&mut files, settled),
-            () = tokio::time::sleep(LOOK_INTERVAL), if !is_busy || under_way.len() == REQUESTS_MAX => {}
-            () = std::future::ready(()), if is_busy && under_way.len() < REQUESTS_MAX => {}
+            Some(settled) = under_way.next() => under_way.settle(&mut files, settled),
+            () = tokio::time::sleep(LOOK_INTERVAL), if !goes_on => {}
+            () = std::future::ready(()), if goes_on => {}
             _ = ended.wait_for(|ended| *ended) => break,
         }
+        under_way.settle_all(&mut files);
     }
     let rest = async {
-        while let Some(settled) = under_way.join_next().await {
-            settle(&mut files, settled);
+        while let Some(settled) = under_way.next().await {
+            under_way.settle(&mut files, settled);
         }
     };
     // What has no answer by then counts as sent twice if it is sent again.
@@ -83,68 +87,65 @@ async fn keep(files: &mut Files, keeper: &Handle) {
             written: None,
         };
         // While the journal cannot be written it is gone on: a log is wanted most of all then.
-        let is_kept = keeper.log_progress(progress.clone()).await;
-        files.was_kept(progress.positions, is_kept, clock::now());
+        let is_kept = keeper.log_progress(progress).await;
+        files.was_kept(is_kept, clock::now());
     }
 }
 
-async fn send(shipper: Arc<Shipper>, ready: Ready) -> Settled {
-    let Ready { id, stream, taken } = ready;
-    let fate = shipper.ship(SOURCE, &stream, taken.batch).await;
-    (id, (taken.place, taken.counts), fate)
+/// Requests that are under way.
+#[derive(Default)]
+struct UnderWay {
+    requests: JoinSet<Settled>,
+    bytes: usize,
 }
 
-fn settle(files: &mut Files, settled: Result<Settled, tokio::task::JoinError>) {
-    // A panic has been told on the way; what was sent then is sent again after the next start.
-    if let Ok((id, done, fate)) = settled {
+impl UnderWay {
+    fn room(&self) -> Room {
+        Room {
+            requests: REQUESTS_MAX.saturating_sub(self.requests.len()),
+            bytes: UNDER_WAY_MAX.saturating_sub(self.bytes),
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        let Room { requests, bytes } = self.room();
+        requests > 0 && bytes > 0
+    }
+
+    fn send(&mut self, shipper: &Arc<Shipper>, ready: Ready) {
+        let Ready { id, stream, taken } = ready;
+        let (done, bytes) = ((taken.place, taken.counts), taken.batch.bytes());
+        self.bytes += bytes;
+        let shipper = Arc::clone(shipper);
+        self.requests.spawn(async move {
+            let sent = async move { shipper.ship(SOURCE, &stream, taken.batch).await };
+            // After a panic, which has been told on the way, it is not known what arrived.
+            let lost = Fate::Failed { answer_lost: true };
+            let fate = tokio::spawn(sent).await.unwrap_or(lost);
+            (id, done, bytes, fate)
+        });
+    }
+
+    /// What has its answer next; `None` if nothing is under way.
+    async fn next(&mut self) -> Option<Settled> {
+        self.requests.join_next().await?.ok()
+    }
+
+    fn settle(&mut self, files: &mut Files, (id, done, bytes, fate): Settled) {
+        self.bytes = self.bytes.saturating_sub(bytes);
         files.settle(id, done, &fate, clock::now());
     }
-}
 
-/// Sends what this program has to say, until `ended` says so.
-pub(super) async fn record(
-    stream: Stream,
-    shipper: Arc<Shipper>,
-    keeper: Handle,
-    stats: Arc<Stats>,
-    mut ended: watch::Receiver<bool>,
-) {
-    let kept = keeper.log_positions().await.remove(RECORD_KEY);
-    let mut record = Record {
-        stream,
-        shipper,
-        keeper,
-        stats,
-        // What was being sent when an earlier program ended may have arrived.
-        lost_until: kept.and_then(|text| text.parse().ok()).unwrap_or(0),
-        unwritten: None,
-    };
-    let mut backoff = Backoff::default();
-    loop {
-        let sent = match backoff.is_over(clock::now()) {
-            true => record.send().await,
-            false => None,
-        };
-        match sent {
-            Some(true) => {
-                backoff.succeeded();
-                // There may be more.
-                continue;
-            }
-            Some(false) => backoff.failed(clock::now()),
-            None => {}
-        }
-        tokio::select! {
-            () = tokio::time::sleep(RECORD_INTERVAL) => {}
-            _ = ended.wait_for(|ended| *ended) => break,
+    /// Everything that has its answer by now.
+    fn settle_all(&mut self, files: &mut Files) {
+        while let Some(Ok(settled)) = self.requests.try_join_next() {
+            self.settle(files, settled);
         }
     }
-    // The last word of the program, if it is taken at once.
-    let _ = tokio::time::timeout(END_MAX, record.send()).await;
 }
 
 /// What this program has to say, on its way.
-struct Record {
+pub(super) struct Record {
     stream: Stream,
     shipper: Arc<Shipper>,
     keeper: Handle,
@@ -153,41 +154,98 @@ struct Record {
     lost_until: i64,
     /// Up to this event they have, and the journal does not know.
     unwritten: Option<i64>,
+    backoff: Backoff,
 }
 
 impl Record {
-    /// Whether something was taken, and that is known for good; `None` if there was nothing.
-    async fn send(&mut self) -> Option<bool> {
+    pub(super) fn new(
+        stream: Stream,
+        shipper: Arc<Shipper>,
+        keeper: Handle,
+        stats: Arc<Stats>,
+        positions: &BTreeMap<String, String>,
+    ) -> Self {
+        // What was being sent when an earlier program ended may have arrived.
+        let kept = positions.get(RECORD_KEY);
+        let lost_until = match kept {
+            Some(text) => text.parse().unwrap_or(0),
+            None if positions.contains_key(POSITIONS_UNKNOWN) => i64::MAX,
+            None => 0,
+        };
+        Self {
+            stream,
+            shipper,
+            keeper,
+            stats,
+            lost_until,
+            unwritten: None,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Sends until `ended` says so.
+    pub(super) async fn run(mut self, mut ended: watch::Receiver<bool>) {
+        loop {
+            // There may be more.
+            while self.backoff.is_over(clock::now()) && self.send().await {}
+            tokio::select! {
+                () = tokio::time::sleep(RECORD_INTERVAL) => {}
+                _ = ended.wait_for(|ended| *ended) => break,
+            }
+        }
+        // The last word of the program, if it is taken at once.
+        let _ = tokio::time::timeout(END_MAX, self.send()).await;
+    }
+
+    /// Whether something was taken, and that is known for good.
+    async fn send(&mut self) -> bool {
+        let sent = self.try_send().await;
+        match sent {
+            Some(Fate::Accepted(_) | Fate::Refused(_)) => self.backoff.succeeded(),
+            Some(Fate::Failed { answer_lost }) => self.backoff.failed(clock::now(), answer_lost),
+            None => {}
+        }
+        matches!(sent, Some(Fate::Accepted(_) | Fate::Refused(_)))
+    }
+
+    /// `None` if there was nothing.
+    async fn try_send(&mut self) -> Option<Fate> {
+        let unkept = Fate::Failed { answer_lost: false };
         if let Some(written) = self.unwritten {
-            return Some(self.written(written).await);
+            let is_kept = self.written(written).await;
+            return (!is_kept).then_some(unkept);
         }
         let (batch, last, again) = self.batch().await;
         let last = last?;
         if !self.keep(Some(last.max(self.lost_until)), None).await {
-            return Some(false);
+            return Some(unkept);
         }
         if again > 0 {
             self.stats.logs.resent(RECORD, again);
         }
-        if batch.is_empty() {
-            return Some(self.written(last).await);
-        }
-        match self.shipper.ship(RECORD, &self.stream, batch).await {
-            Fate::Accepted(_) | Fate::Refused(_) => Some(self.written(last).await),
+        let fate = match batch.is_empty() {
+            true => Fate::Accepted(Rejected::default()),
+            false => self.shipper.ship(RECORD, &self.stream, batch).await,
+        };
+        match fate {
+            Fate::Accepted(_) | Fate::Refused(_) if !self.written(last).await => {
+                return Some(unkept);
+            }
             Fate::Failed { answer_lost } => {
                 if answer_lost {
                     self.lost_until = last.max(self.lost_until);
                 }
                 let lost_until = Some(self.lost_until).filter(|id| *id > 0);
                 self.keep(lost_until, None).await;
-                Some(false)
             }
+            _ => {}
         }
+        Some(fate)
     }
 
     /// What comes next, with its last event, and how many of it may have been sent before.
     async fn batch(&self) -> (Batch, Option<i64>, usize) {
-        let (mut batch, mut last, mut again) = (Batch::default(), None, 0);
+        let (mut batch, mut last, mut again) = (Batch::new(self.backoff.bytes_max()), None, 0);
         for event in self.keeper.log_events(0, RECORDS_MAX).await {
             let (at, mut message) = (event.at, event.message);
             let is_cut = cut(&mut message, EVENT_MAX);

@@ -17,11 +17,21 @@ pub struct LogCounts {
     /// Events that are sent though something is wrong with them.
     pub changed: BTreeMap<(&'static str, &'static str), u64>,
     pub requests: BTreeMap<&'static str, u64>,
-    pub files: u64,
-    pub ignored_files: u64,
-    pub unread_bytes: u64,
+    pub files: FileCounts,
     /// Files that were gone before everything was read.
     pub lost_files: u64,
+}
+
+/// Files as they are now.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileCounts {
+    pub watched: usize,
+    /// Those that are too many.
+    pub ignored: usize,
+    /// Files and folders.
+    pub unreadable: usize,
+    /// What is not sent yet.
+    pub unread_bytes: u64,
 }
 
 impl Logs {
@@ -61,12 +71,8 @@ impl Logs {
         *self.counts().requests.entry(outcome).or_default() += 1;
     }
 
-    /// Files that are watched, those that are too many, and the bytes that are not sent yet.
-    pub fn set_files(&self, watched: usize, ignored: usize, unread_bytes: u64) {
-        let mut counts = self.counts();
-        counts.files = watched as u64;
-        counts.ignored_files = ignored as u64;
-        counts.unread_bytes = unread_bytes;
+    pub fn set_files(&self, files: FileCounts) {
+        self.counts().files = files;
     }
 
     pub fn lost_file(&self) {

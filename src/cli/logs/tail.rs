@@ -1,6 +1,6 @@
 //! `cwbridge logs tail`
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
@@ -12,11 +12,14 @@ use crate::clock;
 use crate::metric::Timestamp;
 use crate::replay::instant;
 
-use super::super::{Exit, cannot_write};
+use super::super::{Exit, cannot_write, complain};
 use super::{Format, Service, Trouble, json_line};
 
 /// How often it is asked for what is new. `FilterLogEvents` may be called some five times a second, by all of an account.
 const INTERVAL: Duration = Duration::from_secs(2);
+
+/// And how seldom, where it fails.
+const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 /// Events may come to be found later than others that are newer, by so many seconds.
 const LATE_MAX: i64 = 60;
@@ -87,53 +90,60 @@ pub(super) async fn run(args: &Args, out: &mut impl Write) -> Result<Exit, Troub
         shown: Shown::default(),
         printer: Printer::new(args),
     };
-    reader.read(out).await?;
     if !args.follow {
+        reader.read(out).await?;
         return Ok(Exit::Done);
     }
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(INTERVAL) => reader.read(out).await?,
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
-        }
+    tokio::select! {
+        trouble = reader.follow(out) => Err(trouble),
+        _ = tokio::signal::ctrl_c() => Ok(Exit::Done),
     }
 }
 
 /// What was shown already.
 #[derive(Debug, Default)]
 struct Shown {
-    ids: HashSet<String>,
-    order: VecDeque<(Timestamp, String)>,
+    /// In the order of time, with what tells them apart.
+    events: BTreeSet<(Timestamp, String)>,
     newest: Option<Timestamp>,
+    /// Not all of what happened until then is remembered.
+    forgotten: Option<Timestamp>,
 }
 
 impl Shown {
     /// Whether it was not shown before.
     fn add(&mut self, event: &FoundEvent) -> bool {
-        let is_new = self.ids.insert(event.id.clone());
-        if is_new {
-            self.order.push_back((event.at, event.id.clone()));
-            self.newest = self.newest.max(Some(event.at));
+        let key = (event.at, event.id.clone());
+        if !self.events.insert(key) {
+            return false;
         }
-        if self.order.len() > SHOWN_MAX
-            && let Some((_, oldest)) = self.order.pop_front()
+        self.newest = self.newest.max(Some(event.at));
+        if self.events.len() > SHOWN_MAX
+            && let Some((at, _)) = self.events.pop_first()
         {
-            self.ids.remove(&oldest);
+            self.forgotten = self.forgotten.max(Some(at));
         }
-        is_new
+        true
+    }
+
+    /// From when on it is to be asked for what is new: some of that was shown, and is known again.
+    fn start(&self, now: Timestamp) -> Option<Timestamp> {
+        // What is told to come from the future does not hide what comes until then.
+        let late = self.newest?.min(now) - LATE_MAX;
+        let after = |at: Timestamp| Timestamp::from_milliseconds(at.milliseconds() + 1);
+        Some(self.forgotten.map_or(late, |at| late.max(after(at))))
     }
 
     /// Forgets what is not asked for again.
     fn forget_before(&mut self, start: Timestamp) {
-        let ids = &mut self.ids;
-        self.order.retain(|(at, id)| {
-            let stays = *at >= start;
-            if !stays {
-                ids.remove(id);
-            }
-            stays
-        });
+        self.events = self.events.split_off(&(start, String::new()));
     }
+}
+
+/// Why reading ended.
+enum Failed {
+    ToRead(String),
+    ToWrite(Trouble),
 }
 
 struct Reader {
@@ -144,15 +154,48 @@ struct Reader {
 }
 
 impl Reader {
-    /// Shows what is new, page by page: on each they are in the order of time.
+    /// Shows what comes until that is not possible any more. What is wrong at first is taken to stay wrong; what goes wrong
+    /// later is waited for.
+    async fn follow(&mut self, out: &mut impl Write) -> Trouble {
+        if let Err(trouble) = self.read(out).await {
+            return trouble;
+        }
+        let (mut told, mut wait) = (None, INTERVAL);
+        loop {
+            tokio::time::sleep(wait).await;
+            let trouble = self.page_by_page(out).await;
+            match trouble {
+                Ok(()) => (told, wait) = (None, INTERVAL),
+                Err(Failed::ToWrite(trouble)) => return trouble,
+                Err(Failed::ToRead(error)) => {
+                    wait = (wait * 2).min(INTERVAL_MAX);
+                    if told.as_ref() != Some(&error) {
+                        complain(&[format!("{error}; it is tried again")]);
+                        told = Some(error);
+                    }
+                }
+            }
+        }
+    }
+
     async fn read(&mut self, out: &mut impl Write) -> Result<(), Trouble> {
+        let read = self.page_by_page(out).await;
+        read.map_err(|failed| match failed {
+            Failed::ToRead(error) => vec![error],
+            Failed::ToWrite(trouble) => trouble,
+        })
+    }
+
+    /// Shows what is new: on each page they are in the order of time.
+    async fn page_by_page(&mut self, out: &mut impl Write) -> Result<(), Failed> {
         let mut token = None;
         loop {
             let page = self.logs.events(&self.asked, token).await;
-            let (events, next) = page.map_err(|error| vec![error])?;
+            let (events, next) = page.map_err(Failed::ToRead)?;
             for event in &events {
                 if self.shown.add(event) {
-                    self.printer.print(event, out)?;
+                    let printed = self.printer.print(event, out);
+                    printed.map_err(Failed::ToWrite)?;
                 }
             }
             token = next;
@@ -160,10 +203,9 @@ impl Reader {
                 break;
             }
         }
-        out.flush().map_err(cannot_write)?;
-        // What is told to come from the future does not hide what comes until then.
-        let newest = self.shown.newest.map(|newest| newest.min(clock::now()));
-        let start = newest.map(|newest| newest - LATE_MAX);
+        let flushed = out.flush().map_err(cannot_write);
+        flushed.map_err(Failed::ToWrite)?;
+        let start = self.shown.start(clock::now());
         if let Some(start) = start.filter(|start| Some(*start) > self.asked.start) {
             self.asked.start = Some(start);
             self.shown.forget_before(start);
@@ -274,8 +316,27 @@ mod tests {
         assert!(!shown.add(&event("1", 100)));
         assert_eq!(shown.newest, Some(Timestamp::from_seconds(100)));
         shown.forget_before(Timestamp::from_seconds(95));
-        assert_eq!(shown.ids.len(), 1);
+        assert_eq!(shown.events.len(), 1);
         assert!(!shown.add(&event("1", 100)));
+    }
+
+    #[test]
+    fn what_is_too_much_to_be_remembered_is_not_shown_again() {
+        let mut shown = Shown::default();
+        let at = |it: usize| i64::try_from(it).unwrap();
+        for it in 0..SHOWN_MAX + 10 {
+            assert!(shown.add(&event(&it.to_string(), at(it))));
+        }
+        assert_eq!(shown.events.len(), SHOWN_MAX);
+        let end = Timestamp::from_seconds(at(SHOWN_MAX + 9));
+        assert_eq!(shown.start(end), Some(end - LATE_MAX));
+        // So many at the same time.
+        for it in 0..SHOWN_MAX + 10 {
+            assert!(shown.add(&event(&format!("more {it}"), at(SHOWN_MAX))));
+        }
+        let after = shown.start(end).unwrap().milliseconds();
+        assert_eq!(after, at(SHOWN_MAX) * 1_000 + 1);
+        assert!(!shown.add(&event("more 99999", at(SHOWN_MAX))));
     }
 
     #[test]

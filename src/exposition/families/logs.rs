@@ -63,6 +63,7 @@ impl Families {
             self.push(kind, name, help, rows);
         }
     }
+
     pub(super) fn log_files(&mut self, stats: &Stats) {
         let counts = stats.logs.get();
         let is_watching = counts.shipped.contains_key("file");
@@ -76,19 +77,25 @@ impl Families {
                 gauge,
                 "cwbridge_log_files",
                 "Log files that are watched.",
-                one(counts.files),
+                one(counts.files.watched as u64),
             ),
             (
                 gauge,
                 "cwbridge_log_files_ignored",
                 "Log files that are not watched, because there are too many.",
-                one(counts.ignored_files),
+                one(counts.files.ignored as u64),
+            ),
+            (
+                gauge,
+                "cwbridge_log_files_unreadable",
+                "Log files and folders that cannot be read.",
+                one(counts.files.unreadable as u64),
             ),
             (
                 gauge,
                 "cwbridge_log_files_unread_bytes",
                 "What is in the files and not sent yet.",
-                one(counts.unread_bytes),
+                one(counts.files.unread_bytes),
             ),
             (
                 counter,

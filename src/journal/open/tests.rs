@@ -1,8 +1,8 @@
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
 
-use super::super::Reader;
 use super::super::tests::{ALWAYS, Dir, NOW, all, append, minutes};
+use super::super::{Append, LogProgress, POSITIONS_UNKNOWN, Reader};
 use super::*;
 
 fn try_open(dir: &Path) -> Result<(Journal, Vec<Note>), OpenError> {
@@ -285,4 +285,53 @@ fn a_directory_without_permission_is_told() {
         assert!(matches!(try_open(&dir.0), Err(OpenError::Denied { .. })));
     }
     fs::set_permissions(&dir.0, Permissions::from_mode(0o700)).unwrap();
+}
+
+/// What is to be told and written, and how far that was got, goes on in the new file; what cannot be read of it is known to be
+/// missing.
+#[test]
+fn texts_of_a_file_that_is_set_aside_are_taken_over() {
+    for is_positions_lost in [false, true] {
+        let dir = filled();
+        let mut journal = dir.open();
+        let deliveries = [("told".to_owned(), Some("text".to_owned()))];
+        let events = [(NOW, "one".to_owned()), (NOW + 1, "two".to_owned())];
+        let append = Append {
+            deliveries: &deliveries,
+            log_events: &events,
+            ..Append::default()
+        };
+        journal.append(append).unwrap();
+        let mut progress = LogProgress {
+            positions: [("a".to_owned(), Some("1".to_owned()))].into(),
+            written: Some(1),
+        };
+        journal.log_progress(&progress).unwrap();
+        let kept = journal.log_events(0, 9).unwrap();
+        journal.close().unwrap();
+        if is_positions_lost {
+            let connection = Connection::open(dir.file()).unwrap();
+            connection.execute_batch("DROP TABLE log_position").unwrap();
+        }
+        mark_clean(&dir, false);
+        change(&dir, |bytes| scramble(bytes));
+        let (mut journal, _) = try_open(&dir.0).unwrap();
+        assert_eq!(journal.deliveries().unwrap()["told"], "text");
+        assert_eq!(journal.log_events(0, 9).unwrap(), kept);
+        let key = if is_positions_lost {
+            POSITIONS_UNKNOWN
+        } else {
+            "a"
+        };
+        let positions = journal.log_positions().unwrap();
+        assert_eq!(positions.keys().collect::<Vec<_>>(), [key]);
+        progress.written = Some(kept[0].id);
+        journal.log_progress(&progress).unwrap();
+        let append = Append {
+            log_events: &events,
+            ..Append::default()
+        };
+        journal.append(append).unwrap();
+        assert!(journal.log_events(0, 9).unwrap()[0].id > kept[0].id);
+    }
 }

@@ -1,15 +1,24 @@
 use std::io::Write as _;
 
 use super::*;
-use crate::config::{LogFilter, LogTarget};
+use crate::config::StartAt;
+
+use super::super::file::mark_of_copy;
+use super::super::lines;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+const ROOM: Room = Room {
+    requests: 16,
+    bytes: 1 << 20,
+};
 
 struct World {
     dir: PathBuf,
     files: Files,
     now: Timestamp,
     sent: Vec<String>,
+    times: Vec<Timestamp>,
 }
 
 impl World {
@@ -23,7 +32,24 @@ impl World {
             files,
             now: START,
             sent: Vec::new(),
+            times: Vec::new(),
         }
+    }
+
+    /// As if the program had ended and begun again, with a section of its configuration changed.
+    fn restart(&mut self, change: impl Fn(&mut LogFiles)) {
+        let changes = self.files.take_changes().into_iter();
+        let kept = changes.filter_map(|(key, text)| Some((key, text?)));
+        self.files = files_of(self.config(change), &kept.collect());
+    }
+
+    fn config(&self, change: impl Fn(&mut LogFiles)) -> LogFiles {
+        let mut config = LogFiles {
+            paths: self.files.entries[0].config.paths.clone(),
+            ..lines::tests::files()
+        };
+        change(&mut config);
+        config
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -40,11 +66,13 @@ impl World {
     fn run(&mut self, seconds: i64) {
         for _ in 0..seconds {
             self.now = self.now + 1;
-            for ready in self.files.look(self.now, 8) {
+            for ready in self.files.look(self.now, ROOM) {
                 let Ready { id, taken, .. } = ready;
                 let done = (taken.place, taken.counts);
-                let events = taken.batch.into_events().into_iter();
-                self.sent.extend(events.map(|event| event.message));
+                for event in taken.batch.into_events() {
+                    self.sent.push(event.message);
+                    self.times.push(event.at);
+                }
                 let fate = Fate::Accepted(crate::aws::Rejected::default());
                 self.files.settle(id, done, &fate, self.now);
             }
@@ -60,20 +88,13 @@ impl Drop for World {
 
 fn files(glob: &Path, kept: &BTreeMap<String, String>) -> Files {
     let config = LogFiles {
-        target: LogTarget {
-            group: "g".to_owned(),
-            stream: "s".to_owned(),
-            retention: None,
-            tags: Vec::new(),
-        },
         paths: vec![glob.display().to_string()],
-        exclude_paths: Vec::new(),
-        multi_line_start: None,
-        timestamp_format: None,
-        timezone: "UTC".to_owned(),
-        filter: LogFilter::default(),
-        start_at: StartAt::Beginning,
+        ..lines::tests::files()
     };
+    files_of(config, kept)
+}
+
+fn files_of(config: LogFiles, kept: &BTreeMap<String, String>) -> Files {
     let resolve = |_: &LogFiles, path: &Path| {
         Ok(Stream {
             group: "g".to_owned(),
@@ -165,4 +186,156 @@ fn a_number_that_is_used_again_is_another_file() {
     assert_eq!(world.sent, ["one", "two"]);
     let source = world.files.sources.values().next().unwrap();
     assert!(source.stream.name.ends_with("b.log"), "{:?}", source.stream);
+}
+
+/// What comes while the program is away is new, also where nothing was there before.
+#[test]
+fn only_what_is_there_at_the_very_first_look_is_passed_by_start_at_end() {
+    let at_end = |config: &mut LogFiles| config.start_at = StartAt::End;
+    let mut world = World::new("end", "*.log");
+    world.append("a.log", "one\n");
+    world.restart(at_end);
+    world.run(10);
+    world.append("a.log", "two\n");
+    world.run(10);
+    fs::remove_file(world.path("a.log")).unwrap();
+    world.run(90);
+    world.append("b.log", "three\n");
+    world.restart(at_end);
+    world.run(10);
+    assert_eq!(world.sent, ["two", "three"]);
+    // Files that are looked for elsewhere are not known.
+    world.append("c.txt", "four\n");
+    let elsewhere = world.path("*.txt").display().to_string();
+    world.restart(|config| {
+        at_end(config);
+        config.paths = vec![elsewhere.clone()];
+    });
+    world.run(10);
+    assert_eq!(world.sent.len(), 2);
+}
+
+/// Then everything may have been sent, and is counted if it is sent again; what comes later is not.
+#[test]
+fn where_positions_are_unknown_what_is_there_counts_as_sent_before() {
+    let mut world = World::new("unknown", "*.log");
+    world.append("a.log", "one\ntwo\n");
+    let kept = BTreeMap::from([(POSITIONS_UNKNOWN.to_owned(), String::new())]);
+    world.files = files(&world.path("*.log"), &kept);
+    world.run(1);
+    world.append("a.log", "three\n");
+    world.append("b.log", "four\n");
+    world.run(20);
+    world.sent.sort();
+    assert_eq!(world.sent, ["four", "one", "three", "two"]);
+    assert_eq!(world.files.stats.logs.get().resent["file"], 2);
+    assert_eq!(world.files.take_changes()[POSITIONS_UNKNOWN], None);
+}
+
+/// Also where the two are sent by different requests, but not after a silence.
+#[test]
+fn a_line_without_a_time_has_that_of_the_line_before() {
+    let mut world = World::new("times", "*.log");
+    world.restart(|config| config.timestamp_format = Some("rfc3339".to_owned()));
+    world.append("a.log", "2027-01-15T07:59:00Z boom\n");
+    for _ in 0..5 {
+        world.run(2);
+        world.append("a.log", "  at somewhere\n");
+    }
+    world.run(30);
+    assert_eq!(world.sent.len(), 6);
+    assert!(
+        world.times.iter().all(|at| *at == START - 60),
+        "{:?}",
+        world.times
+    );
+    world.append("a.log", "starting\n");
+    world.run(10);
+    assert!(world.times[6] > START, "{:?}", world.times);
+}
+
+/// What is too much for the way to AWS is sent in parts, with everything in it and in its order.
+#[test]
+fn requests_become_smaller_while_answers_are_lost() {
+    let mut world = World::new("slow", "*.log");
+    let lines: Vec<String> = (0..400).map(|it| format!("{it:0>2000}")).collect();
+    world.append("a.log", &format!("{}\n", lines.join("\n")));
+    let mut sizes = Vec::new();
+    while sizes.len() < 4 {
+        world.now = world.now + 1;
+        for ready in world.files.look(world.now, ROOM) {
+            sizes.push(ready.taken.batch.bytes());
+            let done = (ready.taken.place, ready.taken.counts);
+            let lost = Fate::Failed { answer_lost: true };
+            world.files.settle(ready.id, done, &lost, world.now);
+        }
+    }
+    assert_eq!(sizes[0], 800_000);
+    for (size, most) in sizes[1..].iter().zip([524_288, 262_144, 131_072]) {
+        assert!((most - 10_000..most).contains(size), "{sizes:?}");
+    }
+    world.run(60);
+    assert_eq!(world.sent, lines);
+    let resent = world.files.stats.logs.get().resent["file"];
+    assert!(resent >= 400, "{resent}");
+}
+
+#[test]
+fn ten_thousand_files_are_watched_and_few_of_them_are_open() {
+    let mut world = World::new("many", "*.log");
+    for number in 0..FILES_MAX + 50 {
+        world.append(&format!("{number}.log"), &format!("{number}\n"));
+    }
+    world.run(1_000);
+    let sent: BTreeSet<&String> = world.sent.iter().collect();
+    assert_eq!((world.sent.len(), sent.len()), (FILES_MAX, FILES_MAX));
+    world.append("7.log", "more\n");
+    world.run(60);
+    assert_eq!(world.sent.last().unwrap(), "more");
+    let open = world.files.sources.values().filter(|it| it.file.is_some());
+    assert!(open.count() <= OPEN_MAX);
+    let counts = world.files.stats.logs.get().files;
+    assert_eq!((counts.watched, counts.ignored), (FILES_MAX, 50));
+}
+
+/// As logrotate names them with `extension`, and with `dateext`.
+#[test]
+fn copies_that_keep_the_ending_of_the_name_are_known() {
+    for name in ["a.1.log", "a-20270115.log", "a.log.1"] {
+        let mut world = World::new("extension", "a*");
+        world.append("a.log", "one\n");
+        world.run(10);
+        world.append("a.log", "two\n");
+        world.run(1);
+        fs::copy(world.path("a.log"), world.path(name)).unwrap();
+        world.run(20);
+        world.append("a.log", "three\n");
+        fs::copy(world.path("a.log"), world.path(name)).unwrap();
+        fs::write(world.path("a.log"), "").unwrap();
+        world.append("a.log", "four\n");
+        world.run(90);
+        world.sent.sort();
+        assert_eq!(world.sent, ["four", "one", "three", "two"], "{name}");
+    }
+    assert_eq!(
+        mark_of_copy(Path::new("/a-error.log"), Path::new("/a.log")),
+        None
+    );
+    assert_eq!(
+        mark_of_copy(Path::new("/b/a.log.1"), Path::new("/a.log")),
+        None
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_counted_until_it_is_over() {
+    let mut world = World::new("unreadable", "*.log");
+    std::os::unix::fs::symlink("loop.log", world.path("loop.log")).unwrap();
+    world.append("a.log", "one\n");
+    world.run(200);
+    let unreadable = |world: &World| world.files.stats.logs.get().files.unreadable;
+    assert_eq!(unreadable(&world), 1);
+    fs::remove_file(world.path("loop.log")).unwrap();
+    world.run(200);
+    assert_eq!((unreadable(&world), world.sent.len()), (0, 1));
 }

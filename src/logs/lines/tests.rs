@@ -1,11 +1,13 @@
 use proptest::prelude::*;
 
+use super::super::batch::BYTES_MAX;
 use super::*;
 use crate::config::{LogTarget, StartAt};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-fn files() -> LogFiles {
+/// A section of a configuration.
+pub(in crate::logs) fn files() -> LogFiles {
     LogFiles {
         target: LogTarget {
             group: "g".to_owned(),
@@ -25,7 +27,7 @@ fn files() -> LogFiles {
 
 fn take(files: &LogFiles, text: &[u8], place: Place, end: End) -> Taken {
     let mut rules = Rules::new(files);
-    let mut assembler = Assembler::new(&mut rules, place, NOW);
+    let mut assembler = Assembler::new(&mut rules, place, NOW, BYTES_MAX);
     let start = usize::try_from(place.offset).unwrap();
     assembler.feed(&text[start..]);
     assembler.end(end)
