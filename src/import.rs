@@ -2,6 +2,7 @@
 //!
 //! What it publishes is published under the same names, units and dimensions; what cannot be is listed.
 
+mod logs;
 mod processes;
 
 use std::fmt::Write as _;
@@ -127,8 +128,9 @@ pub fn cloudwatch_agent(text: &str) -> Result<Imported, String> {
     let mut importer = Importer::default();
     importer.agent(config.get("agent"));
     importer.metrics(config.get("metrics"));
+    importer.logs(config.get("logs"));
     for section in config.keys() {
-        if !["agent", "metrics"].contains(&section.as_str()) {
+        if !["agent", "metrics", "logs"].contains(&section.as_str()) {
             importer.not_taken.push(format!("`{section}`"));
         }
     }
@@ -141,6 +143,7 @@ struct Importer {
     entries: String,
     /// How often the collectors look.
     looks: String,
+    log_files: String,
     interval: Option<u64>,
     /// What every metric bears, and the sets to which it is rolled up.
     dimensions: Vec<String>,
@@ -451,7 +454,10 @@ impl Importer {
             false => &self.entries,
         };
         Imported {
-            text: format!("{head}[publish]\n{}{entries}{}", self.publish, self.looks),
+            text: format!(
+                "{head}[publish]\n{}{entries}{}{}",
+                self.publish, self.looks, self.log_files
+            ),
             not_taken: self.not_taken,
         }
     }

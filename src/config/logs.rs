@@ -121,6 +121,16 @@ pub struct LogFiles {
 /// The format of times like `2026-09-25T21:51:00.123Z`.
 pub const RFC3339: &str = "rfc3339";
 
+/// Whether times can be read by a format.
+pub fn check_timestamp_format(format: &str) -> Result<(), jiff::Error> {
+    if format == RFC3339 {
+        return Ok(());
+    }
+    // What is wrong with a format is found when it writes a time, and when it reads what it wrote.
+    let text = jiff::fmt::strtime::format(format, &jiff::Zoned::default())?;
+    jiff::fmt::strtime::parse(format, text).map(drop)
+}
+
 /// In [`LogFiles::multi_line_start`]: whatever has a time.
 pub const TIMESTAMP: &str = "{timestamp}";
 

@@ -6,7 +6,18 @@ use expect_test::expect;
 
 const AGENT: &str = r#"{
   "agent": {"metrics_collection_interval": 60, "run_as_user": "cwagent", "region": "eu-west-1", "credentials": {"role_arn": "arn"}},
-  "logs": {"logs_collected": {}},
+  "logs": {
+    "log_stream_name": "{instance_id}-{local_hostname}", "force_flush_interval": 15,
+    "logs_collected": {
+      "files": {"collect_list": [
+        {"file_path": "/var/log/messages", "log_group_name": "messages", "retention_in_days": 30, "timezone": "UTC", "timestamp_format": "%b %d %H:%M:%S", "multi_line_start_pattern": "{timestamp_format}"},
+        {"file_path": "/var/log/app/*.log", "log_group_name": "/app/{hostname}", "log_stream_name": "{instance_id}", "timestamp_format": "%Y-%m-%d %H:%M:%S,%f", "multi_line_start_pattern": "^\\S", "filters": [{"type": "include", "expression": "ERROR"}, {"type": "include", "expression": "disk"}, {"type": "exclude", "expression": "(?=a)"}], "auto_removal": true},
+        {"file_path": "/opt/a b/x.log.1", "timestamp_format": "%d %Z", "encoding": "latin-1", "retention_in_days": -1, "blacklist": "gz$"},
+        {"file_path": "relative.log"}
+      ]},
+      "windows_events": {"collect_list": []}
+    }
+  },
   "metrics": {
     "append_dimensions": {"InstanceId": "${aws:InstanceId}", "AutoScalingGroupName": "${aws:AutoScalingGroupName}"},
     "aggregation_dimensions": [["InstanceId"], ["AutoScalingGroupName"], ["path"], []],
@@ -44,6 +55,28 @@ fn what_the_agent_publishes_is_published() {
         [[publish.metric]]
         names = ["mem_used_percent"]
         dimensions = [["AutoScalingGroupName?", "InstanceId?"], ["InstanceId"], ["AutoScalingGroupName"], []]
+
+        [[logs.file]]
+        paths = ["/var/log/messages"]
+        group = "messages"
+        stream = "${aws:InstanceId}-${hostname}"
+        retention = "30d"
+        timestamp_format = "%b %d %H:%M:%S"
+        multi_line_start = "{timestamp}"
+
+        [[logs.file]]
+        paths = ["/var/log/app/*.log"]
+        group = "/app/${hostname}"
+        stream = "${aws:InstanceId}"
+        timestamp_format = "%Y-%m-%d %H:%M:%S,%f"
+        timezone = "local"
+        multi_line_start = "^\\S"
+        include = ["ERROR"]
+
+        [[logs.file]]
+        paths = ["/opt/a b/x.log.1"]
+        group = "/opt/a_b/x.log"
+        stream = "${aws:InstanceId}-${hostname}"
     "##]].assert_eq(&imported.text);
     expect![[r#"
         `agent.credentials`
@@ -52,7 +85,15 @@ fn what_the_agent_publishes_is_published() {
         the metric `mem_unheard_of`
         `metrics.metrics_collected.mem.append_dimensions`
         `metrics.metrics_collected.statsd`
-        `logs`
+        the pattern `(?=a)`: look-around is not supported
+        that events of `/var/log/app/*.log` have to match `disk` as well
+        that only the newest of the files at `/var/log/app/*.log` is sent: all are
+        `logs.logs_collected.files.auto_removal`
+        the time format `%d %Z`
+        files that are left out of `/opt/a b/x.log.1` by "gz$"
+        the encoding `latin-1` of `/opt/a b/x.log.1`: it is read as UTF-8
+        the files at `relative.log`
+        `logs.logs_collected.windows_events`
     "#]]
     .assert_eq(&(imported.not_taken.join("\n") + "\n"));
     let (config, findings) = resolve("imported.toml", &imported.text);

@@ -1,7 +1,9 @@
 //! One file: which it is, and what is read of it.
 
+use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
@@ -180,13 +182,34 @@ pub(super) fn mark_of_copy<'a>(copy: &'a Path, of: &Path) -> Option<&'a [u8]> {
     }
     let copy = copy.file_name()?.as_encoded_bytes();
     let name = of.file_name()?.as_encoded_bytes();
-    let mark = copy.strip_prefix(name).or_else(|| {
+    let mark = copy.strip_prefix(name).filter(|mark| is_mark(mark));
+    mark.or_else(|| {
         let dot = name.iter().rposition(|byte| *byte == b'.')?;
         let (stem, ending) = name.split_at(dot);
         let mark = copy.strip_prefix(stem)?.strip_suffix(ending)?;
-        is_number(mark).then_some(mark)
-    });
-    mark.filter(|mark| !mark.is_empty())
+        (is_mark(mark) && is_number(mark)).then_some(mark)
+    })
+}
+
+/// Every file of which one may be the copy, by its name: see [`mark_of_copy`].
+pub(super) fn originals(copy: &Path) -> Vec<PathBuf> {
+    let name = copy.file_name().unwrap_or_default().as_encoded_bytes();
+    let ends = (1..name.len()).filter(|end| is_mark(&name[*end..]));
+    let mut names: Vec<Vec<u8>> = ends.map(|end| name[..end].to_vec()).collect();
+    if let Some(dot) = name.iter().rposition(|byte| *byte == b'.') {
+        let (head, ending) = name.split_at(dot);
+        let ends = (1..dot).rev().take_while(|end| is_number(&head[*end..]));
+        let ends = ends.filter(|end| is_mark(&head[*end..]));
+        names.extend(ends.map(|end| [&head[..end], ending].concat()));
+    }
+    let in_folder = |name| copy.with_file_name(OsString::from_vec(name));
+    names.into_iter().map(in_folder).collect()
+}
+
+/// Whether what follows a name is not just more of the name.
+fn is_mark(mark: &[u8]) -> bool {
+    mark.first()
+        .is_some_and(|byte| !byte.is_ascii_alphanumeric())
 }
 
 /// Whether it is as `logrotate` counts or dates.

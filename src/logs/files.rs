@@ -73,6 +73,8 @@ pub(super) type Resolve = Arc<dyn Fn(&LogFiles, &Path) -> Result<Stream, String>
 pub(super) struct Files {
     pub(super) entries: Vec<Entry>,
     pub(super) sources: BTreeMap<FileId, Source>,
+    /// Which file was last seen where.
+    places: BTreeMap<PathBuf, FileId>,
     /// Of earlier programs, as long as their files are not found.
     pub(super) kept: BTreeMap<String, Kept>,
     pub(super) backoffs: BTreeMap<(String, String), Backoff>,
@@ -125,6 +127,7 @@ impl Files {
         Self {
             entries,
             sources: BTreeMap::new(),
+            places: BTreeMap::new(),
             kept: kept.collect(),
             backoffs: BTreeMap::new(),
             resolve,
@@ -245,12 +248,29 @@ impl Files {
             is_named: true,
             gone_at: None,
         };
+        self.is_at(id, source.path.clone());
         self.sources.insert(id, source);
         self.opened(id);
         self.note(id, now);
         if is_other {
             self.emptied(id, now);
         }
+    }
+
+    pub(super) fn is_at(&mut self, id: FileId, path: PathBuf) {
+        if self.places.len() >= 2 * FILES_MAX {
+            let sources = &self.sources;
+            let is_there =
+                |path: &PathBuf, id: &FileId| sources.get(id).is_some_and(|it| it.path == *path);
+            self.places.retain(|path, id| is_there(path, id));
+        }
+        self.places.insert(path, id);
+    }
+
+    /// The file that is watched there.
+    pub(super) fn at(&self, path: &Path) -> Option<&Source> {
+        let source = self.sources.get(self.places.get(path)?)?;
+        (source.path == path).then_some(source)
     }
 
     /// No more files than may be are kept open: those that were opened last.
@@ -319,7 +339,8 @@ impl Files {
         {
             match File::open(&path) {
                 Ok(file) => {
-                    (source.file, source.path) = (Some(file), path);
+                    (source.file, source.path) = (Some(file), path.clone());
+                    self.is_at(id, path);
                     self.opened(id);
                 }
                 Err(error) => return self.troubled(&path, &error, now),

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use crate::metric::Timestamp;
 
-use super::file::{FileId, Kept, Print, copy_of, later_copies, mark_of_copy};
+use super::file::{FileId, Kept, Print, copy_of, later_copies, originals};
 use super::files::Files;
 use super::lines::Place;
 use super::scan::patterns;
@@ -57,12 +57,12 @@ impl Files {
             length <= now || now < source.place.offset
         };
         let is_of = |source: &Source| {
-            mark_of_copy(path, &source.path).is_some()
-                && !source.print.is_empty()
+            !source.print.is_empty()
                 && source.print.is_of(file).unwrap_or(false)
                 && is_within(source)
         };
-        self.sources.values().any(is_of)
+        let mut originals = originals(path).into_iter();
+        originals.any(|path| self.at(&path).is_some_and(is_of))
     }
 
     /// It was emptied, and may have been copied before.

@@ -68,7 +68,8 @@ impl Files {
         let id = FileId::of(&metadata);
         if let Some(known) = self.sources.get_mut(&id) {
             if known.entry == entry && !known.is_named {
-                (known.path, known.is_named, known.gone_at) = (path, true, None);
+                (known.path, known.is_named, known.gone_at) = (path.clone(), true, None);
+                self.is_at(id, path);
             }
             return true;
         }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What sending log files to CloudWatch Logs costs: one file that grows fast, and a hundred that do not.
+"""What sending log files to CloudWatch Logs costs: one file that grows fast, a hundred that do not, and ten thousand of one line.
 
 Starts the release build with an endpoint of its own on loopback, which takes everything, and reads the process's times from /proc.
 """
@@ -133,6 +133,28 @@ def idle(port, seconds, files):
     print(f"idle with {files} files: {100 * used[1]:.3f} % of a core, with none {100 * used[0]:.3f} %; {resident:.1f} MB resident")
 
 
+def many(port, files, seconds):
+    """So many files of one line each, at once."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        for number in range(files):
+            (folder / f"{number}.log").write_text("one line\n")
+        config = f'alarms = []\n[[logs.file]]\ngroup = "/bench"\nstream = "${{file}}"\npaths = ["{folder}/*.log"]\n'
+        before, start = Taker.events, time.monotonic()
+        daemon = Daemon(folder, config, port)
+        while Taker.events - before < files and time.monotonic() - start < 300:
+            time.sleep(0.05)
+        took, taken = time.monotonic() - start, Taker.events - before
+        print(f"{files} files of one line: {taken} lines taken after {took:.1f} s, {daemon.seconds():.1f} s of a core, {daemon.resident():.1f} MB resident at most")
+        time.sleep(15)
+        used = daemon.precise_seconds()
+        time.sleep(seconds)
+        used = (daemon.precise_seconds() - used) / seconds
+        print(f"  idle with them: {100 * used:.3f} % of a core, {daemon.resident('VmRSS'):.1f} MB resident")
+        daemon.stop()
+        return taken == files
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=20)
@@ -140,12 +162,14 @@ def main():
     parser.add_argument("--length", type=int, default=100, help="bytes of a line")
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--files", type=int, default=100)
+    parser.add_argument("--many", type=int, default=10_000, help="files of one line")
     arguments = parser.parse_args()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Taker)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
     whole = busy(port, arguments.seconds, arguments.rate, arguments.length)
     idle(port, arguments.idle_seconds, arguments.files)
+    whole &= many(port, arguments.many, arguments.idle_seconds)
     return 0 if whole else 1
 
 

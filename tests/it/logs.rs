@@ -5,7 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -33,6 +33,10 @@ struct Cloud {
     is_down: Arc<AtomicBool>,
     /// It takes events and answers with an error.
     loses_answers: Arc<AtomicBool>,
+    /// As if answers came too late for requests with more text than this, if it is not 0.
+    loses_above: Arc<AtomicUsize>,
+    /// It lets nobody say how long events are kept.
+    refuses_retention: Arc<AtomicBool>,
 }
 
 impl Cloud {
@@ -78,7 +82,10 @@ impl Cloud {
                 let place = format!("{group} {stream}");
                 service.events.push((place, message.to_owned()));
             }
-            if self.loses_answers.load(Relaxed) {
+            let length = |event: &Value| event["message"].as_str().unwrap().len();
+            let text: usize = events.iter().map(length).sum();
+            let most = self.loses_above.load(Relaxed);
+            if self.loses_answers.load(Relaxed) || most > 0 && text > most {
                 return answer("500 Internal Server Error", json!({}));
             }
         } else if !stream.is_empty() {
@@ -86,6 +93,8 @@ impl Cloud {
                 return error("ResourceNotFoundException");
             }
             service.streams.insert(key);
+        } else if request.get("retentionInDays").is_some() && self.refuses_retention.load(Relaxed) {
+            return error("AccessDeniedException");
         } else if let Some(days) = request.get("retentionInDays") {
             service.groups.get_mut(&group).unwrap()["retention"] = days.clone();
         } else {
@@ -326,6 +335,90 @@ fn what_may_have_arrived_is_sent_again_and_counted() {
     assert_eq!(world.resent("file"), extra);
 }
 
+/// What is too much for the way to AWS goes in parts, from wherever it comes.
+#[test]
+fn what_is_too_much_at_once_is_sent_in_parts() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-slow", url, |path| {
+        format!(
+            "[[logs.file]]\ngroup = \"/f\"\nstream = \"s\"\npaths = [\"{path}/a.log\"]\n[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\n"
+        )
+    });
+    cloud.loses_above.store(150_000, Relaxed);
+    let line = "x".repeat(3_000);
+    let lines: Vec<String> = (0..100).map(|it| format!("{it:04} {line}")).collect();
+    world
+        .folder
+        .write("a.log", &format!("{}\n", lines.join("\n")));
+    let entry = |(number, line): (usize, &String)| {
+        let entry = json!({
+            "__CURSOR": format!("c{number}"), "__REALTIME_TIMESTAMP": "1800000000000000",
+            "MESSAGE": line,
+        });
+        format!("{entry}\n")
+    };
+    let entries: String = lines.iter().enumerate().map(entry).collect();
+    world.folder.write("entries", &entries);
+    let path = world.folder.path().display();
+    let script = format!("#!/bin/sh\ncat {path}/entries\nexec sleep 1000\n");
+    world.folder.write_program("journalctl", &script);
+    let path = format!("{path}:/usr/bin:/bin");
+    let program = Process::start(world.command().env("PATH", path));
+    for (source, stream) in [("file", "/f s"), ("journald", "/j s")] {
+        let series = format!("cwbridge_log_events_shipped_total{{source=\"{source}\"}}");
+        world.wait_for(&series, 100.0);
+        let arrived = cloud.messages(stream);
+        let distinct: BTreeSet<&String> = arrived.iter().collect();
+        assert_eq!(distinct, lines.iter().collect(), "{}", program.log());
+        let extra = f64::from(u32::try_from(arrived.len() - 100).unwrap());
+        assert!(extra >= 100.0, "the whole was sent first: {extra}");
+        assert_eq!(world.resent(source), extra);
+    }
+}
+
+/// A group that was created just before the end of the program is not forgotten.
+#[test]
+fn a_retention_that_could_not_be_set_is_set_later() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-retention", url, |path| {
+        format!(
+            "[logs]\ngroup = \"/r\"\nretention = \"30d\"\ntransitions = false\n[[logs.file]]\nstream = \"s\"\npaths = [\"{path}/a.log\"]\n"
+        )
+    });
+    let retention = || {
+        let service = cloud.service.lock().unwrap();
+        service.groups["/r"].get("retention").cloned()
+    };
+    cloud.refuses_retention.store(true, Relaxed);
+    world.folder.write("a.log", "one\n");
+    let mut program = world.start();
+    program.wait_for_line("its retention could not be set", LIMIT);
+    wait(LIMIT, "the line", || {
+        (cloud.messages("/r s").len() == 1).then_some(())
+    });
+    program.stop("KILL");
+    assert_eq!(retention(), None);
+    cloud.refuses_retention.store(false, Relaxed);
+    world.folder.write("a.log", "one\ntwo\n");
+    let mut program = world.start();
+    wait(LIMIT, "the retention", || {
+        retention().is_some().then_some(())
+    });
+    assert_eq!(retention(), Some(json!(30)));
+    program.stop("TERM");
+    // Whoever says otherwise later is not contradicted.
+    cloud.service.lock().unwrap().groups.get_mut("/r").unwrap()["retention"] = json!(7);
+    world.folder.write("a.log", "one\ntwo\nthree\n");
+    let _program = world.start();
+    wait(LIMIT, "the last line", || {
+        (cloud.messages("/r s").len() == 3).then_some(())
+    });
+    pause(Duration::from_secs(1));
+    assert_eq!(retention(), Some(json!(7)));
+}
+
 /// With a line that has no time, which goes with it.
 const OLD: &str = "2001-01-01T00:00:00Z from another century\n  and more of it\n\n";
 
@@ -452,15 +545,12 @@ done
 /// Entries of systemd's journal arrive over kills, in order, and none twice that is not counted.
 #[test]
 fn every_entry_of_the_journal_arrives_over_kills() {
-    use std::os::unix::fs::PermissionsExt as _;
-
     let cloud = Cloud::default();
     let url = cloud.serve(Duration::from_millis(300));
     let world = World::new("logs-journald", url, |_| {
         "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\n".to_owned()
     });
-    let program = world.folder.write("journalctl", JOURNALCTL);
-    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+    world.folder.write_program("journalctl", JOURNALCTL);
     let start = || {
         let path = format!("{}:/usr/bin:/bin", world.folder.path().display());
         Process::start(world.command().env("PATH", path))
@@ -533,6 +623,43 @@ fn events_are_read_page_by_page_as_they_are_asked_for() {
     });
     assert_eq!(asked[0], expected);
     assert_eq!(asked[2]["nextToken"], "more");
+}
+
+/// What goes wrong after the beginning is told once, and waited for; an interrupt ends it also then.
+#[test]
+fn following_goes_on_after_a_failure() {
+    let asked: Arc<Mutex<usize>> = Arc::default();
+    let count = Arc::clone(&asked);
+    let url = serve(move |_, _| {
+        let mut asked = count.lock().unwrap();
+        *asked += 1;
+        let (status, body) = match *asked {
+            1 => ("200 OK", json!({"events": [event(1)]})),
+            2 | 3 => (
+                "400 Bad Request",
+                json!({"__type": "AccessDeniedException", "message": "no"}),
+            ),
+            _ => ("200 OK", json!({"events": [event(1), event(2)]})),
+        };
+        Answer {
+            content_type: "application/x-amz-json-1.1",
+            ..Answer::cbor(status, body.to_string())
+        }
+    });
+    let mut command = cwbridge();
+    command.envs([
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", &url),
+    ]);
+    command.args(["logs", "tail", "/a", "--start", "1000", "--follow"]);
+    let mut program = Process::start(&mut command);
+    program.wait_for_line("web-1 line 2", LIMIT);
+    assert_eq!(program.count("web-1 line 1"), 1, "{}", program.log());
+    assert_eq!(program.count("it is tried again"), 1, "{}", program.log());
+    let (status, _) = program.stop("INT");
+    assert_eq!(status, Some(0), "{}", program.log());
 }
 
 fn event(number: i64) -> Value {

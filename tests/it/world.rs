@@ -7,6 +7,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -59,6 +60,13 @@ impl Folder {
         let path = self.0.join(name);
         std::fs::write(&path, text).unwrap();
         path
+    }
+
+    /// A file that can be executed.
+    pub(crate) fn write_program(&self, name: &str, text: &str) {
+        let path = self.write(name, text);
+        let mode = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(path, mode).unwrap();
     }
 }
 

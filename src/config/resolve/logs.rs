@@ -8,7 +8,7 @@ use crate::tree::Node;
 
 use super::super::logs::{
     LogFiles, LogFilter, LogTarget, Logs, PRIORITIES, RFC3339, Record, RecordFormat, StartAt,
-    SystemdJournal, TIMESTAMP, retention,
+    SystemdJournal, TIMESTAMP, check_timestamp_format, retention,
 };
 use super::Reader;
 
@@ -282,17 +282,13 @@ impl Reader<'_> {
     fn timestamp_format(&mut self, node: &Node) -> Option<String> {
         let node = node.get("timestamp_format")?;
         let format = self.report.string("timestamp_format", node)?;
-        // What is wrong with a format is found when it writes a time.
-        let problem = jiff::fmt::strtime::format(&format, &jiff::Zoned::default());
-        if format != RFC3339
-            && let Err(error) = problem
-        {
-            let text = format!("`timestamp_format` is `{format}`, which cannot be read: {error}");
-            self.report.add(node.position, text);
-        } else if format != RFC3339 && !format.contains('%') {
+        if format != RFC3339 && !format.contains('%') {
             let text = format!(
                 "`timestamp_format` is `{format}`, but must be `{RFC3339}` or like `%Y-%m-%d %H:%M:%S`"
             );
+            self.report.add(node.position, text);
+        } else if let Err(error) = check_timestamp_format(&format) {
+            let text = format!("`timestamp_format` is `{format}`, which cannot be read: {error}");
             self.report.add(node.position, text);
         }
         Some(format)
