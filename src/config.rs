@@ -12,7 +12,7 @@ use crate::finding::Position;
 
 pub use logs::{
     LogFiles, LogFilter, LogTarget, Logs, PRIORITIES, RETENTIONS, RFC3339, Record, RecordFormat,
-    StartAt, SystemdJournal, TIMESTAMP, check_timestamp_format, retention,
+    StartAt, SystemdJournal, TIMESTAMP, check_timestamp_format, is_glob, retention,
 };
 pub use metrics::{Publishable, publishable, publishables};
 pub use notify::{CERTAINTIES, Notify, Pattern, Recipient, STATES, Secret, Shape, Webhook, When};

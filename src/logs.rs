@@ -32,12 +32,12 @@ use crate::config::{self, LogFiles, LogTarget};
 use crate::definition::Placeholders;
 use crate::journal::POSITIONS_UNKNOWN;
 use crate::keeper::Handle;
-use crate::stats::Stats;
+use crate::stats::{RECORD, Stats};
 
 use files::Files;
 use groups::Groups;
 use journald::Follower;
-pub use record::{Change, RECORD, Tee};
+pub use record::{Change, Tee};
 pub use scan::matching;
 use ship::{Shipper, Stream};
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64};
 use std::sync::{Mutex, PoisonError};
 
-pub use logs::{FileCounts, LogCounts, Logs};
+pub use logs::{FileCounts, LogCounts, Logs, RECORD};
 pub use process::{Process, process};
 
 /// Why datapoints or samples did not reach CloudWatch: the values of the label `reason`.

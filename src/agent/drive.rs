@@ -15,13 +15,12 @@ use crate::exposition::{Exposition, Snapshot};
 use crate::host::{Facts, Look};
 use crate::http::TestRequest;
 use crate::keeper::{Forgotten, Handle, Step};
-use crate::logs;
 use crate::metric::{Datapoint, Reading, Timestamp};
 use crate::mirror::{Comparison, Comparisons, News, Told, Views};
 use crate::notify::Delivery;
 use crate::pipeline::{Outcome, Pipeline};
 use crate::sources::Sources;
-use crate::stats::Stats;
+use crate::stats::{RECORD, Stats};
 use crate::store::DropReason;
 
 use super::prepare::NAMED_MAX;
@@ -350,7 +349,7 @@ impl Judge {
         } = forgotten;
         let stats = &self.drive.stats;
         stats.dropped.add(QUEUE_FULL, unpublished);
-        stats.logs.dropped(logs::RECORD, QUEUE_FULL, log_events);
+        stats.logs.dropped(RECORD, QUEUE_FULL, log_events);
         if forgotten != Forgotten::default() {
             warn!(
                 datapoints = unpublished,

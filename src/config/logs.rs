@@ -121,6 +121,11 @@ pub struct LogFiles {
 /// The format of times like `2026-09-25T21:51:00.123Z`.
 pub const RFC3339: &str = "rfc3339";
 
+/// Whether a path is one as it is looked for.
+pub fn is_glob(path: &str) -> bool {
+    glob::Pattern::new(path).is_ok()
+}
+
 /// Whether times can be read by a format.
 pub fn check_timestamp_format(format: &str) -> Result<(), jiff::Error> {
     if format == RFC3339 {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value};
 
-use crate::config::{RETENTIONS, TIMESTAMP, check_timestamp_format};
+use crate::config::{RETENTIONS, TIMESTAMP, check_timestamp_format, is_glob};
 
 use super::{Importer, list, quoted};
 
@@ -52,7 +52,7 @@ impl Importer {
             self.not_taken.push(format!("`{WHOSE}`: {file}"));
             return;
         };
-        if !path.starts_with('/') || glob::Pattern::new(path).is_err() {
+        if !path.starts_with('/') || !is_glob(path) {
             self.not_taken.push(format!("the files at `{path}`"));
             return;
         }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::journal::{Journal, LogEvent, LogProgress};
-use crate::logs::RECORD;
 use crate::metric::Timestamp;
+use crate::stats::RECORD;
 
 use super::{Keeper, Step};
 

@@ -10,9 +10,6 @@ use crate::clock;
 use crate::config::RecordFormat;
 use crate::metric::Timestamp;
 
-/// What the metrics call this program's own record.
-pub const RECORD: &str = "record";
-
 /// Lines of the log that wait to be kept; beyond it the oldest are dropped, and counted.
 const LINES_MAX: usize = 1_024;
 

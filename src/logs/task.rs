@@ -11,13 +11,12 @@ use crate::aws::{NewEvent, Rejected};
 use crate::clock;
 use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
 use crate::keeper::Handle;
-use crate::stats::Stats;
+use crate::stats::{RECORD, Stats};
 
 use super::batch::{Batch, EVENT_MAX, cut};
 use super::file::FileId;
 use super::files::{Files, Ready, Room, SOURCE};
 use super::lines::{Counts, Place};
-use super::record::RECORD;
 use super::ship::{Backoff, Fate, Shipper, Stream};
 
 /// Requests with events of files that are under way at a time, and how much text has to be in them until no other is begun.

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The source of what this program has to say itself.
+pub const RECORD: &str = "record";
+
 /// Counts of what goes to CloudWatch Logs.
 #[derive(Debug, Default)]
 pub struct Logs(Mutex<LogCounts>);
