@@ -106,7 +106,7 @@ impl Plan {
             stats.flat_map(|stat| stat.metric.dimensions().iter().map(|it| &*it.value));
         // Alarms that are mirrored may name the group of this host.
         let is_mirrored = self.config.mirror.is_some();
-        is_mirrored || self.config.publish.wants_tags() || values.any(is_by_tag)
+        is_mirrored || self.config.wants_tags() || values.any(is_by_tag)
     }
 
     fn sources(&self, here: &Placeholders) -> Sources {

@@ -93,7 +93,7 @@ pub struct Publish {
 
 impl Publish {
     /// Whether a dimension has its value by a tag of the instance.
-    pub fn wants_tags(&self) -> bool {
+    fn wants_tags(&self) -> bool {
         const GROUP: &str = "AutoScalingGroupName";
         let sets = self
             .metrics
@@ -104,6 +104,15 @@ impl Publish {
             .flatten()
             .map(|name| name.trim_end_matches('?'));
         names.any(|name| name == GROUP) || self.dimensions.iter().any(|(_, value)| is_by_tag(value))
+    }
+}
+
+impl Config {
+    /// Whether something is known by a tag of the instance.
+    pub fn wants_tags(&self) -> bool {
+        let targets = self.logs.targets();
+        let mut names = targets.flat_map(|target| [&target.group, &target.stream]);
+        self.publish.wants_tags() || names.any(|name| is_by_tag(name))
     }
 }
 

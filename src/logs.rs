@@ -172,15 +172,11 @@ pub fn group_and_stream(
 
 /// How many sections send nothing, because the name of their group or stream depends on what is not known of this host.
 pub fn waiting(config: &config::Logs, placeholders: &Placeholders) -> usize {
-    let record = config.record.iter().map(|it| &it.target);
-    let journals = config.journals.iter().map(|it| &it.target);
-    let files = config.files.iter().map(|it| &it.target);
-    let targets = record.chain(journals).chain(files);
     let is_waiting = |target: &&LogTarget| {
         let path = Some(Path::new("/"));
         stream(target, placeholders, path).is_err()
     };
-    targets.filter(is_waiting).count()
+    config.targets().filter(is_waiting).count()
 }
 
 /// What a target is called on this host. `path`: of the file, if it is for one.

@@ -113,3 +113,62 @@ impl Logging {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::aws::Instance;
+    use crate::config::resolve;
+
+    use super::*;
+
+    /// What is called by something that the metadata tells late is sent from then on.
+    #[tokio::test]
+    async fn sending_begins_once_names_are_known() {
+        let text = "[logs]\ngroup = \"/hosts\"\nstream = \"${aws:InstanceId}\"\n";
+        let plan = Plan {
+            config: resolve("test", text).0,
+            alarms: None,
+            mute_rules: Vec::new(),
+            guard: None,
+            state_dir: None,
+            region: None,
+            endpoint_url: None,
+            variable: |_| None,
+            instance_metadata: false,
+            tee: Tee::default(),
+        };
+        let (_planned, planned_in) = watch::channel(plan);
+        let nowhere = Here::nowhere(Placeholders::default());
+        let known = nowhere.with(Instance {
+            id: "i-1".to_owned(),
+            ..Instance::default()
+        });
+        let (here, here_in) = watch::channel(Some(Arc::new(nowhere)));
+        let (_ended, ended_in) = watch::channel(false);
+        let stats = Arc::new(Stats::default());
+        let logging = Logging {
+            here: here_in,
+            planned: planned_in,
+            keeper: crate::keeper::in_memory(Arc::clone(&stats)),
+            stats: Arc::clone(&stats),
+            tee: Tee::default(),
+        };
+        let has_begun = || stats.logs.get().shipped.contains_key("record");
+        let watched = async {
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            assert!(!has_begun());
+            here.send_replace(Some(Arc::new(known)));
+            for _ in 0..1_000 {
+                if has_begun() {
+                    return;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            panic!("it did not begin");
+        };
+        tokio::select! {
+            () = logging.run(ended_in) => panic!("it goes on"),
+            () = watched => {}
+        }
+    }
+}

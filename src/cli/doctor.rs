@@ -251,7 +251,7 @@ async fn amazon(
             return findings.failure("credentials", failure.message(), fix);
         }
     }
-    if let Some(id) = untagged.filter(|_| config.publish.wants_tags()) {
+    if let Some(id) = untagged.filter(|_| config.wants_tags()) {
         may_describe_tags(&region, &id, findings).await;
     }
     if publishes(config) {

@@ -39,6 +39,14 @@ pub struct Logs {
 }
 
 impl Logs {
+    /// Everything that has a group and a stream.
+    pub fn targets(&self) -> impl Iterator<Item = &LogTarget> {
+        let record = self.record.iter().map(|it| &it.target);
+        let journals = self.journals.iter().map(|it| &it.target);
+        let files = self.files.iter().map(|it| &it.target);
+        record.chain(journals).chain(files)
+    }
+
     pub fn is_empty(&self) -> bool {
         self.record.is_none() && self.files.is_empty() && self.journals.is_empty()
     }

@@ -492,6 +492,9 @@ impl Files {
         match fate {
             Fate::Accepted(_) | Fate::Refused(_) => {
                 backoff.succeeded();
+                if *backoff == Backoff::default() {
+                    self.backoffs.remove(&source.stream.key());
+                }
                 self.moved(id, place, counts, now);
             }
             Fate::Failed { answer_lost } => {

@@ -168,7 +168,8 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
     whole = busy(port, arguments.seconds, arguments.rate, arguments.length)
-    idle(port, arguments.idle_seconds, arguments.files)
+    if arguments.files:
+        idle(port, arguments.idle_seconds, arguments.files)
     whole &= many(port, arguments.many, arguments.idle_seconds)
     return 0 if whole else 1
 

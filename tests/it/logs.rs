@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::endpoint::{Answer, serve};
-use crate::world::{Folder, Process, cwbridge, free_port, get, pause, value, wait};
+use crate::world::{Folder, Process, cwbridge, free_port, get, pause, skip, value, wait};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -578,6 +578,80 @@ fn every_entry_of_the_journal_arrives_over_kills() {
     );
     let extra = f64::from(u32::try_from(arrived.len() - 120).unwrap());
     assert!(extra <= resent, "{extra} twice, {resent} counted");
+}
+
+/// Writes a journal as systemd's own program does that takes entries from elsewhere.
+const WRITER: &str = "/lib/systemd/systemd-journal-remote";
+
+/// Entries of a journal that only systemd's programs write and read: of two units, some of them of little priority.
+fn write_journal(folder: &Folder, numbers: std::ops::Range<i64>) {
+    let entry = |number: i64| {
+        let at = 1_700_000_000_000_000 + number;
+        let unit = if number % 2 == 0 { "even" } else { "odd" };
+        let priority = if number % 3 == 0 { 7 } else { 4 };
+        format!(
+            "__REALTIME_TIMESTAMP={at}\n__MONOTONIC_TIMESTAMP={number}\n_BOOT_ID=0123456789abcdef0123456789abcdef\nMESSAGE=entry {number}\nSYSLOG_IDENTIFIER=app\n_PID=7\nPRIORITY={priority}\n_SYSTEMD_UNIT={unit}.service\n\n"
+        )
+    };
+    let entries: String = numbers.map(entry).collect();
+    let entries = folder.write("entries", &entries);
+    let _ = fs::create_dir(folder.path().join("journal"));
+    let output = folder.path().join("journal/test.journal");
+    let mut command = Command::new(WRITER);
+    command.arg(format!("--output={}", output.display()));
+    let output = command.arg(entries).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
+
+/// The `journalctl` of systemd itself: what is in the journal, what comes, and what came while the program was killed.
+#[test]
+fn the_journal_of_systemd_is_read_by_its_own_program() {
+    if !PathBuf::from(WRITER).exists() || !PathBuf::from("/usr/bin/journalctl").exists() {
+        return skip("systemd's journal (Debian packages systemd, systemd-journal-remote)");
+    }
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-systemd", url, |_| {
+        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"all\"\n[[logs.journald]]\ngroup = \"/j\"\nstream = \"some\"\nunits = [\"even.service\"]\npriority = \"warning\"\n".to_owned()
+    });
+    let path = world.folder.path().display();
+    let script = format!("#!/bin/sh\nexec /usr/bin/journalctl --directory={path}/journal \"$@\"\n");
+    world.folder.write_program("journalctl", &script);
+    let path = format!("{path}:/usr/bin:/bin");
+    let start = || Process::start(world.command().env("PATH", &path));
+    let wait_for = |numbers: std::ops::Range<i64>, program: &Process| {
+        let text = |number: i64| format!("app[7]: entry {number}");
+        let all: Vec<String> = numbers.clone().map(text).collect();
+        let some: Vec<String> = numbers
+            .filter(|it| it % 2 == 0 && it % 3 > 0)
+            .map(text)
+            .collect();
+        for (stream, expected) in [("/j all", all), ("/j some", some)] {
+            let mut tries = 0;
+            while cloud.messages(stream) != expected {
+                tries += 1;
+                assert!(
+                    tries < 150,
+                    "{:?}: {}",
+                    cloud.messages(stream),
+                    program.log()
+                );
+                pause(Duration::from_millis(200));
+            }
+        }
+    };
+    write_journal(&world.folder, 0..10);
+    let mut program = start();
+    wait_for(0..10, &program);
+    write_journal(&world.folder, 10..20);
+    wait_for(0..20, &program);
+    // Until it is known for good how far it is.
+    pause(Duration::from_secs(1));
+    program.stop("KILL");
+    write_journal(&world.folder, 20..30);
+    let program = start();
+    wait_for(0..30, &program);
+    assert_eq!(world.resent("journald"), 0.0);
 }
 
 /// What is asked for is passed on, page after page, also where a request is throttled.

@@ -415,3 +415,15 @@ fn mistakes_about_cloudwatch_logs_are_told_all_at_once() {
         c.toml:17:1: `[[logs.journald]]` must have a `group`, or `[logs]` one for all
         c.toml:18:12: `priority` names `warn`, but only `debug`, `info`, `notice`, `warning`, `err`, `crit`, `alert` or `emerg` can stand here; did you mean `warning`?"#]].assert_eq(&told.join("\n"));
 }
+
+/// Tags are asked for only where something is known by them.
+#[test]
+fn names_of_logs_may_want_tags() {
+    let wants_tags = |stream: &str| {
+        let text =
+            format!("[[logs.file]]\npaths = [\"/a\"]\ngroup = \"g\"\nstream = \"{stream}\"\n");
+        resolve("test", &text).0.wants_tags()
+    };
+    assert!(wants_tags("${tag:Team}/x") && wants_tags("${aws:AutoScalingGroupName}"));
+    assert!(!wants_tags("${aws:InstanceId}/${file}"));
+}
