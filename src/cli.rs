@@ -267,13 +267,26 @@ fn runtime() -> Result<tokio::runtime::Runtime, String> {
     built.map_err(|error| format!("cannot start the runtime: {error}"))
 }
 
-/// The region that is said, or that of the environment or the profile.
-async fn region_of(said: Option<String>) -> Result<String, String> {
-    let region = match said {
-        Some(region) => Some(region),
-        None => aws::configured_region().await,
-    };
-    let region = region.ok_or("no region is known: `--region` says which")?;
-    check_region(&region)?;
-    Ok(region)
+/// Whom to ask.
+#[derive(Clone, Debug, clap::Args)]
+struct Service {
+    /// AWS region [default: that of the environment or the profile]
+    #[arg(long)]
+    region: Option<String>,
+    /// Ask there instead of AWS
+    #[arg(long, value_name = "URL")]
+    endpoint_url: Option<String>,
+}
+
+impl Service {
+    /// The region that is said, or that of the environment or the profile.
+    async fn region(&self) -> Result<String, String> {
+        let region = match &self.region {
+            Some(region) => Some(region.clone()),
+            None => aws::configured_region().await,
+        };
+        let region = region.ok_or("no region is known: `--region` says which")?;
+        check_region(&region)?;
+        Ok(region)
+    }
 }

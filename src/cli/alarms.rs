@@ -20,7 +20,7 @@ use crate::lint::{Known, Severity, lint};
 use crate::web::in_path;
 
 use super::load::{self, Read, read};
-use super::{Environment, Exit, cannot_write, complain, consents, region_of, runtime};
+use super::{Environment, Exit, Service, cannot_write, complain, consents, runtime};
 use plan::{Local, Plan, Scope};
 
 #[derive(Debug, clap::Subcommand)]
@@ -41,15 +41,11 @@ pub(super) enum Command {
     Diff(DiffArgs),
 }
 
-/// Whom to ask.
+/// Whom to ask, and for what.
 #[derive(Debug, clap::Args)]
-struct Service {
-    /// AWS region [default: that of the environment or the profile]
-    #[arg(long)]
-    region: Option<String>,
-    /// Ask there instead of AWS
-    #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
+struct Selected {
+    #[command(flatten)]
+    service: Service,
     /// Only alarms and mute rules whose names begin so
     #[arg(long, value_name = "PREFIX", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     name_prefix: Option<String>,
@@ -58,7 +54,7 @@ struct Service {
 #[derive(Debug, clap::Args)]
 pub(super) struct PullArgs {
     #[command(flatten)]
-    service: Service,
+    selected: Selected,
     /// Write there instead of to the standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -83,7 +79,7 @@ pub(super) struct PushArgs {
     #[command(flatten)]
     wanted: Wanted,
     #[command(flatten)]
-    service: Service,
+    selected: Selected,
     /// Do it without asking
     #[arg(long)]
     yes: bool,
@@ -97,7 +93,7 @@ pub(super) struct DiffArgs {
     #[command(flatten)]
     wanted: Wanted,
     #[command(flatten)]
-    service: Service,
+    selected: Selected,
 }
 
 /// Where a daemon answers by default.
@@ -122,11 +118,14 @@ pub(super) fn run(command: Command, environment: Environment, out: &mut impl Wri
     })
 }
 
-impl Service {
+impl Selected {
     async fn connect(&self, environment: &Environment) -> Result<Alarms, Trouble> {
-        let region = region_of(self.region.clone()).await;
-        let region = region.map_err(|problem| vec![problem])?;
-        let endpoint = self.endpoint_url.as_ref();
+        let region = self
+            .service
+            .region()
+            .await
+            .map_err(|problem| vec![problem])?;
+        let endpoint = self.service.endpoint_url.as_ref();
         let endpoint = endpoint.or(environment.endpoint_url.as_ref());
         Ok(Alarms::connect(&region, endpoint.map(String::as_str)).await)
     }
@@ -160,8 +159,8 @@ impl Service {
 fn pull(args: PullArgs, environment: Environment, out: &mut impl Write) -> Result<Exit, Trouble> {
     let runtime = runtime().map_err(|problem| vec![problem])?;
     let account = runtime.block_on(async {
-        let client = args.service.connect(&environment).await?;
-        args.service.account(&client).await
+        let client = args.selected.connect(&environment).await?;
+        args.selected.account(&client).await
     })?;
     let alarms = account.alarms.into_values().map(|found| found.request);
     let all: Vec<Value> = alarms.chain(account.mute_rules.into_values()).collect();
@@ -193,9 +192,9 @@ fn push(args: PushArgs, environment: Environment, out: &mut impl Write) -> Resul
     let runtime = runtime().map_err(|problem| vec![problem])?;
     let (client, plan) = runtime.block_on(async {
         let mut local = local(&args.wanted, &environment).await?;
-        args.service.restrict(&mut local);
-        let client = args.service.connect(&environment).await?;
-        let account = args.service.account(&client).await?;
+        args.selected.restrict(&mut local);
+        let client = args.selected.connect(&environment).await?;
+        let account = args.selected.account(&client).await?;
         let scope = match args.prune {
             true => Scope::Everything,
             false => Scope::Named,
@@ -219,10 +218,10 @@ fn diff(args: DiffArgs, environment: Environment, out: &mut impl Write) -> Resul
     let runtime = runtime().map_err(|problem| vec![problem])?;
     let plan = runtime.block_on(async {
         let mut local = local(&args.wanted, &environment).await?;
-        args.service.restrict(&mut local);
-        let client = args.service.connect(&environment).await?;
-        let account = args.service.account(&client).await?;
-        let scope = match args.service.name_prefix {
+        args.selected.restrict(&mut local);
+        let client = args.selected.connect(&environment).await?;
+        let account = args.selected.account(&client).await?;
+        let scope = match args.selected.name_prefix {
             Some(_) => Scope::Everything,
             None => Scope::Named,
         };

@@ -12,7 +12,7 @@ use crate::aws::{LogGroup, LogStream, Logs};
 use crate::config::retention;
 use crate::metric::Timestamp;
 
-use super::{Exit, cannot_write, complain, region_of, runtime};
+use super::{Exit, Service, cannot_write, complain, runtime};
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -24,17 +24,6 @@ pub(super) enum Command {
     Streams(StreamsArgs),
     /// Show the events of a group as they happened, and those to come
     Tail(tail::Args),
-}
-
-/// Whom to ask.
-#[derive(Debug, clap::Args)]
-struct Service {
-    /// AWS region [default: that of the environment or the profile]
-    #[arg(long)]
-    region: Option<String>,
-    /// Ask there instead of AWS
-    #[arg(long, value_name = "URL")]
-    endpoint_url: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -103,12 +92,9 @@ pub(super) fn run(command: Command, out: &mut impl Write) -> Exit {
     })
 }
 
-impl Service {
-    async fn connect(&self) -> Result<Logs, Trouble> {
-        let region = region_of(self.region.clone()).await;
-        let region = region.map_err(|problem| vec![problem])?;
-        Ok(Logs::connect(&region, self.endpoint_url.as_deref()).await)
-    }
+async fn connect(service: &Service) -> Result<Logs, Trouble> {
+    let region = service.region().await.map_err(|problem| vec![problem])?;
+    Ok(Logs::connect(&region, service.endpoint_url.as_deref()).await)
 }
 
 /// As the API has it.
@@ -141,7 +127,7 @@ fn json_line(out: &mut impl Write, object: &impl Serialize) -> Result<(), Troubl
 }
 
 async fn groups(args: &GroupsArgs, out: &mut impl Write) -> Result<Exit, Trouble> {
-    let (logs, mut token) = (args.service.connect().await?, None);
+    let (logs, mut token) = (connect(&args.service).await?, None);
     loop {
         let page = logs.groups(args.prefix.as_deref(), token).await;
         let (groups, next) = page.map_err(|error| vec![error])?;
@@ -178,7 +164,7 @@ fn tell_group(format: Format, group: &LogGroup, out: &mut impl Write) -> Result<
 }
 
 async fn create(args: &CreateArgs, out: &mut impl Write) -> Result<Exit, Trouble> {
-    let (logs, name) = (args.service.connect().await?, &args.name);
+    let (logs, name) = (connect(&args.service).await?, &args.name);
     let tags: BTreeMap<String, String> = args.tags.iter().cloned().collect();
     let failed = |what: &str, failure: &crate::aws::Failure| {
         vec![format!("{what} `{name}`: {}", failure.message())]
@@ -198,7 +184,7 @@ async fn create(args: &CreateArgs, out: &mut impl Write) -> Result<Exit, Trouble
 }
 
 async fn streams(args: &StreamsArgs, out: &mut impl Write) -> Result<Exit, Trouble> {
-    let (logs, mut token, mut all) = (args.service.connect().await?, None, Vec::new());
+    let (logs, mut token, mut all) = (connect(&args.service).await?, None, Vec::new());
     loop {
         let page = logs.streams(&args.group, args.prefix.as_deref(), token);
         let (mut streams, next) = page.await.map_err(|error| vec![error])?;

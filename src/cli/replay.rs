@@ -89,7 +89,8 @@ type Trouble = Vec<String>;
 
 /// `endpoint_url`: that of the environment.
 pub(super) fn run(mut args: Args, endpoint_url: Option<String>, out: &mut impl Write) -> Exit {
-    args.server.endpoint_url = args.server.endpoint_url.or(endpoint_url);
+    let service = &mut args.server.service;
+    service.endpoint_url = service.endpoint_url.take().or(endpoint_url);
     match play(&args, out) {
         Ok(()) => Exit::Done,
         Err(problems) => {

@@ -148,10 +148,12 @@ pub(super) fn patterns(globs: &[String]) -> Vec<glob::Pattern> {
     patterns.collect()
 }
 
-/// The files of a section that are there now.
-pub fn matching(files: &LogFiles) -> BTreeSet<PathBuf> {
-    let (paths, _) = found(&files.paths, &patterns(&files.exclude_paths));
-    paths.into_iter().filter(|path| path.is_file()).collect()
+/// The files of a section that are there now, and what is wrong with folders that cannot be looked through.
+pub fn matching(files: &LogFiles) -> (BTreeSet<PathBuf>, Vec<String>) {
+    let (paths, unreadable) = found(&files.paths, &patterns(&files.exclude_paths));
+    let paths = paths.into_iter().filter(|path| path.is_file()).collect();
+    let told = |error: &glob::GlobError| format!("`{}`: {}", error.path().display(), error.error());
+    (paths, unreadable.iter().map(told).collect())
 }
 
 /// What matches now, and which folders cannot be looked through.

@@ -11,24 +11,18 @@ use crate::logs::{group_and_stream, matching};
 
 use super::Findings;
 
-/// The most files of which it is told that they cannot be read.
-const UNREADABLE_MAX: usize = 5;
-
 /// What needs no AWS.
 pub(super) fn local(logs: &config::Logs, findings: &mut Findings<'_, impl Write>) {
     for files in &logs.files {
         let what = format!("log files `{}`", files.paths.join("`, `"));
-        let found = matching(files);
+        let (found, unreadable) = matching(files);
         let problem = |path: &std::path::PathBuf| {
             let error = File::open(path).err()?;
             Some(format!("`{}`: {error}", path.display()))
         };
-        let problems: Vec<String> = found
-            .iter()
-            .filter_map(problem)
-            .take(UNREADABLE_MAX)
-            .collect();
-        if let [first, ..] = &problems[..] {
+        let folders = unreadable.into_iter();
+        let mut problems = folders.chain(found.iter().filter_map(problem));
+        if let Some(first) = &problems.next() {
             let fix = "let the service read them, as with `SupplementaryGroups=adm`";
             findings.failure(&what, first, fix);
         } else if found.is_empty() {
@@ -46,11 +40,8 @@ pub(super) async fn by_aws(
     logs: &Logs,
     findings: &mut Findings<'_, impl Write>,
 ) {
-    let record = config.record.iter().map(|it| &it.target);
-    let files = config.files.iter().map(|it| &it.target);
-    let journals = config.journals.iter().map(|it| &it.target);
     let mut asked = BTreeSet::new();
-    for target in record.chain(files).chain(journals) {
+    for target in config.targets() {
         let Some((group, stream)) = names(target, here, findings) else {
             continue;
         };

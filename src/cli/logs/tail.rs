@@ -12,8 +12,8 @@ use crate::clock;
 use crate::metric::Timestamp;
 use crate::replay::instant;
 
-use super::super::{Exit, cannot_write, complain};
-use super::{Format, Service, Trouble, json_line};
+use super::super::{Exit, Service, cannot_write, complain};
+use super::{Format, Trouble, connect, json_line};
 
 /// How often it is asked for what is new. `FilterLogEvents` may be called some five times a second, by all of an account.
 const INTERVAL: Duration = Duration::from_secs(2);
@@ -85,7 +85,7 @@ pub(super) async fn run(args: &Args, out: &mut impl Write) -> Result<Exit, Troub
         end: args.end,
     };
     let mut reader = Reader {
-        logs: args.service.connect().await?,
+        logs: connect(&args.service).await?,
         asked,
         shown: Shown::default(),
         printer: Printer::new(args),

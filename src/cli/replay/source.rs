@@ -20,7 +20,7 @@ use crate::metric::{
 use crate::replay::{Csv, Reads, Table, Wrong, json_rows};
 use crate::web;
 
-use super::super::{consents, region_of, runtime};
+use super::super::{Service, consents, runtime};
 use super::{History, MISTAKES_MAX, Player, Trouble, read};
 
 /// Batches of rows that are read ahead, at most.
@@ -42,12 +42,8 @@ pub(super) struct Server {
     /// What to ask Prometheus for: an expression of one series
     #[arg(long, value_name = "PROMQL")]
     query: Option<String>,
-    /// AWS region [default: that of the environment or the profile]
-    #[arg(long)]
-    region: Option<String>,
-    /// Ask there instead of AWS
-    #[arg(long, value_name = "URL")]
-    pub(super) endpoint_url: Option<String>,
+    #[command(flatten)]
+    pub(super) service: Service,
     /// Ask CloudWatch also where that costs more than a dollar
     #[arg(long)]
     yes: bool,
@@ -239,13 +235,11 @@ impl<W: Write> Player<'_, W> {
         let _ = writeln!(io::stderr(), "{told}");
         self.consent(dollars)?;
         let runtime = runtime().map_err(|error| vec![error])?;
-        let (region, endpoint) = (
-            self.args.server.region.clone(),
-            self.args.server.endpoint_url.clone(),
-        );
+        let service = &self.args.server.service;
         let client = runtime.block_on(async {
-            let region = region_of(region).await?;
-            Ok::<_, String>(CloudWatch::connect(&region, endpoint.as_deref()).await)
+            let region = service.region().await?;
+            let endpoint = service.endpoint_url.as_deref();
+            Ok::<_, String>(CloudWatch::connect(&region, endpoint).await)
         });
         let client = client.map_err(|error| vec![error])?;
         let bar = progress(
