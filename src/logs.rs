@@ -30,9 +30,9 @@ use tracing::{info, warn};
 use crate::aws::Failure;
 use crate::config::{self, LogFiles, LogTarget};
 use crate::definition::Placeholders;
-use crate::journal::POSITIONS_UNKNOWN;
+use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
 use crate::keeper::Handle;
-use crate::stats::{RECORD, Stats};
+use crate::stats::{FileCounts, RECORD, Stats};
 
 use files::Files;
 use groups::Groups;
@@ -40,6 +40,9 @@ use journald::Follower;
 pub use record::{Change, Tee};
 pub use scan::matching;
 use ship::{Shipper, Stream};
+
+/// A file for which a section has a name if it has one for any.
+const ANY_FILE: &str = "/any";
 
 /// How often lines of this program's log are kept.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -84,7 +87,7 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
     let groups = Groups::new(keeper.clone(), &positions);
     let shipper = Arc::new(Shipper::new(region, Arc::clone(&stats), groups));
     let mut tasks = JoinSet::new();
-    tee.set(config.record.as_ref().is_some_and(|it| it.daemon_log));
+    stats.logs.set_files(FileCounts::default());
     if let Some(record) = &config.record
         && let Some(stream) = told(stream(&record.target, &placeholders, None))
     {
@@ -117,7 +120,8 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
         };
         tasks.spawn(follower.run(ended.clone()));
     }
-    if !config.files.is_empty() {
+    let has_files = !config.files.is_empty();
+    if has_files {
         for of in &config.files {
             info!(paths = ?of.paths, group = of.target.group, "will send files to CloudWatch Logs");
         }
@@ -125,7 +129,15 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
         let resolve =
             move |files: &LogFiles, path: &Path| stream(&files.target, &placeholders, Some(path));
         let files = Files::new(config.files, &positions, Arc::new(resolve), stats);
-        tasks.spawn(task::files(files, shipper, keeper, ended.clone()));
+        tasks.spawn(task::files(files, shipper, keeper.clone(), ended.clone()));
+    }
+    if !has_files && positions.contains_key(POSITIONS_UNKNOWN) {
+        // Everybody has taken note of it.
+        let positions = [(POSITIONS_UNKNOWN.to_owned(), None)].into();
+        let written = None;
+        keeper
+            .log_progress(LogProgress { positions, written })
+            .await;
     }
     while tasks.join_next().await.is_some() {}
 }
@@ -173,7 +185,7 @@ pub fn group_and_stream(
 /// How many sections send nothing, because the name of their group or stream depends on what is not known of this host.
 pub fn waiting(config: &config::Logs, placeholders: &Placeholders) -> usize {
     let is_waiting = |target: &&LogTarget| {
-        let path = Some(Path::new("/"));
+        let path = Some(Path::new(ANY_FILE));
         stream(target, placeholders, path).is_err()
     };
     config.targets().filter(is_waiting).count()
@@ -188,24 +200,36 @@ fn stream(
     let file = path.and_then(Path::file_name);
     let file = file.map(|name| name.to_string_lossy().into_owned());
     let path = path.map(|path| path.to_string_lossy().into_owned());
-    let fill = |template: &str| {
-        let filled = placeholders.fill(template);
-        filled.map_err(|unknown| format!("`{unknown}` is not known on this host"))
-    };
-    let of_file = |template: &str| {
-        let with_file = template.replace("${file}", file.as_deref().unwrap_or("${file}"));
-        with_file.replace("${path}", path.as_deref().unwrap_or("${path}"))
-    };
+    let of_file = [("${file}", file.as_deref()), ("${path}", path.as_deref())];
+    let fill = |template: &str| fill(template, placeholders, &of_file);
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "_-/.#".contains(it);
-    let group = fill(&of_file(&target.group))?;
+    let group = fill(&target.group)?;
     let group = group.replace(|it: char| !is_plain(it), "_");
-    let name = fill(&of_file(&target.stream))?.replace([':', '*'], "_");
+    let name = fill(&target.stream)?.replace([':', '*'], "_");
     Ok(Stream {
         group,
         name,
         retention: target.retention,
         tags: target.tags.iter().cloned().collect(),
     })
+}
+
+/// What stands for a file is taken as it is: whoever names a file says nothing of what else is told.
+fn fill(
+    template: &str,
+    placeholders: &Placeholders,
+    of_file: &[(&str, Option<&str>)],
+) -> Result<String, String> {
+    let cut = |(name, value): &(&str, Option<&str>)| {
+        let (before, after) = template.split_once(name)?;
+        Some((before.to_owned(), (*value)?.to_owned(), after.to_owned()))
+    };
+    if let Some((before, value, after)) = of_file.iter().find_map(cut) {
+        let fill = |part: &str| fill(part, placeholders, of_file);
+        return Ok(fill(&before)? + &value + &fill(&after)?);
+    }
+    let filled = placeholders.fill(template);
+    filled.map_err(|unknown| format!("`{unknown}` is not known on this host"))
 }
 
 /// Keeps the lines of this program's log until they are sent.
@@ -223,5 +247,57 @@ async fn keep_log(tee: Tee, keeper: Handle, stats: Arc<Stats>, mut ended: watch:
         if is_end {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(stream: &str) -> LogTarget {
+        LogTarget {
+            group: "/g".to_owned(),
+            stream: stream.to_owned(),
+            retention: None,
+            tags: Vec::new(),
+        }
+    }
+
+    fn known() -> Placeholders {
+        Placeholders {
+            instance_id: Some("i-1".to_owned()),
+            hostname: "web".to_owned(),
+            variable: Some(|_| Some("secret".to_owned())),
+            ..Placeholders::default()
+        }
+    }
+
+    #[test]
+    fn what_stands_for_a_file_is_never_a_template() {
+        let name = |template: &str, path: &str| {
+            stream(&target(template), &known(), Some(Path::new(path))).map(|it| it.name)
+        };
+        let template = "${aws:InstanceId}/${file}";
+        assert_eq!(name(template, "/d/a.log").unwrap(), "i-1/a.log");
+        let hostile = "/d/${env:KEY}${hostname}${path}";
+        let expected = "i-1/${env_KEY}${hostname}${path}";
+        assert_eq!(name(template, hostile).unwrap(), expected);
+        assert_eq!(
+            name("${path}@${hostname}", "/d/${file}").unwrap(),
+            "/d/${file}@web"
+        );
+    }
+
+    #[test]
+    fn sections_wait_for_what_is_not_known_of_the_host() {
+        let (mut config, findings) = config::resolve(
+            "test",
+            "[[logs.file]]\npaths = [\"/a\"]\ngroup = \"g\"\nstream = \"${aws:InstanceId}/${file}\"\n",
+        );
+        assert_eq!(findings, []);
+        assert_eq!(waiting(&config.logs, &Placeholders::default()), 1);
+        assert_eq!(waiting(&config.logs, &known()), 0);
+        config.logs.files[0].target.stream = "${file} of ${tag:Team}".to_owned();
+        assert_eq!(waiting(&config.logs, &known()), 1);
     }
 }

@@ -60,6 +60,8 @@ impl Logging {
         while goes_on {
             let inputs = self.inputs();
             let config = inputs.config.clone();
+            let is_logged = config.record.as_ref().is_some_and(|it| it.daemon_log);
+            self.tee.set(is_logged);
             let waiting = logs::waiting(&config, &inputs.placeholders);
             let (stop, stopped) = watch::channel(false);
             let running = logs::run(inputs, stopped);

@@ -20,6 +20,9 @@ const VARIABLES: [(&str, &str); 3] = [
 /// What the agent calls a stream where nothing else is said.
 const STREAM: &str = "{instance_id}";
 
+/// With what an event begins where nothing else is said: lines that are indented belong to the one before.
+const START: &str = r"^[\S]";
+
 /// What the agent has for the time of a line as a pattern.
 const TIME_PATTERN: &str = "{timestamp_format}";
 
@@ -57,23 +60,17 @@ impl Importer {
             return;
         }
         let text = |key| settings.get(key).and_then(Value::as_str);
-        let mut lines = format!("\n[[logs.file]]\npaths = {}\n", list(&[path.to_owned()]));
+        let mut lines = format!("\n[[logs.file]]\npaths = {}\n", list(&alternatives(path)));
         let group = text("log_group_name").map_or_else(|| group_of(path), str::to_owned);
         let stream = text("log_stream_name").unwrap_or(stream);
         for (key, name) in [("group", &*group), ("stream", stream)] {
-            let _ = writeln!(lines, "{key} = {}", quoted(&with_placeholders(name)));
-        }
-        if [group.as_str(), stream]
-            .iter()
-            .any(|it| it.contains("{ip_address}"))
-        {
-            let what = "`{ip_address}` in a name of CloudWatch Logs: it stays as it is";
-            self.not_taken.push(what.to_owned());
+            let name = self.with_placeholders(name);
+            let _ = writeln!(lines, "{key} = {}", quoted(&name));
         }
         self.retention(settings, &mut lines);
         self.times(settings, &mut lines);
         self.filters(settings, path, &mut lines);
-        if path.contains(['*', '?', '['])
+        if path.contains(['*', '?', '[', '{'])
             && settings.get("publish_multi_logs") != Some(&true.into())
         {
             self.not_taken.push(format!(
@@ -126,9 +123,7 @@ impl Importer {
         } else if let Some(format) = format {
             self.not_taken.push(format!("the time format `{format}`"));
         }
-        let Some(start) = text("multi_line_start_pattern") else {
-            return;
-        };
+        let start = text("multi_line_start_pattern").unwrap_or(START);
         let start = match start {
             TIME_PATTERN if known.is_none() => {
                 let what = "that events begin with a time, which cannot be read";
@@ -176,6 +171,27 @@ impl Importer {
         }
     }
 
+    /// What the agent finds out and this program does not stays, without its braces.
+    fn with_placeholders(&mut self, name: &str) -> String {
+        let known = |name: String, (theirs, ours): &(&str, &str)| name.replace(theirs, ours);
+        let mut rest = &*VARIABLES.iter().fold(name.to_owned(), known);
+        let mut made = String::new();
+        while let Some((before, after)) = rest.split_once('{') {
+            made.push_str(before);
+            let is_ours = before.ends_with('$');
+            let (inside, after) = after.split_once('}').unwrap_or((after, ""));
+            if is_ours {
+                let _ = write!(made, "{{{inside}}}");
+            } else {
+                made.push_str(inside);
+                self.not_taken
+                    .push(format!("what `{{{inside}}}` stands for in `{name}`"));
+            }
+            rest = after;
+        }
+        made + rest
+    }
+
     fn is_pattern(&mut self, pattern: &str) -> bool {
         let problem = regex_lite::Regex::new(pattern).err();
         let told = problem
@@ -188,17 +204,26 @@ impl Importer {
 
 /// What the agent makes of a path if no group is named: all before the last dot.
 fn group_of(path: &str) -> String {
-    let name = path.rsplit_once('.').map_or(path, |(before, _)| before);
+    let ending = path
+        .rsplit_once('.')
+        .filter(|(_, ending)| !ending.contains('/'));
+    let name = ending.map_or(path, |(before, _)| before);
     let is_plain = |it: char| it.is_ascii_alphanumeric() || "_-/.#".contains(it);
     name.replace(|it: char| !is_plain(it), "_")
 }
 
-fn with_placeholders(name: &str) -> String {
-    VARIABLES
-        .iter()
-        .fold(name.to_owned(), |name, (theirs, ours)| {
-            name.replace(theirs, ours)
-        })
+/// What braces stand for: `{a,b}` is `a` or `b`.
+fn alternatives(path: &str) -> Vec<String> {
+    let parts = path.split_once('{').and_then(|(before, rest)| {
+        let (among, after) = rest.split_once('}')?;
+        Some((before, among, after))
+    });
+    let Some((before, among, after)) = parts else {
+        return vec![path.to_owned()];
+    };
+    let each = among.split(',');
+    each.flat_map(|it| alternatives(&format!("{before}{it}{after}")))
+        .collect()
 }
 
 fn is_utf8(encoding: &str) -> bool {

@@ -11,8 +11,8 @@ const AGENT: &str = r#"{
     "logs_collected": {
       "files": {"collect_list": [
         {"file_path": "/var/log/messages", "log_group_name": "messages", "retention_in_days": 30, "timezone": "UTC", "timestamp_format": "%b %d %H:%M:%S", "multi_line_start_pattern": "{timestamp_format}"},
-        {"file_path": "/var/log/app/*.log", "log_group_name": "/app/{hostname}", "log_stream_name": "{instance_id}", "timestamp_format": "%Y-%m-%d %H:%M:%S,%f", "multi_line_start_pattern": "^\\S", "filters": [{"type": "include", "expression": "ERROR"}, {"type": "include", "expression": "disk"}, {"type": "exclude", "expression": "(?=a)"}], "auto_removal": true},
-        {"file_path": "/opt/a b/x.log.1", "timestamp_format": "%d %Z", "encoding": "latin-1", "retention_in_days": -1, "blacklist": "gz$"},
+        {"file_path": "/var/log/app/*.log", "log_group_name": "/app/{hostname}/{ip_address}", "log_stream_name": "{instance_id}", "timestamp_format": "%Y-%m-%d %H:%M:%S,%f", "multi_line_start_pattern": "^\\S", "filters": [{"type": "include", "expression": "ERROR"}, {"type": "include", "expression": "disk"}, {"type": "exclude", "expression": "(?=a)"}], "auto_removal": true},
+        {"file_path": "/opt/a.d/{x,y} z", "timestamp_format": "%d %Z", "encoding": "latin-1", "retention_in_days": -1, "blacklist": "gz$"},
         {"file_path": "relative.log"}
       ]},
       "windows_events": {"collect_list": []}
@@ -66,7 +66,7 @@ fn what_the_agent_publishes_is_published() {
 
         [[logs.file]]
         paths = ["/var/log/app/*.log"]
-        group = "/app/${hostname}"
+        group = "/app/${hostname}/ip_address"
         stream = "${aws:InstanceId}"
         timestamp_format = "%Y-%m-%d %H:%M:%S,%f"
         timezone = "local"
@@ -74,9 +74,10 @@ fn what_the_agent_publishes_is_published() {
         include = ["ERROR"]
 
         [[logs.file]]
-        paths = ["/opt/a b/x.log.1"]
-        group = "/opt/a_b/x.log"
+        paths = ["/opt/a.d/x z", "/opt/a.d/y z"]
+        group = "/opt/a.d/_x_y__z"
         stream = "${aws:InstanceId}-${hostname}"
+        multi_line_start = "^[\\S]"
     "##]].assert_eq(&imported.text);
     expect![[r#"
         `agent.credentials`
@@ -85,13 +86,15 @@ fn what_the_agent_publishes_is_published() {
         the metric `mem_unheard_of`
         `metrics.metrics_collected.mem.append_dimensions`
         `metrics.metrics_collected.statsd`
+        what `{ip_address}` stands for in `/app/{hostname}/{ip_address}`
         the pattern `(?=a)`: look-around is not supported
         that events of `/var/log/app/*.log` have to match `disk` as well
         that only the newest of the files at `/var/log/app/*.log` is sent: all are
         `logs.logs_collected.files.auto_removal`
         the time format `%d %Z`
-        files that are left out of `/opt/a b/x.log.1` by "gz$"
-        the encoding `latin-1` of `/opt/a b/x.log.1`: it is read as UTF-8
+        files that are left out of `/opt/a.d/{x,y} z` by "gz$"
+        that only the newest of the files at `/opt/a.d/{x,y} z` is sent: all are
+        the encoding `latin-1` of `/opt/a.d/{x,y} z`: it is read as UTF-8
         the files at `relative.log`
         `logs.logs_collected.windows_events`
     "#]]

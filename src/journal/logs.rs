@@ -56,22 +56,20 @@ impl LogProgress {
 }
 
 impl Journal {
-    /// Takes over what another file has.
-    pub(super) fn take_over(
-        &mut self,
-        deliveries: &[(String, Option<String>)],
-        positions: BTreeMap<String, Option<String>>,
-        events: &[LogEvent],
-    ) -> Result<()> {
-        let progress = LogProgress {
-            positions,
-            written: None,
-        };
+    /// Of a file that takes the place of another one: what was sent is not known, and no event has a number that one had there.
+    pub(super) fn begin_anew(&mut self, now: Timestamp) -> Result<()> {
         self.write(|write| {
-            write.deliveries(deliveries)?;
-            write.log_progress(&progress)?;
-            write.take_over(events)
-        })
+            let insert = "INSERT INTO sqlite_sequence (name, seq) VALUES ('log_event', ?1)";
+            write.transaction.execute(insert, [now.milliseconds()])?;
+            let insert = "INSERT OR REPLACE INTO log_position (key, text) VALUES (?1, '')";
+            write.transaction.execute(insert, [POSITIONS_UNKNOWN])
+        })?;
+        Ok(())
+    }
+
+    /// Takes over events that another file has.
+    pub(super) fn take_over(&mut self, events: &[LogEvent]) -> Result<()> {
+        self.write(|write| write.take_over(events))
     }
 
     /// Commits how far was got.

@@ -44,11 +44,12 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {
     /// What was there could not be used; it is now at `path`, and a new journal was begun.
-    /// So many datapoints that waited in it could be taken over.
+    /// So many datapoints that waited in it could be taken over; whether that could be done with all of the rest is told, too.
     SetAside {
         path: PathBuf,
         found: String,
         saved: usize,
+        is_whole: bool,
     },
     /// So many datapoints were in flight when the last owner ended; they will be sent again.
     AnswersLost(usize),
@@ -57,11 +58,24 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SetAside { path, found, saved } => write!(
-                f,
-                "the journal could not be used ({found}) and was set aside as `{}`; a new one was begun, with {saved} datapoints that waited in it",
-                path.display()
-            ),
+            Self::SetAside {
+                path,
+                found,
+                saved,
+                is_whole,
+            } => {
+                write!(
+                    f,
+                    "the journal could not be used ({found}) and was set aside as `{}`; a new one was begun, with {saved} datapoints that waited in it",
+                    path.display()
+                )?;
+                match is_whole {
+                    true => Ok(()),
+                    false => f.write_str(
+                        "; notifications and events for CloudWatch Logs that waited could not all be read",
+                    ),
+                }
+            }
             Self::AnswersLost(count) => write!(
                 f,
                 "{count} datapoints were being sent when the daemon ended; they are sent again"
@@ -127,6 +141,7 @@ pub(super) fn open(
                 path: aside,
                 found,
                 saved: 0,
+                is_whole: false,
             });
             self::ready(&path, now)
         }
@@ -150,8 +165,14 @@ pub(super) fn open(
         lock,
     };
     for note in &mut notes {
-        if let Note::SetAside { path, saved, .. } = note {
-            *saved = salvage(path, &mut journal);
+        if let Note::SetAside {
+            path,
+            saved,
+            is_whole,
+            ..
+        } = note
+        {
+            (*saved, *is_whole) = salvage(path, &mut journal, now);
         }
     }
     Ok((journal, notes))

@@ -1,5 +1,6 @@
 //! One file: which it is, and what is read of it.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{File, Metadata};
 use std::io;
@@ -17,6 +18,9 @@ use super::lines::{Assembler, End, Place, Rules, Taken};
 /// The most bytes that are read for one batch; lines that are not sent do not fill it.
 const READ_MAX: u64 = 4 << 20;
 const CHUNK: usize = 64 << 10;
+
+/// What comes later than this after the program before, in seconds, belongs to nothing that was read before.
+const FRESH: i64 = 60;
 
 /// By how many of its first bytes a file is known again.
 const PRINT_MAX: usize = 1_024;
@@ -111,6 +115,13 @@ pub(super) struct Kept {
     pub(super) seen: i64,
 }
 
+impl Kept {
+    /// Whether what is read next may belong to what was read before.
+    pub(super) fn is_fresh(&self, now: Timestamp) -> bool {
+        (now.seconds() - self.seen).abs() <= FRESH
+    }
+}
+
 /// What goes into the next request; reads no further than `until`.
 pub(super) fn read(
     file: &File,
@@ -142,10 +153,12 @@ pub(super) fn read(
     Ok(assembler.end(if is_long { End::Quiet } else { end }))
 }
 
-/// The file that is called something else now, in the folder where it was.
-pub(super) fn renamed(path: &Path, id: FileId) -> Option<PathBuf> {
-    let mut siblings = siblings(path);
-    siblings.find(|path| std::fs::metadata(path).is_ok_and(|found| FileId::of(&found) == id))
+/// The files of a folder.
+pub(super) fn by_id(folder: &Path) -> BTreeMap<FileId, PathBuf> {
+    let paths = folder.read_dir().into_iter().flatten().flatten();
+    let paths = paths.map(|entry| entry.path());
+    let known = paths.filter_map(|path| Some((FileId::of(&std::fs::metadata(&path).ok()?), path)));
+    known.collect()
 }
 
 /// What is in the folder of a file and not the file.

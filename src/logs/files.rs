@@ -13,7 +13,7 @@ use crate::journal::POSITIONS_UNKNOWN;
 use crate::metric::Timestamp;
 use crate::stats::Stats;
 
-use super::file::{FileId, Kept, Print, read, renamed};
+use super::file::{FileId, Kept, Print, by_id, read};
 use super::lines::{Counts, End, Place, Rules, Taken};
 use super::scan::patterns;
 use super::ship::{Backoff, Fate, Stream};
@@ -91,8 +91,12 @@ pub(super) struct Files {
     pub(super) changed: Positions,
     /// What is wrong with files and folders, and when that was last met.
     pub(super) troubles: BTreeMap<PathBuf, (String, Timestamp)>,
-    /// Copies of which it was told that they are not sent.
-    pub(super) copies: BTreeSet<FileId>,
+    /// What was told of files that are not sent, or not by every section.
+    pub(super) told: BTreeSet<(FileId, &'static str)>,
+    /// When all positions were written down.
+    pub(super) noted_at: Timestamp,
+    /// Which files there are in folders where something was renamed, for as long as one look takes.
+    folders: BTreeMap<PathBuf, BTreeMap<FileId, PathBuf>>,
     /// Files that are open, and some that were; the oldest first.
     open: VecDeque<FileId>,
 }
@@ -139,7 +143,9 @@ impl Files {
             is_unknown,
             changed,
             troubles: BTreeMap::new(),
-            copies: BTreeSet::new(),
+            told: BTreeSet::new(),
+            noted_at: Timestamp::default(),
+            folders: BTreeMap::new(),
             open: VecDeque::new(),
         }
     }
@@ -175,6 +181,7 @@ impl Files {
             self.scan(now);
         }
         self.has_more = false;
+        self.folders.clear();
         let (mut ready, mut bytes) = (Vec::new(), 0);
         let ids: Vec<FileId> = self.sources.keys().copied().collect();
         let start = if ids.is_empty() {
@@ -209,7 +216,10 @@ impl Files {
         now: Timestamp,
     ) {
         // Another file may have its number by now.
-        let is_its = |kept: &Kept| kept.print.is_of(&file).unwrap_or(false);
+        let is_its = |kept: &Kept| match kept.print.is_empty() {
+            true => kept.path == path,
+            false => kept.print.is_of(&file).unwrap_or(false),
+        };
         let is_other = kept.as_ref().is_some_and(|kept| !is_its(kept));
         let name = match &kept {
             Some(kept) if !is_other => kept.name.clone(),
@@ -227,7 +237,10 @@ impl Files {
         let place = Place {
             offset: kept.as_ref().map_or(offset, |kept| kept.offset),
             is_inside: kept.as_ref().is_some_and(|kept| kept.is_inside),
-            last_at: kept.as_ref().and_then(|kept| kept.last_at),
+            last_at: kept
+                .as_ref()
+                .filter(|kept| kept.is_fresh(now))
+                .and_then(|kept| kept.last_at),
         };
         self.troubles.remove(&path);
         debug!(path = %path.display(), offset = place.offset, "watching a file");
@@ -242,6 +255,8 @@ impl Files {
             sending: None,
             lost_until: kept.and_then(|kept| kept.sending).unwrap_or(0),
             size,
+            sure_size: place.offset,
+            counted_until: 0,
             grown_at: now,
             unread_since: None,
             fruitless: None,
@@ -253,7 +268,7 @@ impl Files {
         self.opened(id);
         self.note(id, now);
         if is_other {
-            self.emptied(id, now);
+            self.emptied(id, place.offset, now);
         }
     }
 
@@ -287,13 +302,15 @@ impl Files {
 
     /// What is to be sent of a file now.
     fn examine(&mut self, id: FileId, now: Timestamp) -> Option<Ready> {
-        let source = self.sources.get(&id)?;
-        let backoff = self.backoffs.get(&source.stream.key());
-        if source.sending.is_some() || !backoff.is_none_or(|backoff| backoff.is_over(now)) {
+        if self.sources.get(&id)?.sending.is_some() {
             return None;
         }
         self.measure(id, now);
-        let source = self.sources.get_mut(&id)?;
+        let source = self.sources.get(&id)?;
+        let backoff = self.backoffs.get(&source.stream.key());
+        if !backoff.is_none_or(|backoff| backoff.is_over(now)) {
+            return None;
+        }
         let end = source.end(now);
         if !source.is_named && source.is_done(end) {
             self.sources.remove(&id);
@@ -335,9 +352,15 @@ impl Files {
             }
         }
         if source.file.is_none()
-            && let Some(path) = renamed(&source.path, id)
+            && let Some(path) = renamed(&mut self.folders, &source.path, id)
         {
             match File::open(&path) {
+                // Its number may be another file's by now, and is if nothing was in it.
+                Ok(file)
+                    if source.print.is_empty() || !source.print.is_of(&file).unwrap_or(false) =>
+                {
+                    return self.gone(id, now);
+                }
                 Ok(file) => {
                     (source.file, source.path) = (Some(file), path.clone());
                     self.is_at(id, path);
@@ -382,7 +405,8 @@ impl Files {
             let is_same = |file: &File| source.print.is_of(file).unwrap_or(false);
             let is_same = !source.print.is_short() && source.file.as_ref().is_some_and(is_same);
             if !is_same {
-                return self.emptied(id, now);
+                let size_before = source.size;
+                return self.emptied(id, size_before, now);
             }
             // Its end was cut off, and had been sent.
             (source.place.offset, source.size) = (size, size);
@@ -412,9 +436,11 @@ impl Files {
             return Ok(nothing(source.place));
         }
         if !source.print.is_of(&file)? {
-            self.emptied(id, now);
+            let size_before = source.sure_size;
+            self.emptied(id, size_before, now);
             return Ok(nothing(Place::default()));
         }
+        source.sure_size = source.size;
         if source.print.is_short() {
             source.print = Print::of(&file)?;
         }
@@ -452,8 +478,10 @@ impl Files {
             return None;
         }
         source.sending = Some(taken.place.offset);
-        let again = source.lost_until > source.place.offset;
-        if again {
+        let is_again = source.lost_until > source.place.offset;
+        // What did not get out since it was counted is not counted again.
+        if is_again && taken.place.offset > source.counted_until {
+            source.counted_until = taken.place.offset;
             self.stats.logs.resent(SOURCE, taken.batch.len());
         }
         let stream = Arc::clone(&source.stream);
@@ -488,6 +516,9 @@ impl Files {
             return;
         };
         let sending = source.sending.take().unwrap_or(0);
+        if self.backoffs.len() >= FILES_MAX {
+            self.backoffs.clear();
+        }
         let backoff = self.backoffs.entry(source.stream.key()).or_default();
         match fate {
             Fate::Accepted(_) | Fate::Refused(_) => {
@@ -501,6 +532,7 @@ impl Files {
                 backoff.failed(now, *answer_lost);
                 if *answer_lost {
                     source.lost_until = source.lost_until.max(sending);
+                    source.counted_until = 0;
                 }
                 self.note(id, now);
             }
@@ -529,7 +561,7 @@ impl Files {
             *at = now;
             return;
         }
-        warn!(path = %path.display(), error = problem, "cannot be read");
+        warn!(path = %path.display(), error = problem, "cannot be sent");
         if self.troubles.len() >= FILES_MAX {
             self.troubles.clear();
         }
@@ -541,6 +573,19 @@ impl Files {
         let is_met = |at: Timestamp| (at..at + TROUBLE_KEPT).contains(&now);
         self.troubles.retain(|_, (_, at)| is_met(*at));
     }
+}
+
+/// The file that is called something else now, in the folder where it was.
+fn renamed(
+    folders: &mut BTreeMap<PathBuf, BTreeMap<FileId, PathBuf>>,
+    path: &Path,
+    id: FileId,
+) -> Option<PathBuf> {
+    let folder = path.parent()?.to_owned();
+    let files = folders
+        .entry(folder)
+        .or_insert_with_key(|folder| by_id(folder));
+    files.get(&id).filter(|found| *found != path).cloned()
 }
 
 fn nothing(place: Place) -> Taken {

@@ -24,6 +24,8 @@ const RETENTION_INTERVAL: Duration = Duration::from_mins(5);
 pub(super) struct Groups {
     keeper: Handle,
     due: Mutex<BTreeMap<String, Due>>,
+    /// One after the other: who creates a group says how long it keeps its events.
+    turn: tokio::sync::Mutex<()>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,7 @@ impl Groups {
         Self {
             keeper,
             due: Mutex::new(due.collect()),
+            turn: tokio::sync::Mutex::default(),
         }
     }
 
@@ -50,8 +53,12 @@ impl Groups {
     pub(super) async fn create(&self, logs: &Logs, stream: &Stream) -> Result<(), Failure> {
         let (group, name) = (&stream.group, &stream.name);
         if logs.create_stream(group, name).await.is_err() {
-            self.create_group(logs, stream).await?;
-            logs.create_stream(group, name).await?;
+            let turn = self.turn.lock().await;
+            if logs.create_stream(group, name).await.is_err() {
+                self.create_group(logs, stream).await?;
+                logs.create_stream(group, name).await?;
+            }
+            drop(turn);
         }
         info!(group, stream = name, "created a stream");
         Ok(())
@@ -60,7 +67,9 @@ impl Groups {
     async fn create_group(&self, logs: &Logs, stream: &Stream) -> Result<(), Failure> {
         let group = &stream.group;
         let was_due = self.due().contains_key(group);
-        self.owe(group, stream.retention).await;
+        if stream.retention.is_some() {
+            self.owe(group, stream.retention).await;
+        }
         let created = logs.create_group(group, &stream.tags).await;
         match &created {
             Ok(true) => {

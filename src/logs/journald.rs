@@ -1,16 +1,16 @@
 //! The journal of systemd, as `journalctl` tells it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::process::{ChildStdout, Command};
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::aws::NewEvent;
 use crate::clock;
@@ -39,7 +39,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 const RESTART: Duration = Duration::from_mins(1);
 
 /// The most text of what the program complains of.
-const COMPLAINT_MAX: u64 = 1_000;
+const COMPLAINT_MAX: usize = 1_000;
 
 /// How far it is read, as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,19 +81,20 @@ impl Follower {
             held: None,
             unknown_until: is_unknown.then(clock::now),
             backoff: Backoff::default(),
+            trouble: None,
         };
-        let mut trouble = None;
         loop {
             let followed = tokio::select! {
                 followed = reading.follow() => followed,
                 _ = ended.wait_for(|ended| *ended) => return,
             };
-            if trouble.as_ref() != Some(&followed) {
+            reading.follower.stats.logs.journald_failed();
+            if reading.trouble.as_ref() != Some(&followed) {
                 warn!(
                     error = followed,
                     "the journal of systemd cannot be read; it is tried again"
                 );
-                trouble = Some(followed);
+                reading.trouble = Some(followed);
             }
             tokio::select! {
                 () = tokio::time::sleep(RESTART) => {}
@@ -116,11 +117,11 @@ impl Follower {
             "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_COMM,_PID".to_owned(),
             "--no-pager".to_owned(),
             "--follow".to_owned(),
+            "--no-tail".to_owned(),
+            // Else long messages are left out, and what was written before the host was started anew.
+            "--all".to_owned(),
+            "--merge".to_owned(),
         ];
-        arguments.push(match (cursor, self.config.start_at) {
-            (None, StartAt::End) => "--lines=0".to_owned(),
-            _ => "--no-tail".to_owned(),
-        });
         arguments.extend(cursor.map(|cursor| format!("--after-cursor={cursor}")));
         let units = self.config.units.iter();
         arguments.extend(units.map(|unit| format!("--unit={unit}")));
@@ -140,12 +141,22 @@ struct Reading {
     /// What happened before may have been sent by an earlier program.
     unknown_until: Option<Timestamp>,
     backoff: Backoff,
+    /// Why it was not read, if it was not.
+    trouble: Option<String>,
 }
 
 impl Reading {
     /// Until the program ends, or cannot be started; returns why.
     async fn follow(&mut self) -> String {
         self.held = None;
+        if self.kept.cursor.is_none() && self.follower.config.start_at == StartAt::End {
+            // Written down at once: what comes from now on is not passed by a later start.
+            match newest().await {
+                Ok(None) => {}
+                Ok(cursor) => self.keep(cursor, None).await,
+                Err(problem) => return problem,
+            }
+        }
         let cursor = self.kept.cursor.as_deref();
         let started = Command::new(PROGRAM)
             .args(self.follower.arguments(cursor))
@@ -158,12 +169,13 @@ impl Reading {
             Ok(child) => child,
             Err(error) => return format!("`{PROGRAM}` cannot be started: {error}"),
         };
-        let Some(out) = child.stdout.take() else {
+        let (Some(out), Some(err)) = (child.stdout.take(), child.stderr.take()) else {
             return format!("`{PROGRAM}` has no output");
         };
+        let said = tokio::spawn(beginning(err));
         let mut out = Lines::new(BufReader::new(out));
         while self.batch(&mut out).await {}
-        complaint(&mut child).await
+        complaint(child.wait().await, &said.await.unwrap_or_default())
     }
 
     /// Sends the next events. `false` if nothing more comes.
@@ -210,7 +222,7 @@ impl Reading {
 
     /// The next entry that can be read.
     async fn next(
-        &self,
+        &mut self,
         out: &mut Lines<BufReader<ChildStdout>>,
     ) -> std::io::Result<Option<Entry>> {
         while let Some(line) = out.next().await? {
@@ -218,6 +230,9 @@ impl Reading {
             match entry(&line) {
                 Some((entry, is_cut)) => {
                     logs.changed(SOURCE, "too_long", usize::from(is_cut));
+                    if self.trouble.take().is_some() {
+                        info!("the journal of systemd is read again");
+                    }
                     return Ok(Some(entry));
                 }
                 None => logs.dropped(SOURCE, "unreadable", 1),
@@ -254,7 +269,8 @@ impl Reading {
                 }
                 Fate::Failed { answer_lost: false } => {
                     self.backoff.failed(clock::now(), false);
-                    parts.push_front((batch, is_again));
+                    // It did not get out since it was counted.
+                    parts.push_front((batch, false));
                 }
             }
             while !self.backoff.is_over(clock::now()) {
@@ -350,15 +366,35 @@ fn message_of(value: &Value) -> Option<String> {
     }
 }
 
-/// Why the program ended, in its own words.
-async fn complaint(child: &mut Child) -> String {
-    let mut said = Vec::new();
-    if let Some(stderr) = child.stderr.take() {
-        // What cannot be read is not told.
-        let _ = stderr.take(COMPLAINT_MAX).read_to_end(&mut said).await;
+/// Where the journal ends; `None` if nothing is in it.
+async fn newest() -> Result<Option<String>, String> {
+    let mut command = Command::new(PROGRAM);
+    command.args(["--output=json", "--output-fields=_PID", "--no-pager"]);
+    command.args(["--merge", "--lines=1"]).stdin(Stdio::null());
+    let answer = command.kill_on_drop(true).output().await;
+    let answer = answer.map_err(|error| format!("`{PROGRAM}` cannot be started: {error}"))?;
+    if !answer.status.success() {
+        return Err(complaint(Ok(answer.status), &answer.stderr));
     }
-    let said = String::from_utf8_lossy(&said);
-    match child.wait().await {
+    let entry: Option<Value> = serde_json::from_slice(&answer.stdout).ok();
+    Ok(entry.and_then(|entry| message_of(entry.get("__CURSOR")?)))
+}
+
+/// How it begins; the rest is read as well, so that whoever writes it is not held up.
+async fn beginning(mut out: impl AsyncRead + Unpin) -> Vec<u8> {
+    let (mut kept, mut chunk) = (Vec::new(), [0; 1_024]);
+    // What cannot be read is not told.
+    while let Ok(read @ 1..) = out.read(&mut chunk).await {
+        let room = COMPLAINT_MAX.saturating_sub(kept.len());
+        kept.extend_from_slice(&chunk[..read.min(room)]);
+    }
+    kept
+}
+
+/// Why the program ended, in its own words.
+fn complaint(ended: std::io::Result<ExitStatus>, said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(&said[..said.len().min(COMPLAINT_MAX)]);
+    match ended {
         Ok(status) => format!("`{PROGRAM}` ended with {status}: {}", said.trim()),
         Err(error) => format!("`{PROGRAM}`: {error}"),
     }

@@ -89,7 +89,8 @@ pub(super) struct Place {
     pub(super) offset: u64,
     /// It is in the middle of a line whose start was sent already, because the line is too long.
     pub(super) is_inside: bool,
-    /// The time of the event before, in milliseconds, if it said one: lines without a time belong to it.
+    /// The time of the event before, in milliseconds, if the reading that ended there had one that said its time: lines without
+    /// one belong to it.
     pub(super) last_at: Option<i64>,
 }
 
@@ -138,6 +139,11 @@ pub(super) struct Assembler<'a> {
     is_cut: bool,
     /// The event whose end is not known yet.
     open: Option<String>,
+    /// Whether something of it was cut off and counted.
+    is_open_cut: bool,
+    /// The time of the last event that said its time, and that if it was in this reading.
+    last_at: Option<Timestamp>,
+    said_at: Option<i64>,
 }
 
 impl<'a> Assembler<'a> {
@@ -162,6 +168,9 @@ impl<'a> Assembler<'a> {
             line_start: place.offset,
             is_cut: false,
             open: None,
+            last_at: place.last_at.map(Timestamp::from_milliseconds),
+            said_at: None,
+            is_open_cut: false,
         }
     }
 
@@ -197,7 +206,9 @@ impl<'a> Assembler<'a> {
             } else if let Some(open) = &mut self.open {
                 open.push('\n');
                 open.push_str(&line);
-                self.taken.counts.too_long += usize::from(cut(open, EVENT_MAX));
+                let is_first_cut =
+                    cut(open, EVENT_MAX) && !std::mem::replace(&mut self.is_open_cut, true);
+                self.taken.counts.too_long += usize::from(is_first_cut);
             } else {
                 self.open = Some(line);
             }
@@ -230,12 +241,12 @@ impl<'a> Assembler<'a> {
 
     /// The open event, if there is one, ends at an offset.
     fn emit(&mut self, end: u64) {
+        self.is_open_cut = false;
         let Some(message) = self.open.take().filter(|_| !self.is_full) else {
             return;
         };
         let found = self.rules.time(&message, self.now);
-        let before = self.taken.place.last_at.map(Timestamp::from_milliseconds);
-        let at = found.or(before).unwrap_or(self.now);
+        let at = found.or(self.last_at).unwrap_or(self.now);
         let counts = &mut self.taken.counts;
         if !self.rules.filter.passes(&message) {
             counts.filtered += 1;
@@ -248,7 +259,10 @@ impl<'a> Assembler<'a> {
             return;
         }
         self.taken.place.offset = end;
-        self.taken.place.last_at = found.or(before).map(Timestamp::milliseconds);
+        if found.is_some() {
+            (self.last_at, self.said_at) = (found, Some(at.milliseconds()));
+        }
+        self.taken.place.last_at = self.said_at;
     }
 
     /// Whether nothing has come of what was read.

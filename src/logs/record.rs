@@ -94,7 +94,7 @@ impl Tee {
     }
 
     /// Whether lines are wanted.
-    pub(super) fn set(&self, is_wanted: bool) {
+    pub fn set(&self, is_wanted: bool) {
         let mut held = self.held();
         held.is_off = !is_wanted;
         if !is_wanted {

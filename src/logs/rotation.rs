@@ -1,5 +1,6 @@
 //! Files that are renamed, and files that are copied and emptied.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -7,10 +8,10 @@ use tracing::{info, warn};
 
 use crate::metric::Timestamp;
 
-use super::file::{FileId, Kept, Print, copy_of, later_copies, originals};
+use super::file::{FileId, Kept, Print, by_id, copy_of, later_copies, originals};
 use super::files::Files;
 use super::lines::Place;
-use super::scan::patterns;
+use super::scan::{COPY, patterns};
 use super::source::Source;
 
 /// Positions of files that are not found are kept for so long, in seconds: older events would not be taken any more.
@@ -20,17 +21,19 @@ impl Files {
     /// Files of which the beginning was sent, and which are called something else since.
     pub(super) fn adopt(&mut self, now: Timestamp) {
         let kept: Vec<(String, Kept)> = std::mem::take(&mut self.kept).into_iter().collect();
+        let mut folders: BTreeMap<PathBuf, BTreeMap<String, PathBuf>> = BTreeMap::new();
         for (key, kept) in kept {
             let entry = self.entries.iter().position(|entry| {
                 let all = patterns(&entry.config.paths);
                 all.iter().any(|pattern| pattern.matches_path(&kept.name))
             });
             let found = kept.path.parent().and_then(|folder| {
-                let same = |path: &PathBuf| {
-                    fs::metadata(path).is_ok_and(|found| FileId::of(&found).key() == key)
-                };
-                let mut entries = folder.read_dir().ok()?.flatten().map(|it| it.path());
-                let path = entries.find(same)?;
+                let files = folders.entry(folder.to_owned());
+                let files = files.or_insert_with_key(|folder| {
+                    let files = by_id(folder).into_iter();
+                    files.map(|(id, path)| (id.key(), path)).collect()
+                });
+                let path = files.get(&key)?.clone();
                 let file = File::open(&path).ok()?;
                 kept.print
                     .is_of(&file)
@@ -49,12 +52,14 @@ impl Files {
     }
 
     /// Whether a file is the copy of one that is about to be emptied: what is new is sent of that one.
-    pub(super) fn is_copy(&self, path: &Path, file: &File) -> bool {
+    pub(super) fn is_copy(&self, id: FileId, path: &Path, file: &File) -> bool {
+        let was_copy = self.told.contains(&(id, COPY));
         let length = file.metadata().map_or(0, |metadata| metadata.len());
         // A file may only begin like another one, and go on otherwise; unless that is emptied already.
         let is_within = |source: &Source| {
             let now = fs::metadata(&source.path).map_or(0, |metadata| metadata.len());
-            length <= now || now < source.place.offset
+            let is_measured = source.sending.is_none();
+            length <= now || now < source.place.offset || was_copy && !is_measured
         };
         let is_of = |source: &Source| {
             !source.print.is_empty()
@@ -65,13 +70,13 @@ impl Files {
         originals.any(|path| self.at(&path).is_some_and(is_of))
     }
 
-    /// It was emptied, and may have been copied before.
-    pub(super) fn emptied(&mut self, id: FileId, now: Timestamp) {
+    /// It was emptied, and may have been copied before. `size`: what it had before that, as far as is known.
+    pub(super) fn emptied(&mut self, id: FileId, size: u64, now: Timestamp) {
         let Some(source) = self.sources.get_mut(&id) else {
             return;
         };
         let before = source.kept(now);
-        let (path, entry, size) = (source.path.clone(), source.entry, source.size);
+        let (path, entry) = (source.path.clone(), source.entry);
         // Another file may have its name by now.
         let is_opened = source.file.is_none();
         let file = source.file.take().or_else(|| File::open(&path).ok());
@@ -79,7 +84,7 @@ impl Files {
         source.file = file.filter(is_same);
         let print = source.file.as_ref().map(Print::of);
         source.print = print.and_then(Result::ok).unwrap_or_default();
-        source.size = 0;
+        (source.size, source.sure_size, source.counted_until) = (0, 0, 0);
         (source.place, source.lost_until) = (Place::default(), 0);
         (source.fruitless, source.unread_since, source.grown_at) = (None, None, now);
         if is_opened {
@@ -115,7 +120,10 @@ impl Files {
         self.add_nameless(entry, copied, file, before.clone(), now);
         for (path, file) in younger {
             // What was copied is not yet emptied, and is sent from where it is.
-            if !self.is_copy(&path, &file) {
+            let is_copy = file
+                .metadata()
+                .is_ok_and(|it| self.is_copy(FileId::of(&it), &path, &file));
+            if !is_copy {
                 info!(path = %path.display(), "a file was emptied again; its copy is sent");
                 let whole = Kept {
                     path: path.clone(),

@@ -12,17 +12,28 @@ use crate::journal::POSITIONS_UNKNOWN;
 use crate::metric::Timestamp;
 use crate::stats::FileCounts;
 
+use super::ANY_FILE;
 use super::file::{FileId, Kept, Print};
 use super::files::{FILES_MAX, Files};
 
 /// What is compressed was a log before, and has been sent.
 const COMPRESSED: [&str; 6] = ["gz", "xz", "bz2", "zst", "lz4", "zip"];
 
+/// What is told of a copy.
+pub(super) const COPY: &str = "a file is the copy of one that is watched, and not sent";
+
 impl Files {
     pub(super) fn scan(&mut self, now: Timestamp) {
         let is_first = self.scanned_at.replace(now).is_none();
-        let mut ignored = 0;
+        let (mut ignored, mut is_whole) = (0, true);
         for place in 0..self.entries.len() {
+            if let Err(problem) = (self.resolve)(&self.entries[place].config, Path::new(ANY_FILE)) {
+                // Nothing is decided of its files until they have a name to be sent under.
+                let section = self.entries[place].key.clone();
+                self.troubled(Path::new(&section), &problem, now);
+                is_whole = false;
+                continue;
+            }
             let entry = &mut self.entries[place];
             let is_new = std::mem::take(&mut entry.is_first);
             if is_new {
@@ -39,10 +50,11 @@ impl Files {
         if is_first {
             self.adopt(now);
         }
-        if std::mem::take(&mut self.is_unknown) {
+        if is_whole && std::mem::take(&mut self.is_unknown) {
             self.changed.insert(POSITIONS_UNKNOWN.to_owned(), None);
         }
         self.forget_troubles(now);
+        self.note_all_daily(now);
         let unread = self.sources.values();
         let unread = unread
             .map(|it| it.size.saturating_sub(it.place.offset))
@@ -67,7 +79,15 @@ impl Files {
         };
         let id = FileId::of(&metadata);
         if let Some(known) = self.sources.get_mut(&id) {
-            if known.entry == entry && !known.is_named {
+            if known.entry != entry {
+                self.tell_once(
+                    id,
+                    &path,
+                    "a file is sent by the first section that has it, and not by another",
+                );
+                return true;
+            }
+            if !known.is_named {
                 (known.path, known.is_named, known.gone_at) = (path.clone(), true, None);
                 self.is_at(id, path);
             }
@@ -83,8 +103,8 @@ impl Files {
                 return true;
             }
         };
-        if self.is_copy(&path, &file) {
-            self.tell_copy(id, &path);
+        if self.is_copy(id, &path, &file) {
+            self.tell_once(id, &path, COPY);
             return true;
         }
         let config = &self.entries[entry].config;
@@ -131,12 +151,25 @@ impl Files {
         })
     }
 
-    fn tell_copy(&mut self, id: FileId, path: &Path) {
-        if self.copies.len() >= FILES_MAX {
-            self.copies.clear();
+    fn tell_once(&mut self, id: FileId, path: &Path, what: &'static str) {
+        if self.told.len() >= FILES_MAX {
+            self.told.clear();
         }
-        if self.copies.insert(id) {
-            info!(path = %path.display(), "a file is the copy of one that is watched, and not sent");
+        if self.told.insert((id, what)) {
+            info!(path = %path.display(), "{what}");
+        }
+    }
+
+    /// What was not written down for long counts as gone.
+    fn note_all_daily(&mut self, now: Timestamp) {
+        const DAY: i64 = 86_400;
+        if (self.noted_at..self.noted_at + DAY).contains(&now) {
+            return;
+        }
+        self.noted_at = now;
+        let ids: Vec<FileId> = self.sources.keys().copied().collect();
+        for id in ids {
+            self.note(id, now);
         }
     }
 }
@@ -156,8 +189,9 @@ pub fn matching(files: &LogFiles) -> (BTreeSet<PathBuf>, Vec<String>) {
     (paths, unreadable.iter().map(told).collect())
 }
 
-/// What matches now, and which folders cannot be looked through.
-fn found(globs: &[String], exclude: &[glob::Pattern]) -> (BTreeSet<PathBuf>, Vec<glob::GlobError>) {
+/// What matches now, those with the shortest names first: the name of a copy is longer than that of its file. And which folders
+/// cannot be looked through.
+fn found(globs: &[String], exclude: &[glob::Pattern]) -> (Vec<PathBuf>, Vec<glob::GlobError>) {
     let paths = globs.iter().filter_map(|glob| glob::glob(glob).ok());
     let is_wanted = |path: &PathBuf| {
         let is_compressed = path
@@ -173,5 +207,7 @@ fn found(globs: &[String], exclude: &[glob::Pattern]) -> (BTreeSet<PathBuf>, Vec
             Err(error) => unreadable.push(error),
         }
     }
+    let mut found: Vec<PathBuf> = found.into_iter().collect();
+    found.sort_by_key(|path| path.as_os_str().len());
     (found, unreadable)
 }

@@ -24,6 +24,9 @@ const BACKOFF_MAX: i64 = 300;
 /// Requests become no smaller than this, in bytes, where answers are lost.
 const BYTES_LEAST: usize = 32 << 10;
 
+/// The most streams of which something is remembered; beyond it that begins anew.
+const KNOWN_MAX: usize = 20_000;
+
 /// A stream, and what its group is created with.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stream {
@@ -172,7 +175,11 @@ impl Shipper {
         match put {
             Ok(rejected) => {
                 if !is_known {
-                    lock().insert(key);
+                    let mut known = lock();
+                    if known.len() >= KNOWN_MAX {
+                        known.clear();
+                    }
+                    known.insert(key);
                 }
                 Ok(rejected)
             }
@@ -191,6 +198,9 @@ impl Shipper {
     /// One line for each thing that goes wrong with a stream, however often it does.
     fn troubled(&self, stream: &Stream, message: &str, is_lost: bool) {
         let mut troubles = self.troubles.lock().unwrap_or_else(PoisonError::into_inner);
+        if troubles.len() >= KNOWN_MAX {
+            troubles.clear();
+        }
         let before = troubles.insert(stream.key(), message.to_owned());
         if before.as_deref() == Some(message) {
             return;
@@ -257,8 +267,12 @@ impl Backoff {
         self.bytes_max
     }
 
-    /// Where no answer comes in time there may be too much for the way to AWS.
+    /// Where no answer comes in time there may be too much for the way to AWS. What was under way with what failed before says
+    /// nothing new.
     pub(super) fn failed(&mut self, now: Timestamp, answer_lost: bool) {
+        if !self.is_over(now) {
+            return;
+        }
         if answer_lost {
             self.bytes_max = (self.bytes_max / 2).max(BYTES_LEAST);
         }
@@ -288,10 +302,18 @@ mod tests {
         assert!(!backoff.is_over(now));
         assert!(backoff.is_over(now + 1));
         for _ in 0..40 {
-            backoff.failed(now, false);
+            backoff.failed(now, true);
         }
-        assert!(!backoff.is_over(now + 299));
-        assert!(backoff.is_over(now + 300));
+        assert!(backoff.is_over(now + 1), "they were under way together");
+        assert_eq!(backoff.bytes_max(), BYTES_MAX);
+        let mut later = now;
+        for _ in 0..40 {
+            later = later + 1_000;
+            backoff.failed(later, true);
+        }
+        assert_eq!(backoff.bytes_max(), BYTES_LEAST);
+        assert!(!backoff.is_over(later + 299));
+        assert!(backoff.is_over(later + 300));
         assert!(backoff.is_over(now - 100_000));
         backoff.succeeded();
         assert!(backoff.is_over(now));

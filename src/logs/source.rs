@@ -32,6 +32,10 @@ pub(super) struct Source {
     /// Up to here it may have been sent before.
     pub(super) lost_until: u64,
     pub(super) size: u64,
+    /// How large it was when it was last seen to be the same file.
+    pub(super) sure_size: u64,
+    /// Of what may have been sent before it was counted up to here that it is sent again.
+    pub(super) counted_until: u64,
     pub(super) grown_at: Timestamp,
     pub(super) unread_since: Option<Timestamp>,
     /// The last reading found nothing that is complete: with which size, and taken as how complete.

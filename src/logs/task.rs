@@ -151,9 +151,22 @@ pub(super) struct Record {
     stats: Arc<Stats>,
     /// Up to this event they may have arrived.
     lost_until: i64,
+    /// It is not known which may have.
+    is_unknown: bool,
+    /// Up to this event it was counted that they are sent again.
+    counted_until: i64,
     /// Up to this event they have, and the journal does not know.
     unwritten: Option<i64>,
     backoff: Backoff,
+}
+
+/// What comes next.
+struct Next {
+    batch: Batch,
+    ids: Vec<i64>,
+    last: i64,
+    /// How many are too long.
+    cut: usize,
 }
 
 impl Record {
@@ -168,7 +181,6 @@ impl Record {
         let kept = positions.get(RECORD_KEY);
         let lost_until = match kept {
             Some(text) => text.parse().unwrap_or(0),
-            None if positions.contains_key(POSITIONS_UNKNOWN) => i64::MAX,
             None => 0,
         };
         Self {
@@ -177,6 +189,8 @@ impl Record {
             keeper,
             stats,
             lost_until,
+            is_unknown: kept.is_none() && positions.contains_key(POSITIONS_UNKNOWN),
+            counted_until: 0,
             unwritten: None,
             backoff: Backoff::default(),
         }
@@ -186,7 +200,7 @@ impl Record {
     pub(super) async fn run(mut self, mut ended: watch::Receiver<bool>) {
         loop {
             // There may be more.
-            while self.backoff.is_over(clock::now()) && self.send().await {}
+            while !*ended.borrow() && self.backoff.is_over(clock::now()) && self.send().await {}
             tokio::select! {
                 () = tokio::time::sleep(RECORD_INTERVAL) => {}
                 _ = ended.wait_for(|ended| *ended) => break,
@@ -214,58 +228,72 @@ impl Record {
             let is_kept = self.written(written).await;
             return (!is_kept).then_some(unkept);
         }
-        let (batch, last, again) = self.batch().await;
-        let last = last?;
+        let next = self.next().await?;
+        let last = next.last;
+        if std::mem::take(&mut self.is_unknown) {
+            // No more than one request was under way.
+            self.lost_until = last;
+        }
         if !self.keep(Some(last.max(self.lost_until)), None).await {
             return Some(unkept);
         }
-        if again > 0 {
-            self.stats.logs.resent(RECORD, again);
+        // What did not get out since it was counted is not counted again.
+        if last > self.counted_until {
+            let again = next.ids.iter().filter(|id| **id <= self.lost_until);
+            self.stats.logs.resent(RECORD, again.count());
+            self.counted_until = last.min(self.lost_until);
         }
-        let fate = match batch.is_empty() {
+        let fate = match next.batch.is_empty() {
             true => Fate::Accepted(Rejected::default()),
-            false => self.shipper.ship(RECORD, &self.stream, batch).await,
+            false => self.shipper.ship(RECORD, &self.stream, next.batch).await,
         };
         match fate {
-            Fate::Accepted(_) | Fate::Refused(_) if !self.written(last).await => {
-                return Some(unkept);
+            Fate::Accepted(_) | Fate::Refused(_) => {
+                self.stats.logs.changed(RECORD, "too_long", next.cut);
+                if !self.written(last).await {
+                    return Some(unkept);
+                }
             }
             Fate::Failed { answer_lost } => {
                 if answer_lost {
                     self.lost_until = last.max(self.lost_until);
+                    self.counted_until = 0;
                 }
                 let lost_until = Some(self.lost_until).filter(|id| *id > 0);
                 self.keep(lost_until, None).await;
             }
-            _ => {}
         }
         Some(fate)
     }
 
-    /// What comes next, with its last event, and how many of it may have been sent before.
-    async fn batch(&self) -> (Batch, Option<i64>, usize) {
-        let (mut batch, mut last, mut again) = (Batch::new(self.backoff.bytes_max()), None, 0);
+    async fn next(&self) -> Option<Next> {
+        let (mut batch, mut ids, mut cut_events) =
+            (Batch::new(self.backoff.bytes_max()), vec![], 0);
         for event in self.keeper.log_events(0, RECORDS_MAX).await {
             let (at, mut message) = (event.at, event.message);
             let is_cut = cut(&mut message, EVENT_MAX);
             if !message.is_empty() && !batch.push(NewEvent { at, message }) {
                 break;
             }
-            let logs = &self.stats.logs;
-            logs.changed(RECORD, "too_long", usize::from(is_cut));
-            again += usize::from(event.id <= self.lost_until);
-            last = Some(event.id);
+            cut_events += usize::from(is_cut);
+            ids.push(event.id);
         }
-        (batch, last, again)
+        Some(Next {
+            last: *ids.last()?,
+            batch,
+            ids,
+            cut: cut_events,
+        })
     }
 
     /// Notes that events up to one are written. Until that is noted, nothing is sent.
     async fn written(&mut self, last: i64) -> bool {
-        let is_kept = self.keep(None, Some(last)).await;
-        self.unwritten = (!is_kept).then_some(last);
-        if is_kept {
+        if last >= self.lost_until {
             self.lost_until = 0;
         }
+        let lost_until = Some(self.lost_until).filter(|id| *id > 0);
+        let is_kept = self.keep(lost_until, Some(last)).await;
+        self.unwritten = (!is_kept).then_some(last);
         is_kept
     }
 

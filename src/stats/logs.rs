@@ -23,6 +23,8 @@ pub struct LogCounts {
     pub files: FileCounts,
     /// Files that were gone before everything was read.
     pub lost_files: u64,
+    /// Times that systemd's journal could not be read on.
+    pub journald_failures: u64,
 }
 
 /// Files as they are now.
@@ -76,6 +78,10 @@ impl Logs {
 
     pub fn set_files(&self, files: FileCounts) {
         self.counts().files = files;
+    }
+
+    pub fn journald_failed(&self) {
+        self.counts().journald_failures += 1;
     }
 
     pub fn lost_file(&self) {

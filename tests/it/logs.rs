@@ -583,14 +583,24 @@ fn every_entry_of_the_journal_arrives_over_kills() {
 /// Writes a journal as systemd's own program does that takes entries from elsewhere.
 const WRITER: &str = "/lib/systemd/systemd-journal-remote";
 
+/// Some entries have more text than `journalctl` shows by itself.
+fn long(number: i64) -> String {
+    match number % 7 {
+        0 => "x".repeat(6_000),
+        _ => String::new(),
+    }
+}
+
 /// Entries of a journal that only systemd's programs write and read: of two units, some of them of little priority.
-fn write_journal(folder: &Folder, numbers: std::ops::Range<i64>) {
+fn write_journal(folder: &Folder, boot: char, numbers: std::ops::Range<i64>) {
+    let boot = boot.to_string().repeat(32);
     let entry = |number: i64| {
         let at = 1_700_000_000_000_000 + number;
         let unit = if number % 2 == 0 { "even" } else { "odd" };
         let priority = if number % 3 == 0 { 7 } else { 4 };
+        let long = long(number);
         format!(
-            "__REALTIME_TIMESTAMP={at}\n__MONOTONIC_TIMESTAMP={number}\n_BOOT_ID=0123456789abcdef0123456789abcdef\nMESSAGE=entry {number}\nSYSLOG_IDENTIFIER=app\n_PID=7\nPRIORITY={priority}\n_SYSTEMD_UNIT={unit}.service\n\n"
+            "__REALTIME_TIMESTAMP={at}\n__MONOTONIC_TIMESTAMP={number}\n_BOOT_ID={boot}\nMESSAGE=entry {number}{long}\nSYSLOG_IDENTIFIER=app\n_PID=7\nPRIORITY={priority}\n_SYSTEMD_UNIT={unit}.service\n\n"
         )
     };
     let entries: String = numbers.map(entry).collect();
@@ -620,7 +630,7 @@ fn the_journal_of_systemd_is_read_by_its_own_program() {
     let path = format!("{path}:/usr/bin:/bin");
     let start = || Process::start(world.command().env("PATH", &path));
     let wait_for = |numbers: std::ops::Range<i64>, program: &Process| {
-        let text = |number: i64| format!("app[7]: entry {number}");
+        let text = |number: i64| format!("app[7]: entry {number}{}", long(number));
         let all: Vec<String> = numbers.clone().map(text).collect();
         let some: Vec<String> = numbers
             .filter(|it| it % 2 == 0 && it % 3 > 0)
@@ -640,18 +650,122 @@ fn the_journal_of_systemd_is_read_by_its_own_program() {
             }
         }
     };
-    write_journal(&world.folder, 0..10);
+    write_journal(&world.folder, 'a', 0..10);
     let mut program = start();
     wait_for(0..10, &program);
-    write_journal(&world.folder, 10..20);
+    write_journal(&world.folder, 'a', 10..20);
     wait_for(0..20, &program);
     // Until it is known for good how far it is.
     pause(Duration::from_secs(1));
     program.stop("KILL");
-    write_journal(&world.folder, 20..30);
+    // What the host said last, and first when it was there again.
+    write_journal(&world.folder, 'a', 20..25);
+    write_journal(&world.folder, 'b', 25..30);
     let program = start();
     wait_for(0..30, &program);
     assert_eq!(world.resent("journald"), 0.0);
+}
+
+/// What comes after the first start is sent, also if it was never possible before the next one.
+#[test]
+fn the_end_of_a_journal_is_where_it_was_at_the_first_start() {
+    if !PathBuf::from(WRITER).exists() || !PathBuf::from("/usr/bin/journalctl").exists() {
+        return skip("systemd's journal (Debian packages systemd, systemd-journal-remote)");
+    }
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-end", url, |_| {
+        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\nstart_at = \"end\"\n".to_owned()
+    });
+    let path = world.folder.path().display();
+    let script = format!("#!/bin/sh\nexec /usr/bin/journalctl --directory={path}/journal \"$@\"\n");
+    world.folder.write_program("journalctl", &script);
+    let path = format!("{path}:/usr/bin:/bin");
+    let start = || Process::start(world.command().env("PATH", &path));
+    write_journal(&world.folder, 'a', 0..5);
+    cloud.is_down.store(true, Relaxed);
+    let mut program = start();
+    program.wait_for_line("will write to CloudWatch Logs", LIMIT);
+    pause(Duration::from_secs(2));
+    write_journal(&world.folder, 'a', 5..10);
+    program.wait_for_line("events cannot be written", LIMIT);
+    program.stop("KILL");
+    cloud.is_down.store(false, Relaxed);
+    let program = start();
+    world.wait_for(
+        "cwbridge_log_events_shipped_total{source=\"journald\"}",
+        5.0,
+    );
+    let expected: Vec<String> = (5..10)
+        .map(|it| format!("app[7]: entry {it}{}", long(it)))
+        .collect();
+    assert_eq!(cloud.messages("/j s"), expected, "{}", program.log());
+}
+
+/// Everything goes on, in order, when the configuration is read anew.
+#[test]
+fn a_reload_loses_nothing_and_sends_nothing_twice_uncounted() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::from_millis(300));
+    let config = |path: &str, reason: usize| {
+        format!(
+            "[logs]\ngroup = \"/r\"\ndaemon_log = true\ntransitions = false\n[[logs.file]]\nstream = \"s\"\npaths = [\"{path}/a.log*\"]\nexclude = [\"reason {reason}\"]\n"
+        )
+    };
+    let world = World::new("logs-reload", url, |path| config(path, 0));
+    let path = world.folder.path().to_str().unwrap().to_owned();
+    let mut writer = Writer::new(world.folder.path().join("a.log"), false);
+    let program = world.start();
+    program.wait_for_line("cwbridge started", LIMIT);
+    for reload in 1..=8 {
+        for _ in 0..8 {
+            writer.write(100);
+            pause(Duration::from_millis(70));
+        }
+        if reload % 3 == 0 {
+            writer.rotate();
+        }
+        world.folder.write("c.toml", &config(&path, reload));
+        program.signal("HUP");
+    }
+    let expected: Vec<String> = (0..writer.written).map(|it| format!("{it:07}")).collect();
+    let arrived = wait(LIMIT, "every line", || {
+        let arrived = cloud.messages("/r s").into_iter();
+        let arrived: Vec<String> = arrived.map(|it| it[..7].to_owned()).collect();
+        let distinct: BTreeSet<&String> = arrived.iter().collect();
+        (distinct.len() == expected.len()).then_some(arrived)
+    });
+    let extra = f64::from(u32::try_from(arrived.len() - expected.len()).unwrap());
+    assert!(
+        extra <= world.resent("file"),
+        "{extra} twice: {}",
+        program.log()
+    );
+    assert_eq!(world.metric("cwbridge_log_files_lost_total"), 0.0);
+    assert_eq!(program.count("panicked"), 0, "{}", program.log());
+}
+
+/// All at once, with streams of their own: one of them creates the group, and that with everything it is to have.
+#[test]
+fn a_group_is_created_once_for_many_streams() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::from_millis(50));
+    let world = World::new("logs-group", url, |path| {
+        format!(
+            "[logs]\ngroup = \"/many\"\nretention = \"30d\"\ntransitions = false\n[[logs.file]]\nstream = \"${{file}}\"\npaths = [\"{path}/*.log\"]\n"
+        )
+    });
+    for number in 0..40 {
+        world
+            .folder
+            .write(&format!("{number}.log"), &format!("{number}\n"));
+    }
+    let program = world.start();
+    world.wait_for("cwbridge_log_events_shipped_total{source=\"file\"}", 40.0);
+    assert_eq!(program.count("created a group"), 1, "{}", program.log());
+    assert_eq!(program.count("created a stream"), 40, "{}", program.log());
+    let group = cloud.service.lock().unwrap().groups["/many"].clone();
+    assert_eq!(group["retention"], json!(30));
 }
 
 /// What is asked for is passed on, page after page, also where a request is throttled.

@@ -24,6 +24,9 @@ const INTERVAL_MAX: Duration = Duration::from_mins(1);
 /// Events may come to be found later than others that are newer, by so many seconds.
 const LATE_MAX: i64 = 60;
 
+/// Where nothing was found, what is older than this is not asked for again, in seconds: only what is sent very late is missed.
+const EMPTY_MAX: i64 = 600;
+
 /// The most events that are remembered as having been shown.
 const SHOWN_MAX: usize = 100_000;
 
@@ -127,11 +130,13 @@ impl Shown {
     }
 
     /// From when on it is to be asked for what is new: some of that was shown, and is known again.
-    fn start(&self, now: Timestamp) -> Option<Timestamp> {
+    fn start(&self, now: Timestamp) -> Timestamp {
         // What is told to come from the future does not hide what comes until then.
-        let late = self.newest?.min(now) - LATE_MAX;
+        let late = self
+            .newest
+            .map_or(now - EMPTY_MAX, |newest| newest.min(now) - LATE_MAX);
         let after = |at: Timestamp| Timestamp::from_milliseconds(at.milliseconds() + 1);
-        Some(self.forgotten.map_or(late, |at| late.max(after(at))))
+        self.forgotten.map_or(late, |at| late.max(after(at)))
     }
 
     /// Forgets what is not asked for again.
@@ -206,7 +211,7 @@ impl Reader {
         let flushed = out.flush().map_err(cannot_write);
         flushed.map_err(Failed::ToWrite)?;
         let start = self.shown.start(clock::now());
-        if let Some(start) = start.filter(|start| Some(*start) > self.asked.start) {
+        if Some(start) > self.asked.start {
             self.asked.start = Some(start);
             self.shown.forget_before(start);
         }
@@ -329,12 +334,13 @@ mod tests {
         }
         assert_eq!(shown.events.len(), SHOWN_MAX);
         let end = Timestamp::from_seconds(at(SHOWN_MAX + 9));
-        assert_eq!(shown.start(end), Some(end - LATE_MAX));
+        assert_eq!(Shown::default().start(end), end - EMPTY_MAX);
+        assert_eq!(shown.start(end), end - LATE_MAX);
         // So many at the same time.
         for it in 0..SHOWN_MAX + 10 {
             assert!(shown.add(&event(&format!("more {it}"), at(SHOWN_MAX))));
         }
-        let after = shown.start(end).unwrap().milliseconds();
+        let after = shown.start(end).milliseconds();
         assert_eq!(after, at(SHOWN_MAX) * 1_000 + 1);
         assert!(!shown.add(&event("more 99999", at(SHOWN_MAX))));
     }

@@ -66,11 +66,11 @@ impl Families {
 
     pub(super) fn log_files(&mut self, stats: &Stats) {
         let counts = stats.logs.get();
-        let is_watching = counts.shipped.contains_key("file");
-        let one = |value: u64| match is_watching {
+        let of = |source: &str, value: u64| match counts.shipped.contains_key(source) {
             true => vec![row::<0>([], float(value))],
             false => Vec::new(),
         };
+        let one = |value: u64| of("file", value);
         let (counter, gauge) = (Kind::Counter, Kind::Gauge);
         for (kind, name, help, rows) in [
             (
@@ -88,7 +88,7 @@ impl Families {
             (
                 gauge,
                 "cwbridge_log_files_unreadable",
-                "Log files and folders that cannot be read.",
+                "Log files and folders that cannot be read, or whose group or stream is not known.",
                 one(counts.files.unreadable as u64),
             ),
             (
@@ -102,6 +102,12 @@ impl Families {
                 "cwbridge_log_files_lost",
                 "Log files that were gone or emptied before all of them was sent.",
                 one(counts.lost_files),
+            ),
+            (
+                counter,
+                "cwbridge_log_journald_failures",
+                "Times that systemd's journal could not be read on.",
+                of("journald", counts.journald_failures),
             ),
         ] {
             self.push(kind, name, help, rows);

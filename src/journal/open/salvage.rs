@@ -8,13 +8,14 @@ use rusqlite::{Connection, OpenFlags};
 use crate::metric::{Datapoint, Timestamp};
 
 use super::super::intern::{Metrics, Row};
-use super::super::{Append, Journal, LogEvent, POSITIONS_UNKNOWN, Recorded};
+use super::super::{Append, Journal, LogEvent, LogProgress, POSITIONS_UNKNOWN, Recorded};
 
 /// Datapoints that are taken over in one transaction.
 const SALVAGED_AT_ONCE: usize = 1_000;
 
 /// Takes over what waited in a file that was set aside, as far as it can be read. Whether it was being sent is not known.
-pub(super) fn salvage(aside: &Path, journal: &mut Journal) -> usize {
+/// Returns how many datapoints that were, and whether everything else was taken over as well.
+pub(super) fn salvage(aside: &Path, journal: &mut Journal, now: Timestamp) -> (usize, bool) {
     let mut saved = 0;
     let mut keep = |datapoints: &mut Vec<Datapoint>| {
         let recorded: Vec<Recorded<'_>> = datapoints
@@ -45,21 +46,42 @@ pub(super) fn salvage(aside: &Path, journal: &mut Journal) -> usize {
     if !page.is_empty() {
         keep(&mut page);
     }
-    take_over_texts(aside, journal);
-    saved
+    (saved, take_over_texts(aside, journal, now))
 }
 
-/// Takes over what is to be delivered, and what is to be written to CloudWatch Logs and how far that was got.
-fn take_over_texts(aside: &Path, journal: &mut Journal) {
+/// Takes over what is to be delivered, and what is to be written to CloudWatch Logs and how far that was got. Whether that was all.
+fn take_over_texts(aside: &Path, journal: &mut Journal, now: Timestamp) -> bool {
+    // If nothing comes of it, that is known.
+    let mut is_whole = journal.begin_anew(now).is_ok();
     let text = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    let (deliveries, _) = rows(aside, "SELECT key, text FROM delivery", text);
     let keyed = |(key, text): (String, String)| (key, Some(text));
-    let deliveries: Vec<_> = deliveries.into_iter().map(keyed).collect();
-    let (positions, is_whole) = rows(aside, "SELECT key, text FROM log_position", text);
-    let mut positions: BTreeMap<_, _> = positions.into_iter().map(keyed).collect();
-    if !is_whole {
-        positions.insert(POSITIONS_UNKNOWN.to_owned(), Some(String::new()));
+    let mut deliveries = Vec::new();
+    is_whole &= rows(aside, "SELECT key, text FROM delivery", text, |delivery| {
+        deliveries.push(keyed(delivery));
+    });
+    let append = Append {
+        deliveries: &deliveries,
+        ..Append::default()
+    };
+    is_whole &= journal.append(append).is_ok();
+    let mut positions = BTreeMap::new();
+    let sql = "SELECT key, text FROM log_position";
+    let are_known = rows(aside, sql, text, |position| {
+        positions.extend([keyed(position)]);
+    });
+    if are_known {
+        positions
+            .entry(POSITIONS_UNKNOWN.to_owned())
+            .or_insert(None);
     }
+    let written = None;
+    let progress = LogProgress { positions, written };
+    is_whole &= journal.log_progress(&progress).is_ok() && are_known;
+    is_whole & take_over_events(aside, journal)
+}
+
+/// A page after the other: there may be many.
+fn take_over_events(aside: &Path, journal: &mut Journal) -> bool {
     let event = |row: &rusqlite::Row<'_>| {
         Ok(LogEvent {
             id: row.get(0)?,
@@ -67,29 +89,39 @@ fn take_over_texts(aside: &Path, journal: &mut Journal) {
             message: row.get(2)?,
         })
     };
-    let (events, _) = rows(aside, "SELECT id, at, message FROM log_event", event);
-    // What a new journal does not take is told by the next one that wants to write.
-    let _ = journal.take_over(&deliveries, positions, &events);
+    let (mut page, mut is_kept) = (Vec::new(), true);
+    let is_whole = rows(
+        aside,
+        "SELECT id, at, message FROM log_event",
+        event,
+        |event| {
+            page.push(event);
+            if page.len() == SALVAGED_AT_ONCE {
+                is_kept &= journal.take_over(&page).is_ok();
+                page.clear();
+            }
+        },
+    );
+    is_whole & is_kept & journal.take_over(&page).is_ok()
 }
 
-/// The rows up to the first that cannot be read, and whether that was all.
+/// Gives the rows up to the first that cannot be read; whether that was all.
 fn rows<T>(
     aside: &Path,
     sql: &str,
     row: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<T>,
-) -> (Vec<T>, bool) {
-    let mut read = Vec::new();
+    mut each: impl FnMut(T),
+) -> bool {
     let mut all = || -> rusqlite::Result<()> {
         let connection = open(aside)?;
         let mut select = connection.prepare(sql)?;
         let mut rows = select.query([])?;
         while let Some(next) = rows.next()? {
-            read.push(row(next)?);
+            each(row(next)?);
         }
         Ok(())
     };
-    let is_whole = all().is_ok();
-    (read, is_whole)
+    all().is_ok()
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {

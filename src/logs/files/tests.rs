@@ -64,17 +64,21 @@ impl World {
 
     /// So many seconds with a look each; what is sent is taken.
     fn run(&mut self, seconds: i64) {
+        self.run_with(seconds, &Fate::Accepted(crate::aws::Rejected::default()));
+    }
+
+    fn run_with(&mut self, seconds: i64, fate: &Fate) {
         for _ in 0..seconds {
             self.now = self.now + 1;
             for ready in self.files.look(self.now, ROOM) {
                 let Ready { id, taken, .. } = ready;
                 let done = (taken.place, taken.counts);
-                for event in taken.batch.into_events() {
+                let is_taken = matches!(fate, Fate::Accepted(_));
+                for event in taken.batch.into_events().into_iter().filter(|_| is_taken) {
                     self.sent.push(event.message);
                     self.times.push(event.at);
                 }
-                let fate = Fate::Accepted(crate::aws::Rejected::default());
-                self.files.settle(id, done, &fate, self.now);
+                self.files.settle(id, done, fate, self.now);
             }
         }
     }
@@ -352,4 +356,102 @@ fn what_cannot_be_read_is_counted_until_it_is_over() {
     fs::remove_file(world.path("loop.log")).unwrap();
     world.run(200);
     assert_eq!((unreadable(&world), world.sent.len()), (0, 1));
+}
+
+/// What is not sent under any name is not passed either.
+#[test]
+fn nothing_is_decided_of_files_that_have_no_name_yet() {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    let mut world = World::new("nameless", "*.log");
+    world.append("a.log", "one\n");
+    let config = world.config(|config| config.start_at = StartAt::End);
+    let is_known = Arc::new(AtomicBool::new(false));
+    let knows = Arc::clone(&is_known);
+    let named = Arc::clone(&world.files.resolve);
+    let resolve = move |files: &LogFiles, path: &Path| match knows.load(Relaxed) {
+        true => named(files, path),
+        false => Err("not known".to_owned()),
+    };
+    let kept = BTreeMap::from([(POSITIONS_UNKNOWN.to_owned(), String::new())]);
+    world.files = Files::new(vec![config], &kept, Arc::new(resolve), Arc::default());
+    world.run(10);
+    assert!(world.files.take_changes().is_empty());
+    assert_eq!(world.files.stats.logs.get().files.unreadable, 1);
+    is_known.store(true, Relaxed);
+    world.run(10);
+    world.append("a.log", "two\n");
+    world.run(10);
+    assert_eq!(world.sent, ["two"]);
+    assert_eq!(world.files.take_changes()[POSITIONS_UNKNOWN], None);
+}
+
+/// A copy was made, and its file not emptied: not before the end of the program, and not after it.
+#[test]
+fn a_copy_is_known_after_a_restart_too() {
+    for name in ["a.1.log", "a.log.1"] {
+        let mut world = World::new("copied", "a*");
+        world.append("a.log", "one\n");
+        world.run(10);
+        fs::copy(world.path("a.log"), world.path(name)).unwrap();
+        world.run(10);
+        world.restart(|_| {});
+        world.run(10);
+        assert_eq!(world.sent, ["one"], "{name}");
+    }
+}
+
+/// The file is copied, emptied and written anew while nothing can be sent.
+#[test]
+fn a_rotation_by_copy_is_seen_also_while_it_is_waited() {
+    let mut world = World::new("waiting", "a*");
+    world.append("a.log", "one\n");
+    world.run(10);
+    world.append("a.log", "two\n");
+    world.run_with(10, &Fate::Failed { answer_lost: false });
+    world.files.backoffs.values_mut().for_each(|backoff| {
+        for _ in 0..9 {
+            world.now = world.now + 300;
+            backoff.failed(world.now, false);
+        }
+    });
+    fs::copy(world.path("a.log"), world.path("a.log.1")).unwrap();
+    world.run(6);
+    fs::write(world.path("a.log"), "").unwrap();
+    world.run(6);
+    world.append("a.log", "three\nfour\nfive\n");
+    world.run(400);
+    world.sent.sort();
+    assert_eq!(world.sent, ["five", "four", "one", "three", "two"]);
+}
+
+#[test]
+fn a_file_that_is_written_anew_after_all_was_sent_loses_nothing() {
+    let mut world = World::new("anew", "*.log");
+    world.append("a.log", "one\n");
+    world.run(10);
+    fs::write(world.path("a.log"), "another beginning\nand more of it\n").unwrap();
+    world.run(10);
+    assert_eq!(world.sent, ["one", "another beginning", "and more of it"]);
+    assert_eq!(world.files.stats.logs.get().lost_files, 0);
+    world.append("a.log", "late\n");
+    world.run(1);
+    fs::write(world.path("a.log"), "x\n").unwrap();
+    world.run(10);
+    assert_eq!(world.files.stats.logs.get().lost_files, 1);
+}
+
+/// Attempts that did not get out do not make it more.
+#[test]
+fn what_is_sent_again_is_counted_each_time_it_may_have_arrived() {
+    let mut world = World::new("again", "*.log");
+    world.append("a.log", "one\n");
+    let resent = |world: &World| world.files.stats.logs.get().resent.get("file").copied();
+    world.run_with(7, &Fate::Failed { answer_lost: true });
+    assert_eq!(resent(&world), Some(1));
+    world.run_with(400, &Fate::Failed { answer_lost: false });
+    assert!(resent(&world).unwrap() <= 3);
+    let before = resent(&world);
+    world.run(400);
+    assert_eq!((resent(&world), world.sent.len()), (before, 1));
 }

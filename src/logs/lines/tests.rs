@@ -169,3 +169,34 @@ proptest! {
         prop_assert_eq!(found, messages(whole));
     }
 }
+
+/// A program that stops to write times is not for ever taken to speak of the last one.
+#[test]
+fn the_time_before_reaches_no_further_than_the_next_reading() {
+    let files = LogFiles {
+        timestamp_format: Some("rfc3339".to_owned()),
+        ..files()
+    };
+    let text = b"2027-01-15T07:59:00Z boom\n  at a\n  at b\n  at c\n";
+    let first = take(&files, &text[..26], Place::default(), End::Open);
+    let second = take(&files, &text[..33], first.place, End::Open);
+    let third = take(&files, &text[..40], second.place, End::Open);
+    let fourth = take(&files, text, third.place, End::Open);
+    let at = |taken: Taken| taken.batch.into_events()[0].at;
+    assert_eq!([at(second), at(third), at(fourth)], [NOW - 60, NOW, NOW]);
+}
+
+/// However many lines are too much for one event.
+#[test]
+fn an_event_that_is_too_long_is_counted_once() {
+    let files = LogFiles {
+        multi_line_start: Some("^\\S".to_owned()),
+        ..files()
+    };
+    let text = format!(
+        "start\n{}next\n",
+        format!(" {}\n", "x".repeat(999)).repeat(1_100)
+    );
+    let taken = take(&files, text.as_bytes(), Place::default(), End::Quiet);
+    assert_eq!((taken.batch.len(), taken.counts.too_long), (1, 1));
+}
