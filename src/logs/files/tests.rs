@@ -419,7 +419,10 @@ fn a_rotation_by_copy_is_seen_also_while_it_is_waited() {
     world.run(6);
     fs::write(world.path("a.log"), "").unwrap();
     world.run(6);
-    world.append("a.log", "three\nfour\nfive\n");
+    // More than was sent of the file before, and less than it had.
+    world.append("a.log", "three\n");
+    world.run(30);
+    world.append("a.log", "four\nfive\n");
     world.run(400);
     world.sent.sort();
     assert_eq!(world.sent, ["five", "four", "one", "three", "two"]);
