@@ -87,6 +87,7 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
     let groups = Groups::new(keeper.clone(), &positions);
     let shipper = Arc::new(Shipper::new(region, Arc::clone(&stats), groups));
     let mut tasks = JoinSet::new();
+    let is_waiting = waiting(&config, &placeholders) > 0;
     stats.logs.set_files(FileCounts::default());
     if let Some(record) = &config.record
         && let Some(stream) = told(stream(&record.target, &placeholders, None))
@@ -102,7 +103,8 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
                 ended.clone(),
             ));
         }
-        let record = task::Record::new(stream, shipper, keeper, stats, &positions);
+        let mut record = task::Record::new(stream, shipper, keeper, stats, &positions);
+        record.note_unknown().await;
         tasks.spawn(record.run(ended.clone()));
     }
     for journal in config.journals {
@@ -118,26 +120,22 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
             stats: Arc::clone(&stats),
             positions: Arc::clone(&positions),
         };
+        follower.note_unknown().await;
         tasks.spawn(follower.run(ended.clone()));
     }
     let has_files = !config.files.is_empty();
     if has_files {
-        for of in &config.files {
-            info!(paths = ?of.paths, group = of.target.group, "will send files to CloudWatch Logs");
-        }
-        stats.logs.begin(files::SOURCE);
+        announce_files(&config.files, &stats);
         let resolve =
             move |files: &LogFiles, path: &Path| stream(&files.target, &placeholders, Some(path));
-        let files = Files::new(config.files, &positions, Arc::new(resolve), stats);
+        let mut files = Files::new(config.files, &positions, Arc::new(resolve), stats);
+        if is_waiting {
+            files.leave_unknown();
+        }
         tasks.spawn(task::files(files, shipper, keeper.clone(), ended.clone()));
     }
-    if !has_files && positions.contains_key(POSITIONS_UNKNOWN) {
-        // Everybody has taken note of it.
-        let positions = [(POSITIONS_UNKNOWN.to_owned(), None)].into();
-        let written = None;
-        keeper
-            .log_progress(LogProgress { positions, written })
-            .await;
+    if !has_files && !is_waiting && positions.contains_key(POSITIONS_UNKNOWN) {
+        all_noted(&keeper).await;
     }
     while tasks.join_next().await.is_some() {}
 }
@@ -165,6 +163,21 @@ fn announce(source: &'static str, stream: &Stream, stats: &Stats) {
         stream = name,
         "will write to CloudWatch Logs"
     );
+}
+
+fn announce_files(files: &[LogFiles], stats: &Stats) {
+    for of in files {
+        info!(paths = ?of.paths, group = of.target.group, "will send files to CloudWatch Logs");
+    }
+    stats.logs.begin(files::SOURCE);
+}
+
+/// That it is unknown what was sent before is noted for every section, and need not be known any more.
+async fn all_noted(keeper: &Handle) {
+    let positions = [(POSITIONS_UNKNOWN.to_owned(), None)].into();
+    let written = None;
+    let progress = LogProgress { positions, written };
+    keeper.log_progress(progress).await;
 }
 
 fn told(stream: Result<Stream, String>) -> Option<Stream> {

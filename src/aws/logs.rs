@@ -122,9 +122,14 @@ impl Logs {
     }
 
     /// `logs:CreateLogStream`; `false` if it is there already.
-    pub async fn create_stream(&self, group: &str, stream: &str) -> Result<bool, Failure> {
+    pub async fn create_stream(&self, group: &str, stream: &str) -> Result<bool, NotPut> {
         let asked = self.0.create_log_stream().log_group_name(group);
-        created(asked.log_stream_name(stream).send().await)
+        let answered = asked.log_stream_name(stream).send().await;
+        let is_missing = |code: Option<&str>| code == Some("ResourceNotFoundException");
+        match answered {
+            Err(error) if is_missing(error.code()) => Err(NotPut::Missing),
+            answered => created(answered).map_err(NotPut::Failure),
+        }
     }
 
     /// `logs:PutLogEvents`: events in the order of their time, within the limits of a request.

@@ -56,11 +56,12 @@ impl LogProgress {
 }
 
 impl Journal {
-    /// Of a file that takes the place of another one: what was sent is not known, and no event has a number that one had there.
-    pub(super) fn begin_anew(&mut self, now: Timestamp) -> Result<()> {
+    /// Of a file that takes the place of another one: what was sent is not known, and no event has a number that one had there,
+    /// up to `last`.
+    pub(super) fn begin_anew(&mut self, last: i64) -> Result<()> {
         self.write(|write| {
             let insert = "INSERT INTO sqlite_sequence (name, seq) VALUES ('log_event', ?1)";
-            write.transaction.execute(insert, [now.milliseconds()])?;
+            write.transaction.execute(insert, [last])?;
             let insert = "INSERT OR REPLACE INTO log_position (key, text) VALUES (?1, '')";
             write.transaction.execute(insert, [POSITIONS_UNKNOWN])
         })?;

@@ -161,6 +161,19 @@ pub(super) fn by_id(folder: &Path) -> BTreeMap<FileId, PathBuf> {
     known.collect()
 }
 
+/// The file that is called something else now, in the folder where it was.
+pub(super) fn renamed(
+    folders: &mut BTreeMap<PathBuf, BTreeMap<FileId, PathBuf>>,
+    path: &Path,
+    id: FileId,
+) -> Option<PathBuf> {
+    let folder = path.parent()?.to_owned();
+    let files = folders
+        .entry(folder)
+        .or_insert_with_key(|folder| by_id(folder));
+    files.get(&id).filter(|found| *found != path).cloned()
+}
+
 /// What is in the folder of a file and not the file.
 fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
     let entries = path.parent().and_then(|folder| folder.read_dir().ok());

@@ -13,9 +13,9 @@ use crate::journal::POSITIONS_UNKNOWN;
 use crate::metric::Timestamp;
 use crate::stats::Stats;
 
-use super::file::{FileId, Kept, Print, by_id, read};
+use super::file::{FileId, Kept, Print, read, renamed};
 use super::lines::{Counts, End, Place, Rules, Taken};
-use super::scan::patterns;
+use super::scan::{Before, patterns};
 use super::ship::{Backoff, Fate, Stream};
 use super::source::Source;
 
@@ -86,8 +86,7 @@ pub(super) struct Files {
     has_more: bool,
     /// The journal did not take the last positions.
     is_unkept: bool,
-    /// It is not known what an earlier program sent.
-    pub(super) is_unknown: bool,
+    pub(super) before: Before,
     pub(super) changed: Positions,
     /// What is wrong with files and folders, and when that was last met.
     pub(super) troubles: BTreeMap<PathBuf, (String, Timestamp)>,
@@ -109,7 +108,10 @@ impl Files {
         resolve: Resolve,
         stats: Arc<Stats>,
     ) -> Self {
-        let is_unknown = kept.contains_key(POSITIONS_UNKNOWN);
+        let before = match kept.contains_key(POSITIONS_UNKNOWN) {
+            true => Before::Unknown,
+            false => Before::Known,
+        };
         let is_known = |section: &str| kept.contains_key(section);
         let entry = |config: LogFiles| {
             let key = format!("{SECTION}{}", config.paths.join(" "));
@@ -140,13 +142,20 @@ impl Files {
             turn: 0,
             has_more: false,
             is_unkept: false,
-            is_unknown,
+            before,
             changed,
             troubles: BTreeMap::new(),
             told: BTreeSet::new(),
             noted_at: Timestamp::default(),
             folders: BTreeMap::new(),
             open: VecDeque::new(),
+        }
+    }
+
+    /// Leaves it to others to note that it is unknown what was sent before.
+    pub(super) fn leave_unknown(&mut self) {
+        if self.before == Before::Unknown {
+            self.before = Before::UnknownToOthers;
         }
     }
 
@@ -412,6 +421,11 @@ impl Files {
             (source.place.offset, source.size) = (size, size);
             return self.note(id, now);
         }
+        if source.print.is_empty() && size > 0 {
+            // By that it is known again, whatever it is called then.
+            let file = File::open(&source.path).and_then(|file| Print::of(&file));
+            source.print = file.unwrap_or_default();
+        }
         if size != source.size {
             if source.place.offset >= source.size && source.end(now) != End::Open {
                 // What comes after a silence does not belong to what was before.
@@ -433,12 +447,12 @@ impl Files {
             None => (File::open(&source.path)?, true),
         };
         if FileId::of(&file.metadata()?) != id {
-            return Ok(nothing(source.place));
+            return Ok(Taken::nothing(source.place));
         }
         if !source.print.is_of(&file)? {
             let size_before = source.sure_size;
             self.emptied(id, size_before, now);
-            return Ok(nothing(Place::default()));
+            return Ok(Taken::nothing(Place::default()));
         }
         source.sure_size = source.size;
         if source.print.is_short() {
@@ -572,26 +586,6 @@ impl Files {
     pub(super) fn forget_troubles(&mut self, now: Timestamp) {
         let is_met = |at: Timestamp| (at..at + TROUBLE_KEPT).contains(&now);
         self.troubles.retain(|_, (_, at)| is_met(*at));
-    }
-}
-
-/// The file that is called something else now, in the folder where it was.
-fn renamed(
-    folders: &mut BTreeMap<PathBuf, BTreeMap<FileId, PathBuf>>,
-    path: &Path,
-    id: FileId,
-) -> Option<PathBuf> {
-    let folder = path.parent()?.to_owned();
-    let files = folders
-        .entry(folder)
-        .or_insert_with_key(|folder| by_id(folder));
-    files.get(&id).filter(|found| *found != path).cloned()
-}
-
-fn nothing(place: Place) -> Taken {
-    Taken {
-        place,
-        ..Taken::default()
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use crate::aws::{Failure, Logs};
+use crate::aws::{Failure, Logs, NotPut};
 use crate::journal::LogProgress;
 use crate::keeper::Handle;
 
@@ -52,16 +52,28 @@ impl Groups {
     /// Creates a stream, and its group if need be.
     pub(super) async fn create(&self, logs: &Logs, stream: &Stream) -> Result<(), Failure> {
         let (group, name) = (&stream.group, &stream.name);
-        if logs.create_stream(group, name).await.is_err() {
+        if self.is_missing(logs, stream).await? {
             let turn = self.turn.lock().await;
-            if logs.create_stream(group, name).await.is_err() {
+            if self.is_missing(logs, stream).await? {
                 self.create_group(logs, stream).await?;
-                logs.create_stream(group, name).await?;
+                if self.is_missing(logs, stream).await? {
+                    let message = "the group is gone".to_owned();
+                    return Err(Failure::NotSent(message));
+                }
             }
             drop(turn);
         }
         info!(group, stream = name, "created a stream");
         Ok(())
+    }
+
+    /// Creates a stream, unless its group is missing.
+    async fn is_missing(&self, logs: &Logs, stream: &Stream) -> Result<bool, Failure> {
+        match logs.create_stream(&stream.group, &stream.name).await {
+            Ok(_) => Ok(false),
+            Err(NotPut::Missing) => Ok(true),
+            Err(NotPut::Failure(failure)) => Err(failure),
+        }
     }
 
     async fn create_group(&self, logs: &Logs, stream: &Stream) -> Result<(), Failure> {

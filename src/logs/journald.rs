@@ -29,6 +29,9 @@ pub(super) const SOURCE: &str = "journald";
 
 const PROGRAM: &str = "journalctl";
 
+/// What the program says if there is nothing.
+const NO_ENTRIES: &[u8] = b"-- No entries --";
+
 /// The most bytes of an entry, with everything that is told of it.
 const ENTRY_MAX: u64 = 4 << 20;
 
@@ -47,6 +50,9 @@ struct Kept {
     cursor: Option<String>,
     /// Up to here it was being sent, or may have been, without an answer.
     sending: Option<String>,
+    /// What happened before may have been sent by an earlier program; in seconds.
+    #[serde(default)]
+    unknown_until: Option<i64>,
 }
 
 /// An entry of the journal.
@@ -72,14 +78,12 @@ impl Follower {
         let key = self.key();
         let kept = self.positions.get(&key);
         let kept: Option<Kept> = kept.and_then(|text| serde_json::from_str(text).ok());
-        let is_unknown = kept.is_none() && self.positions.contains_key(POSITIONS_UNKNOWN);
         let mut reading = Reading {
             filter: Filter::new(&self.config.filter),
+            kept: kept.or_else(|| self.unknown()).unwrap_or_default(),
             follower: self,
-            kept: kept.unwrap_or_default(),
             key,
             held: None,
-            unknown_until: is_unknown.then(clock::now),
             backoff: Backoff::default(),
             trouble: None,
         };
@@ -103,6 +107,28 @@ impl Follower {
         }
     }
 
+    /// What is to be kept where it is not known what an earlier program sent.
+    fn unknown(&self) -> Option<Kept> {
+        let is_unknown = self.positions.contains_key(POSITIONS_UNKNOWN);
+        let is_unknown = is_unknown && !self.positions.contains_key(&self.key());
+        is_unknown.then(|| Kept {
+            unknown_until: Some(clock::now().seconds()),
+            ..Kept::default()
+        })
+    }
+
+    /// Writes that down.
+    pub(super) async fn note_unknown(&self) {
+        if let Some(kept) = self.unknown() {
+            let text = serde_json::to_string(&kept).ok();
+            let progress = LogProgress {
+                positions: BTreeMap::from([(self.key(), text)]),
+                written: None,
+            };
+            self.keeper.log_progress(progress).await;
+        }
+    }
+
     /// Another selection or another stream is begun anew.
     fn key(&self) -> String {
         let (units, priority) = (self.config.units.join(" "), &self.config.priority);
@@ -122,11 +148,14 @@ impl Follower {
             "--all".to_owned(),
             "--merge".to_owned(),
         ];
-        arguments.extend(cursor.map(|cursor| format!("--after-cursor={cursor}")));
+        // From that entry on, which is passed: `--after-cursor` would pass another one where a unit or a priority leaves it out.
+        let cursor = cursor.filter(|cursor| !cursor.is_empty());
+        arguments.extend(cursor.map(|cursor| format!("--cursor={cursor}")));
         let units = self.config.units.iter();
         arguments.extend(units.map(|unit| format!("--unit={unit}")));
         let priority = self.config.priority.iter();
         arguments.extend(priority.map(|priority| format!("--priority={priority}")));
+        arguments.extend(of_this_machine());
         arguments
     }
 }
@@ -138,8 +167,6 @@ struct Reading {
     key: String,
     /// What did not fit into the batch before.
     held: Option<Entry>,
-    /// What happened before may have been sent by an earlier program.
-    unknown_until: Option<Timestamp>,
     backoff: Backoff,
     /// Why it was not read, if it was not.
     trouble: Option<String>,
@@ -152,8 +179,7 @@ impl Reading {
         if self.kept.cursor.is_none() && self.follower.config.start_at == StartAt::End {
             // Written down at once: what comes from now on is not passed by a later start.
             match newest().await {
-                Ok(None) => {}
-                Ok(cursor) => self.keep(cursor, None).await,
+                Ok(cursor) => self.keep(Some(cursor), None).await,
                 Err(problem) => return problem,
             }
         }
@@ -195,9 +221,8 @@ impl Reading {
             let Ok(Some(entry)) = next else {
                 break false;
             };
-            is_again |= self
-                .unknown_until
-                .is_some_and(|until| entry.event.at < until);
+            let unknown_until = self.kept.unknown_until;
+            is_again |= unknown_until.is_some_and(|until| entry.event.at.seconds() < until);
             let is_wanted = self.filter.passes(&entry.event.message);
             if is_wanted && !batch.push(entry.event.clone()) {
                 self.held = Some(entry);
@@ -228,6 +253,7 @@ impl Reading {
         while let Some(line) = out.next().await? {
             let logs = &self.follower.stats.logs;
             match entry(&line) {
+                Some((entry, _)) if self.kept.cursor.as_ref() == Some(&entry.cursor) => {}
                 Some((entry, is_cut)) => {
                     logs.changed(SOURCE, "too_long", usize::from(is_cut));
                     if self.trouble.take().is_some() {
@@ -281,7 +307,12 @@ impl Reading {
     }
 
     async fn keep(&mut self, cursor: Option<String>, sending: Option<String>) {
-        self.kept = Kept { cursor, sending };
+        let unknown_until = self.kept.unknown_until;
+        self.kept = Kept {
+            cursor,
+            sending,
+            unknown_until,
+        };
         let text = serde_json::to_string(&self.kept).ok();
         let progress = LogProgress {
             positions: BTreeMap::from([(self.key.clone(), text)]),
@@ -366,18 +397,33 @@ fn message_of(value: &Value) -> Option<String> {
     }
 }
 
-/// Where the journal ends; `None` if nothing is in it.
-async fn newest() -> Result<Option<String>, String> {
+/// Only this host's own entries, though others' may have been received.
+fn of_this_machine() -> Option<String> {
+    let id = std::fs::read_to_string("/etc/machine-id").ok()?;
+    let id = id.trim();
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_id.then(|| format!("_MACHINE_ID={id}"))
+}
+
+/// Where the journal ends; empty if nothing is in it.
+async fn newest() -> Result<String, String> {
     let mut command = Command::new(PROGRAM);
     command.args(["--output=json", "--output-fields=_PID", "--no-pager"]);
-    command.args(["--merge", "--lines=1"]).stdin(Stdio::null());
+    command
+        .args(["--merge", "--lines=1"])
+        .args(of_this_machine());
+    command.stdin(Stdio::null());
     let answer = command.kill_on_drop(true).output().await;
     let answer = answer.map_err(|error| format!("`{PROGRAM}` cannot be started: {error}"))?;
     if !answer.status.success() {
         return Err(complaint(Ok(answer.status), &answer.stderr));
     }
+    if answer.stdout.is_empty() || answer.stdout.starts_with(NO_ENTRIES) {
+        return Ok(String::new());
+    }
     let entry: Option<Value> = serde_json::from_slice(&answer.stdout).ok();
-    Ok(entry.and_then(|entry| message_of(entry.get("__CURSOR")?)))
+    let cursor = entry.and_then(|entry| message_of(entry.get("__CURSOR")?));
+    cursor.ok_or_else(|| format!("`{PROGRAM}` does not tell where the journal ends"))
 }
 
 /// How it begins; the rest is read as well, so that whoever writes it is not held up.

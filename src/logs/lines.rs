@@ -113,6 +113,15 @@ pub(super) struct Taken {
     pub(super) place: Place,
 }
 
+impl Taken {
+    pub(super) fn nothing(place: Place) -> Self {
+        Self {
+            place,
+            ..Self::default()
+        }
+    }
+}
+
 /// How a reading ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {

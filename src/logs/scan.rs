@@ -19,6 +19,15 @@ use super::files::{FILES_MAX, Files};
 /// What is compressed was a log before, and has been sent.
 const COMPRESSED: [&str; 6] = ["gz", "xz", "bz2", "zst", "lz4", "zip"];
 
+/// What an earlier program sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    Known,
+    Unknown,
+    /// And others are still to learn that.
+    UnknownToOthers,
+}
+
 /// What is told of a copy.
 pub(super) const COPY: &str = "a file is the copy of one that is watched, and not sent";
 
@@ -50,7 +59,11 @@ impl Files {
         if is_first {
             self.adopt(now);
         }
-        if is_whole && std::mem::take(&mut self.is_unknown) {
+        let before = self.before;
+        if is_whole {
+            self.before = Before::Known;
+        }
+        if is_whole && before == Before::Unknown {
             self.changed.insert(POSITIONS_UNKNOWN.to_owned(), None);
         }
         self.forget_troubles(now);
@@ -139,7 +152,7 @@ impl Files {
         (offset, size): (u64, u64),
         now: Timestamp,
     ) -> Option<Kept> {
-        self.is_unknown.then(|| Kept {
+        (self.before != Before::Known).then(|| Kept {
             name: path.to_owned(),
             path: path.to_owned(),
             offset,

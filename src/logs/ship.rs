@@ -1,6 +1,7 @@
 //! Events on their way to CloudWatch Logs.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -78,12 +79,13 @@ impl Shipper {
     /// Tries once. `source`: what the metrics call where they are from.
     pub(super) async fn ship(&self, source: &'static str, stream: &Stream, batch: Batch) -> Fate {
         let (count, bytes) = (batch.len(), batch.bytes());
-        let attempt = self.attempt(stream, batch.into_events());
+        let is_out = AtomicBool::new(false);
+        let attempt = self.attempt(stream, batch.into_events(), &is_out);
         let answer = tokio::time::timeout(ATTEMPT_MAX, attempt).await;
         let late = |_| {
             Err(Failure::Failed {
                 message: "no answer in time".to_owned(),
-                answer_lost: true,
+                answer_lost: is_out.load(Relaxed),
             })
         };
         let answer = answer.unwrap_or_else(late);
@@ -145,7 +147,13 @@ impl Shipper {
         Fate::Failed { answer_lost }
     }
 
-    async fn attempt(&self, stream: &Stream, events: Vec<NewEvent>) -> Result<Rejected, Failure> {
+    /// `is_out`: whether events were sent that have no answer yet.
+    async fn attempt(
+        &self,
+        stream: &Stream,
+        events: Vec<NewEvent>,
+        is_out: &AtomicBool,
+    ) -> Result<Rejected, Failure> {
         let connect = || async {
             let region = (self.region)()?;
             Ok(Logs::connect_to_ship(&region, None).await)
@@ -156,7 +164,9 @@ impl Shipper {
         let is_known = lock().contains(&key);
         // Only what may have to be written again is kept.
         let again = if is_known { None } else { Some(events.clone()) };
+        is_out.store(true, Relaxed);
         let put = logs.put(&stream.group, &stream.name, events).await;
+        is_out.store(false, Relaxed);
         let put = match (put, again) {
             (Err(NotPut::Missing), Some(events)) => {
                 // What is wrong with the group or the stream is not wrong with the events.
@@ -168,6 +178,7 @@ impl Shipper {
                     },
                     failure => failure,
                 })?;
+                is_out.store(true, Relaxed);
                 logs.put(&stream.group, &stream.name, events).await
             }
             (put, _) => put,

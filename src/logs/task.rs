@@ -151,7 +151,7 @@ pub(super) struct Record {
     stats: Arc<Stats>,
     /// Up to this event they may have arrived.
     lost_until: i64,
-    /// It is not known which may have.
+    /// It is not known which may have: no more than one request was under way.
     is_unknown: bool,
     /// Up to this event it was counted that they are sent again.
     counted_until: i64,
@@ -196,6 +196,17 @@ impl Record {
         }
     }
 
+    /// Writes down which may have arrived, where that is not known.
+    pub(super) async fn note_unknown(&mut self) {
+        if !self.is_unknown {
+            return;
+        }
+        if let Some(next) = self.next().await {
+            self.lost_until = next.last;
+            self.keep(Some(next.last), None).await;
+        }
+    }
+
     /// Sends until `ended` says so.
     pub(super) async fn run(mut self, mut ended: watch::Receiver<bool>) {
         loop {
@@ -230,19 +241,14 @@ impl Record {
         }
         let next = self.next().await?;
         let last = next.last;
-        if std::mem::take(&mut self.is_unknown) {
-            // No more than one request was under way.
-            self.lost_until = last;
-        }
         if !self.keep(Some(last.max(self.lost_until)), None).await {
             return Some(unkept);
         }
         // What did not get out since it was counted is not counted again.
-        if last > self.counted_until {
-            let again = next.ids.iter().filter(|id| **id <= self.lost_until);
-            self.stats.logs.resent(RECORD, again.count());
-            self.counted_until = last.min(self.lost_until);
-        }
+        let is_again = |id: &&i64| self.counted_until < **id && **id <= self.lost_until;
+        let again = next.ids.iter().filter(is_again).count();
+        self.stats.logs.resent(RECORD, again);
+        self.counted_until = self.counted_until.max(last.min(self.lost_until));
         let fate = match next.batch.is_empty() {
             true => Fate::Accepted(Rejected::default()),
             false => self.shipper.ship(RECORD, &self.stream, next.batch).await,

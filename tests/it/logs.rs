@@ -396,7 +396,7 @@ fn a_retention_that_could_not_be_set_is_set_later() {
     let mut program = world.start();
     program.wait_for_line("its retention could not be set", LIMIT);
     wait(LIMIT, "the line", || {
-        (cloud.messages("/r s").len() == 1).then_some(())
+        (!cloud.messages("/r s").is_empty()).then_some(())
     });
     program.stop("KILL");
     assert_eq!(retention(), None);
@@ -413,7 +413,8 @@ fn a_retention_that_could_not_be_set_is_set_later() {
     world.folder.write("a.log", "one\ntwo\nthree\n");
     let _program = world.start();
     wait(LIMIT, "the last line", || {
-        (cloud.messages("/r s").len() == 3).then_some(())
+        let messages = cloud.messages("/r s");
+        messages.contains(&"three".to_owned()).then_some(())
     });
     pause(Duration::from_secs(1));
     assert_eq!(retention(), Some(json!(7)));
@@ -529,7 +530,7 @@ fn the_record_outlives_an_outage_and_a_kill() {
 const JOURNALCTL: &str = r#"#!/bin/sh
 next=0
 for argument; do
-    case $argument in --after-cursor=c*) next=$((${argument#--after-cursor=c} + 1)) ;; esac
+    case $argument in --cursor=c*) next=${argument#--cursor=c} ;; esac
 done
 while :; do
     if [ $next -lt 120 ]; then
@@ -603,8 +604,14 @@ fn write_journal(folder: &Folder, boot: char, numbers: std::ops::Range<i64>) {
             "__REALTIME_TIMESTAMP={at}\n__MONOTONIC_TIMESTAMP={number}\n_BOOT_ID={boot}\nMESSAGE=entry {number}{long}\nSYSLOG_IDENTIFIER=app\n_PID=7\nPRIORITY={priority}\n_SYSTEMD_UNIT={unit}.service\n\n"
         )
     };
-    let entries: String = numbers.map(entry).collect();
-    let entries = folder.write("entries", &entries);
+    // Systemd does not make it for a journal of elsewhere.
+    let machine = fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    let machine = match machine.trim() {
+        "" => String::new(),
+        id => format!("_MACHINE_ID={id}\n"),
+    };
+    let entries = numbers.map(|number| format!("{machine}{}", entry(number)));
+    let entries = folder.write("entries", &entries.collect::<String>());
     let _ = fs::create_dir(folder.path().join("journal"));
     let output = folder.path().join("journal/test.journal");
     let mut command = Command::new(WRITER);
@@ -675,28 +682,30 @@ fn the_end_of_a_journal_is_where_it_was_at_the_first_start() {
     let cloud = Cloud::default();
     let url = cloud.serve(Duration::ZERO);
     let world = World::new("logs-end", url, |_| {
-        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\nstart_at = \"end\"\n".to_owned()
+        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\nstart_at = \"end\"\nunits = [\"even.service\"]\n".to_owned()
     });
     let path = world.folder.path().display();
     let script = format!("#!/bin/sh\nexec /usr/bin/journalctl --directory={path}/journal \"$@\"\n");
     world.folder.write_program("journalctl", &script);
     let path = format!("{path}:/usr/bin:/bin");
     let start = || Process::start(world.command().env("PATH", &path));
-    write_journal(&world.folder, 'a', 0..5);
+    // The last one is another unit's.
+    write_journal(&world.folder, 'a', 0..4);
     cloud.is_down.store(true, Relaxed);
     let mut program = start();
     program.wait_for_line("will write to CloudWatch Logs", LIMIT);
     pause(Duration::from_secs(2));
-    write_journal(&world.folder, 'a', 5..10);
+    write_journal(&world.folder, 'a', 4..10);
     program.wait_for_line("events cannot be written", LIMIT);
     program.stop("KILL");
     cloud.is_down.store(false, Relaxed);
     let program = start();
     world.wait_for(
         "cwbridge_log_events_shipped_total{source=\"journald\"}",
-        5.0,
+        3.0,
     );
-    let expected: Vec<String> = (5..10)
+    let expected: Vec<String> = [4, 6, 8]
+        .into_iter()
         .map(|it| format!("app[7]: entry {it}{}", long(it)))
         .collect();
     assert_eq!(cloud.messages("/j s"), expected, "{}", program.log());

@@ -52,7 +52,15 @@ pub(super) fn salvage(aside: &Path, journal: &mut Journal, now: Timestamp) -> (u
 /// Takes over what is to be delivered, and what is to be written to CloudWatch Logs and how far that was got. Whether that was all.
 fn take_over_texts(aside: &Path, journal: &mut Journal, now: Timestamp) -> bool {
     // If nothing comes of it, that is known.
-    let mut is_whole = journal.begin_anew(now).is_ok();
+    let mut last = None;
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'log_event'";
+    let is_last_known = rows(aside, sql, |row| row.get(0), |seq: i64| last = Some(seq));
+    let last = match is_last_known {
+        true => last.unwrap_or(0),
+        // No number is so large.
+        false => now.milliseconds(),
+    };
+    let mut is_whole = journal.begin_anew(last).is_ok() && is_last_known;
     let text = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?));
     let keyed = |(key, text): (String, String)| (key, Some(text));
     let mut deliveries = Vec::new();
