@@ -35,6 +35,8 @@ struct Cloud {
     loses_answers: Arc<AtomicBool>,
     /// As if answers came too late for requests with more text than this, if it is not 0.
     loses_above: Arc<AtomicUsize>,
+    /// It lets nobody do anything.
+    denies: Arc<AtomicBool>,
     /// It lets nobody say how long events are kept.
     refuses_retention: Arc<AtomicBool>,
 }
@@ -66,7 +68,7 @@ impl Cloud {
         }
         let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
         let (group, stream) = (text("logGroupName"), text("logStreamName"));
-        if group == "/foreign" {
+        if group == "/foreign" || self.denies.load(Relaxed) {
             return error("AccessDeniedException");
         }
         let mut service = self.service.lock().unwrap();
@@ -524,6 +526,32 @@ fn the_record_outlives_an_outage_and_a_kill() {
         let started = messages.filter(|it| it.starts_with("INFO cwbridge started"));
         (started.count() == 2).then_some(())
     });
+}
+
+/// However often an answer is lost, or a request does not get out meanwhile.
+#[test]
+fn what_the_record_sends_again_is_counted() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-again", url, |_| {
+        "alarms = []\n[logs]\ngroup = \"/record\"\nstream = \"s\"\ndaemon_log = true\n".to_owned()
+    });
+    cloud.loses_answers.store(true, Relaxed);
+    let program = world.start();
+    wait(LIMIT, "two attempts", || {
+        (cloud.service.lock().unwrap().requests > 2).then_some(())
+    });
+    cloud.denies.store(true, Relaxed);
+    pause(Duration::from_secs(6));
+    cloud.denies.store(false, Relaxed);
+    cloud.loses_answers.store(false, Relaxed);
+    let shipped = "cwbridge_log_events_shipped_total{source=\"record\"}";
+    world.wait_for(shipped, 5.0);
+    pause(Duration::from_secs(2));
+    let arrived = u32::try_from(cloud.messages("/record s").len()).unwrap();
+    let extra = f64::from(arrived) - world.metric(shipped);
+    assert!(extra >= 5.0, "{extra}: {}", program.log());
+    assert_eq!(world.resent("record"), extra, "{}", program.log());
 }
 
 /// As far as the journal of systemd is followed: an entry each tenth of a second, of which some are no text.
