@@ -458,10 +458,10 @@ impl Files {
         if source.print.is_short() {
             source.print = Print::of(&file)?;
         }
-        let until = match source.lost_until {
-            again if again > source.place.offset => again.min(source.size),
-            _ => source.size,
-        };
+        // What was counted as sent again, and what may have been sent, goes by itself.
+        let parts = [source.counted_until, source.lost_until, source.size];
+        let until = parts.into_iter().find(|part| *part > source.place.offset);
+        let until = until.unwrap_or(source.size).min(source.size);
         let end = if until < source.size { End::Quiet } else { end };
         let backoff = self.backoffs.get(&source.stream.key());
         let bytes_max = backoff.copied().unwrap_or_default().bytes_max();

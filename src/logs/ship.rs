@@ -169,10 +169,12 @@ impl Shipper {
         is_out.store(false, Relaxed);
         let put = match (put, again) {
             (Err(NotPut::Missing), Some(events)) => {
-                // What is wrong with the group or the stream is not wrong with the events.
+                // What is wrong with the group or the stream is not wrong with the events, of which none was sent.
                 let created = self.groups.create(logs, stream).await;
                 created.map_err(|failure| match failure {
-                    Failure::Rejected(message) | Failure::TooLarge(message) => Failure::Failed {
+                    Failure::Rejected(message)
+                    | Failure::TooLarge(message)
+                    | Failure::Failed { message, .. } => Failure::Failed {
                         message,
                         answer_lost: false,
                     },

@@ -365,8 +365,7 @@ fn what_is_too_much_at_once_is_sent_in_parts() {
     let path = world.folder.path().display();
     let script = format!("#!/bin/sh\ncat {path}/entries\nexec sleep 1000\n");
     world.folder.write_program("journalctl", &script);
-    let path = format!("{path}:/usr/bin:/bin");
-    let program = Process::start(world.command().env("PATH", path));
+    let program = Process::start(&mut command_with_journal(&world));
     for (source, stream) in [("file", "/f s"), ("journald", "/j s")] {
         let series = format!("cwbridge_log_events_shipped_total{{source=\"{source}\"}}");
         world.wait_for(&series, 100.0);
@@ -580,10 +579,7 @@ fn every_entry_of_the_journal_arrives_over_kills() {
         "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\n".to_owned()
     });
     world.folder.write_program("journalctl", JOURNALCTL);
-    let start = || {
-        let path = format!("{}:/usr/bin:/bin", world.folder.path().display());
-        Process::start(world.command().env("PATH", path))
-    };
+    let start = || Process::start(&mut command_with_journal(&world));
     let mut resent = 0.0;
     for milliseconds in [5_200, 5_400, 2_000] {
         let mut program = start();
@@ -648,22 +644,39 @@ fn write_journal(folder: &Folder, boot: char, numbers: std::ops::Range<i64>) {
     assert!(output.status.success(), "{output:?}");
 }
 
-/// The `journalctl` of systemd itself: what is in the journal, what comes, and what came while the program was killed.
-#[test]
-fn the_journal_of_systemd_is_read_by_its_own_program() {
+/// A place with a journal of its own; said to be skipped where systemd's programs are not.
+fn with_journal(name: &str, config: &str) -> Option<(Cloud, World)> {
     if !PathBuf::from(WRITER).exists() || !PathBuf::from("/usr/bin/journalctl").exists() {
-        return skip("systemd's journal (Debian packages systemd, systemd-journal-remote)");
+        skip("systemd's journal (Debian packages systemd, systemd-journal-remote)");
+        return None;
     }
     let cloud = Cloud::default();
     let url = cloud.serve(Duration::ZERO);
-    let world = World::new("logs-systemd", url, |_| {
-        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"all\"\n[[logs.journald]]\ngroup = \"/j\"\nstream = \"some\"\nunits = [\"even.service\"]\npriority = \"warning\"\n".to_owned()
-    });
+    let world = World::new(name, url, |_| config.to_owned());
     let path = world.folder.path().display();
     let script = format!("#!/bin/sh\nexec /usr/bin/journalctl --directory={path}/journal \"$@\"\n");
     world.folder.write_program("journalctl", &script);
-    let path = format!("{path}:/usr/bin:/bin");
-    let start = || Process::start(world.command().env("PATH", &path));
+    Some((cloud, world))
+}
+
+/// Finds the place's own `journalctl` before that of the machine.
+fn command_with_journal(world: &World) -> Command {
+    let path = format!("{}:/usr/bin:/bin", world.folder.path().display());
+    let mut command = world.command();
+    command.env("PATH", path);
+    command
+}
+
+/// The `journalctl` of systemd itself: what is in the journal, what comes, and what came while the program was killed.
+#[test]
+fn the_journal_of_systemd_is_read_by_its_own_program() {
+    let Some((cloud, world)) = with_journal(
+        "logs-systemd",
+        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"all\"\n[[logs.journald]]\ngroup = \"/j\"\nstream = \"some\"\nunits = [\"even.service\"]\npriority = \"warning\"\n",
+    ) else {
+        return;
+    };
+    let start = || Process::start(&mut command_with_journal(&world));
     let wait_for = |numbers: std::ops::Range<i64>, program: &Process| {
         let text = |number: i64| format!("app[7]: entry {number}{}", long(number));
         let all: Vec<String> = numbers.clone().map(text).collect();
@@ -704,19 +717,13 @@ fn the_journal_of_systemd_is_read_by_its_own_program() {
 /// What comes after the first start is sent, also if it was never possible before the next one.
 #[test]
 fn the_end_of_a_journal_is_where_it_was_at_the_first_start() {
-    if !PathBuf::from(WRITER).exists() || !PathBuf::from("/usr/bin/journalctl").exists() {
-        return skip("systemd's journal (Debian packages systemd, systemd-journal-remote)");
-    }
-    let cloud = Cloud::default();
-    let url = cloud.serve(Duration::ZERO);
-    let world = World::new("logs-end", url, |_| {
-        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\nstart_at = \"end\"\nunits = [\"even.service\"]\n".to_owned()
-    });
-    let path = world.folder.path().display();
-    let script = format!("#!/bin/sh\nexec /usr/bin/journalctl --directory={path}/journal \"$@\"\n");
-    world.folder.write_program("journalctl", &script);
-    let path = format!("{path}:/usr/bin:/bin");
-    let start = || Process::start(world.command().env("PATH", &path));
+    let Some((cloud, world)) = with_journal(
+        "logs-end",
+        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\nstart_at = \"end\"\nunits = [\"even.service\"]\n",
+    ) else {
+        return;
+    };
+    let start = || Process::start(&mut command_with_journal(&world));
     // The last one is another unit's.
     write_journal(&world.folder, 'a', 0..4);
     cloud.is_down.store(true, Relaxed);
