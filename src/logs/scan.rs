@@ -38,8 +38,8 @@ impl Files {
         for place in 0..self.entries.len() {
             if let Err(problem) = (self.resolve)(&self.entries[place].config, Path::new(ANY_FILE)) {
                 // Nothing is decided of its files until they have a name to be sent under.
-                let section = self.entries[place].key.clone();
-                self.troubled(Path::new(&section), &problem, now);
+                let paths = self.entries[place].config.paths.join(" ");
+                self.troubled(Path::new(&paths), &problem, now);
                 is_whole = false;
                 continue;
             }

@@ -55,16 +55,12 @@ impl Cloud {
     }
 
     fn answer(&self, request: &Value) -> Answer {
-        let answer = |status, body: Value| Answer {
-            content_type: "application/x-amz-json-1.1",
-            ..Answer::cbor(status, body.to_string())
-        };
         let error = |name: &str| {
             let body = json!({"__type": name, "message": "as the test wants it"});
-            answer("400 Bad Request", body)
+            answer("400 Bad Request", &body)
         };
         if self.is_down.load(Relaxed) {
-            return answer("503 Service Unavailable", json!({}));
+            return answer("503 Service Unavailable", &json!({}));
         }
         let text = |name: &str| request[name].as_str().unwrap_or_default().to_owned();
         let (group, stream) = (text("logGroupName"), text("logStreamName"));
@@ -88,7 +84,7 @@ impl Cloud {
             let text: usize = events.iter().map(length).sum();
             let most = self.loses_above.load(Relaxed);
             if self.loses_answers.load(Relaxed) || most > 0 && text > most {
-                return answer("500 Internal Server Error", json!({}));
+                return answer("500 Internal Server Error", &json!({}));
             }
         } else if !stream.is_empty() {
             if !service.groups.contains_key(&group) {
@@ -105,7 +101,7 @@ impl Cloud {
                 return error("ResourceAlreadyExistsException");
             }
         }
-        answer("200 OK", json!({}))
+        answer("200 OK", &json!({}))
     }
 
     /// The messages of a stream.
@@ -829,19 +825,10 @@ fn events_are_read_page_by_page_as_they_are_asked_for() {
             (_, None) => ("200 OK", json!({"events": [event(1)], "nextToken": "more"})),
             (_, Some(_)) => ("200 OK", json!({"events": [event(1), event(2)]})),
         };
-        Answer {
-            content_type: "application/x-amz-json-1.1",
-            ..Answer::cbor(status, body.to_string())
-        }
+        answer(status, &body)
     });
-    let mut command = cwbridge();
-    command.envs([
-        ("AWS_REGION", "eu-west-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_ENDPOINT_URL", &url),
-    ]);
-    command.args(["logs", "tail", "/a", "--start", "1000", "--end", "2000"]);
+    let mut command = tail(&url);
+    command.args(["--end", "2000"]);
     command.args(["--filter", "\"ERROR\"", "--stream-prefix", "web"]);
     let output = command.output().unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
@@ -873,25 +860,36 @@ fn following_goes_on_after_a_failure() {
             ),
             _ => ("200 OK", json!({"events": [event(1), event(2)]})),
         };
-        Answer {
-            content_type: "application/x-amz-json-1.1",
-            ..Answer::cbor(status, body.to_string())
-        }
+        answer(status, &body)
     });
-    let mut command = cwbridge();
-    command.envs([
-        ("AWS_REGION", "eu-west-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_ENDPOINT_URL", &url),
-    ]);
-    command.args(["logs", "tail", "/a", "--start", "1000", "--follow"]);
+    let mut command = tail(&url);
+    command.arg("--follow");
     let mut program = Process::start(&mut command);
     program.wait_for_line("web-1 line 2", LIMIT);
     assert_eq!(program.count("web-1 line 1"), 1, "{}", program.log());
     assert_eq!(program.count("it is tried again"), 1, "{}", program.log());
     let (status, _) = program.stop("INT");
     assert_eq!(status, Some(0), "{}", program.log());
+}
+
+/// As CloudWatch Logs answers.
+fn answer(status: &'static str, body: &Value) -> Answer {
+    Answer {
+        content_type: "application/x-amz-json-1.1",
+        ..Answer::cbor(status, body.to_string())
+    }
+}
+
+fn tail(url: &str) -> Command {
+    let mut command = cwbridge();
+    command.envs([
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", url),
+    ]);
+    command.args(["logs", "tail", "/a", "--start", "1000"]);
+    command
 }
 
 fn event(number: i64) -> Value {
