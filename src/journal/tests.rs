@@ -25,6 +25,8 @@ impl Dir {
             NUMBER.fetch_add(1, Relaxed)
         );
         let dir = std::env::temp_dir().join(name);
+        // What an earlier process with this number left.
+        let _ = fs::remove_dir_all(&dir);
         fs::create_dir(&dir).unwrap();
         Self(dir)
     }

@@ -246,8 +246,11 @@ async fn times(answers: Vec<Result<(), Failure>>, count: usize) -> Vec<Duration>
 async fn a_request_goes_out_at_the_phase_and_after_a_failure_with_growing_waits() {
     let until_phase = clock::until(clock::since_epoch(), SCHEDULE.interval, SCHEDULE.phase);
     let times = times(vec![], 12).await;
+    // The clock goes on between the two, and may pass the phase.
+    let off = times[0].abs_diff(until_phase);
+    let off = off.min(off.abs_diff(SCHEDULE.interval));
     assert!(
-        times[0].abs_diff(until_phase) < Duration::from_millis(100),
+        off < Duration::from_secs(2),
         "{times:?}, not {until_phase:?}"
     );
     let waits = times.windows(2).map(|pair| pair[1].abs_diff(pair[0]));

@@ -78,6 +78,8 @@ fn what_is_well_is_said() {
 fn a_refusal_names_the_policy_and_a_clock_that_is_off_is_told() {
     let url = aws("403 Forbidden", -1_000);
     let (code, told) = doctor("doctor-refused", "[mirror]\n", Some(&url));
+    // A second may pass between the two.
+    let told = told.replace("it is 1001 s", "it is 1000 s");
     expect_test::expect![[r#"
         ok       configuration: it can be read, with 1 alarm
         ok       state directory: `state` can be written
@@ -92,10 +94,8 @@ fn a_refusal_names_the_policy_and_a_clock_that_is_off_is_told() {
     "#]].assert_eq(&told);
     assert_eq!(code, Some(2));
     let (code, told) = doctor("doctor-off", "", Some(&aws("200 OK", -20)));
-    assert!(
-        told.contains("warning  clock: it is 20 s ahead") || told.contains("is 21 s ahead"),
-        "{told}"
-    );
+    let is_told = |seconds| told.contains(&format!("warning  clock: it is {seconds} s ahead"));
+    assert!((20..25).any(is_told), "{told}");
     assert_eq!(code, Some(1));
 }
 
@@ -166,7 +166,7 @@ fn what_goes_to_cloudwatch_logs_is_looked_at() {
         ok       log files `/etc/hostname`: 1 can be read
         warning  log files `/nonexistent/*.log`: there is none yet; nothing is sent until there is
         ok       log files `/etc/hostname`: 1 can be read
-        ok       logs:PutLogEvents to `/new`: allowed (tried without an event); the group or the stream is created with the first one
+        ok       logs:PutLogEvents to `/new`: allowed (tried without an event); the group or the stream is not there yet, and whether they may be created is not tried
         ok       logs:PutLogEvents to `/mine`: allowed (tried without an event)
         failure  logs:PutLogEvents to `/foreign`: refused (tried without an event): AccessDeniedException: why; `deploy/iam/logs.json` is the policy that allows it
         failure  log group `/${aws:InstanceId}`: `${aws:InstanceId}` is not known on this host; nothing is written there"#]].assert_eq(&lines.join("\n"));

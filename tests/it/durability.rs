@@ -162,8 +162,7 @@ fn killed_at_any_moment_it_loses_nothing_that_was_closed() {
         world.proxy.fault(faults[fastrand::usize(..faults.len())]);
         let mut process = world.start();
         pause(Duration::from_millis(fastrand::u64(300..7_000)));
-        process.child.kill().unwrap();
-        process.child.wait().unwrap();
+        process.kill();
         again += being_sent(&process);
     }
     world.proxy.fault(Fault::None);
@@ -296,8 +295,12 @@ fn a_killed_program_goes_on_where_it_was() {
     let world = World::new("goes-on");
     let mut process = world.start();
     let before = world.alarm();
-    process.child.kill().unwrap();
-    process.child.wait().unwrap();
+    // It is shown before it is written.
+    let past = || Reader::open(&world.state()).ok()?.past(16).ok()?;
+    wait(LIMIT, "the transition in the journal", || {
+        (!past()?.transitions.is_empty()).then_some(())
+    });
+    process.kill();
     let process = world.start();
     world.alarm();
     process.signal("HUP");
@@ -453,8 +456,7 @@ fn a_damaged_journal_is_set_aside_and_everything_goes_on() {
         world.proxy.fault(Fault::Status(500));
         let mut process = world.start();
         world.alarm();
-        process.child.kill().unwrap();
-        process.child.wait().unwrap();
+        process.kill();
         let path = world.state().join("journal.sqlite3");
         // One file, for what is in the -wal file would mend it; and not marked as closed.
         let now = cwbridge::clock::now();

@@ -266,8 +266,11 @@ fn every_line_arrives_over_kills_and_rotations() {
             }
             pause(Duration::from_millis(90));
         }
+        // Nothing arrives between what is counted and the kill.
+        cloud.is_down.store(true, Relaxed);
         resent += world.resent("file");
         program.stop("KILL");
+        cloud.is_down.store(false, Relaxed);
         renamed.write(50);
         copied.write(50);
         if round % 3 == 1 {
@@ -523,6 +526,48 @@ fn the_record_outlives_an_outage_and_a_kill() {
     });
 }
 
+/// A place for the journal that is none: state changes are told from memory, and once there is a place, from there.
+#[test]
+fn the_record_goes_on_without_a_journal() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-unkept", url, |_| {
+        "alarms = [\"alarms.json\"]\n[[publish.metric]]\nnames = [\"CPUUtilization\"]\nhigh_resolution = true\n[logs]\ngroup = \"/record\"\nstream = \"s\"\ndaemon_log = true\n".to_owned()
+    });
+    world.folder.write("alarms.json", ALARM);
+    world.folder.write("state", "no folder");
+    cloud.loses_answers.store(true, Relaxed);
+    let mut program = world.start();
+    // What an earlier program sent is asked for a minute first.
+    wait(2 * LIMIT, "a request without an answer", || {
+        (cloud.service.lock().unwrap().requests > 1).then_some(())
+    });
+    cloud.loses_answers.store(false, Relaxed);
+    let has = |text: &str| {
+        let messages = cloud.messages("/record s").into_iter();
+        messages.filter(|it| it.contains(text)).count()
+    };
+    for told in [
+        "CloudWatch Alarm State Change",
+        "the journal cannot be used",
+    ] {
+        wait(LIMIT, told, || (has(told) > 0).then_some(()));
+    }
+    let shipped = "cwbridge_log_events_shipped_total{source=\"record\"}";
+    let extra = || {
+        let arrived = u32::try_from(cloud.messages("/record s").len()).unwrap();
+        f64::from(arrived) - world.metric(shipped)
+    };
+    let settled = || (extra() > 0.0 && world.resent("record") == extra()).then_some(());
+    wait(LIMIT, "what was sent again to be counted", settled);
+    fs::remove_file(world.folder.path().join("state")).unwrap();
+    wait(LIMIT, "what is said then", || {
+        (has("the journal is written again") > 0).then_some(())
+    });
+    assert_eq!(program.stop("TERM").0, Some(0), "{}", program.log());
+    assert_eq!(program.count("are lost"), 0, "{}", program.log());
+}
+
 /// However often an answer is lost, or a request does not get out meanwhile.
 #[test]
 fn what_the_record_sends_again_is_counted() {
@@ -543,10 +588,14 @@ fn what_the_record_sends_again_is_counted() {
     let shipped = "cwbridge_log_events_shipped_total{source=\"record\"}";
     world.wait_for(shipped, 5.0);
     pause(Duration::from_secs(2));
-    let arrived = u32::try_from(cloud.messages("/record s").len()).unwrap();
-    let extra = f64::from(arrived) - world.metric(shipped);
-    assert!(extra >= 5.0, "{extra}: {}", program.log());
-    assert_eq!(world.resent("record"), extra, "{}", program.log());
+    let extra = || {
+        let arrived = u32::try_from(cloud.messages("/record s").len()).unwrap();
+        f64::from(arrived) - world.metric(shipped)
+    };
+    // What has just arrived may not be counted yet.
+    let settled = || (world.resent("record") == extra()).then_some(());
+    wait(LIMIT, "what was sent again to be counted", settled);
+    assert!(extra() >= 5.0, "{}: {}", extra(), program.log());
 }
 
 /// As far as the journal of systemd is followed: an entry each tenth of a second, of which some are no text.
@@ -563,6 +612,8 @@ while :; do
         next=$((next + 1))
     fi
     sleep 0.1
+    # Nobody reads any more.
+    kill -0 $PPID 2>/dev/null || exit
 done
 "#;
 
@@ -580,8 +631,11 @@ fn every_entry_of_the_journal_arrives_over_kills() {
     for milliseconds in [5_200, 5_400, 2_000] {
         let mut program = start();
         pause(Duration::from_millis(milliseconds));
+        // Nothing arrives between what is counted and the kill.
+        cloud.is_down.store(true, Relaxed);
         resent += world.resent("journald");
         program.stop("KILL");
+        cloud.is_down.store(false, Relaxed);
     }
     let last = start();
     let number = |message: &String| message.strip_prefix("app: entry ").map(str::to_owned);
@@ -599,6 +653,51 @@ fn every_entry_of_the_journal_arrives_over_kills() {
     );
     let extra = f64::from(u32::try_from(arrived.len() - 120).unwrap());
     assert!(extra <= resent, "{extra} twice, {resent} counted");
+}
+
+/// Other units, or another priority, are no reason to send everything again.
+#[test]
+fn a_selection_that_is_changed_goes_on_where_it_was() {
+    let cloud = Cloud::default();
+    let url = cloud.serve(Duration::ZERO);
+    let world = World::new("logs-selection", url, |_| {
+        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\n".to_owned()
+    });
+    world.folder.write_program("journalctl", JOURNALCTL);
+    let shipped = "cwbridge_log_events_shipped_total{source=\"journald\"}";
+    let mut program = Process::start(&mut command_with_journal(&world));
+    world.wait_for(shipped, 20.0);
+    assert_eq!(program.stop("TERM").0, Some(0), "{}", program.log());
+    world.folder.write(
+        "c.toml",
+        "[[logs.journald]]\ngroup = \"/j\"\nstream = \"s\"\npriority = \"debug\"\n",
+    );
+    let program = Process::start(&mut command_with_journal(&world));
+    world.wait_for(shipped, 20.0);
+    let messages = cloud.messages("/j s");
+    let distinct: BTreeSet<&String> = messages.iter().collect();
+    // Some entries are alike, as they are no text.
+    let alike = messages
+        .iter()
+        .filter(|it| it.ends_with('\u{fffd}'))
+        .count();
+    let extra = messages.len() - distinct.len() - alike.saturating_sub(1);
+    let extra = f64::from(u32::try_from(extra).unwrap());
+    assert!(
+        extra <= world.resent("journald"),
+        "{extra} twice: {}",
+        program.log()
+    );
+    assert_eq!(
+        program.count("it goes on where it was"),
+        1,
+        "{}",
+        program.log()
+    );
+    assert!(
+        distinct.contains(&"app: entry 30".to_owned()),
+        "{distinct:?}"
+    );
 }
 
 /// Writes a journal as systemd's own program does that takes entries from elsewhere.
@@ -650,7 +749,9 @@ fn with_journal(name: &str, config: &str) -> Option<(Cloud, World)> {
     let url = cloud.serve(Duration::ZERO);
     let world = World::new(name, url, |_| config.to_owned());
     let path = world.folder.path().display();
-    let script = format!("#!/bin/sh\nexec /usr/bin/journalctl --directory={path}/journal \"$@\"\n");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *--follow*) touch {path}/follows ;; esac\nexec /usr/bin/journalctl --directory={path}/journal \"$@\"\n"
+    );
     world.folder.write_program("journalctl", &script);
     Some((cloud, world))
 }
@@ -700,7 +801,7 @@ fn the_journal_of_systemd_is_read_by_its_own_program() {
     write_journal(&world.folder, 'a', 10..20);
     wait_for(0..20, &program);
     // Until it is known for good how far it is.
-    pause(Duration::from_secs(1));
+    pause(Duration::from_secs(4));
     program.stop("KILL");
     // What the host said last, and first when it was there again.
     write_journal(&world.folder, 'a', 20..25);
@@ -724,8 +825,10 @@ fn the_end_of_a_journal_is_where_it_was_at_the_first_start() {
     write_journal(&world.folder, 'a', 0..4);
     cloud.is_down.store(true, Relaxed);
     let mut program = start();
-    program.wait_for_line("will write to CloudWatch Logs", LIMIT);
-    pause(Duration::from_secs(2));
+    // It is followed once it is known where it ends.
+    wait(LIMIT, "the journal to be followed", || {
+        world.folder.path().join("follows").exists().then_some(())
+    });
     write_journal(&world.folder, 'a', 4..10);
     program.wait_for_line("events cannot be written", LIMIT);
     program.stop("KILL");

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub(crate) fn root() -> &'static Path {
@@ -27,7 +28,10 @@ fn state_folder() -> PathBuf {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("state-{}-{count}", std::process::id());
-    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // What an earlier process with this number left.
+    let _ = std::fs::remove_dir_all(&path);
+    path
 }
 
 /// The program, in an environment of its own: no region, no credentials, no instance metadata, an empty state folder.
@@ -48,6 +52,8 @@ pub(crate) struct Folder(PathBuf);
 impl Folder {
     pub(crate) fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("cwbridge-{name}-{}", std::process::id()));
+        // What an earlier process with this number left.
+        let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
     }
@@ -76,18 +82,26 @@ impl Drop for Folder {
     }
 }
 
+/// A port that nobody has, and that no other test is given. It is below those that the system gives to whoever asks for any.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port()
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let first = usize::try_from(std::process::id()).unwrap() * 97;
+    let mut ports = (0..PORTS).map(|_| NEXT.fetch_add(1, Ordering::Relaxed));
+    let port = ports.find_map(|next| {
+        let port = u16::try_from(PORT_MIN + (first + next) % PORTS).unwrap();
+        TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)
+    });
+    port.unwrap()
 }
+
+const PORT_MIN: usize = 20_000;
+const PORTS: usize = 12_000;
 
 /// A child process that is killed in the end, with the lines it wrote so far.
 pub(crate) struct Process {
     pub(crate) child: Child,
     lines: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -98,9 +112,13 @@ impl Process {
             .spawn()
             .unwrap();
         let lines = Arc::new(Mutex::new(Vec::new()));
-        read_lines(child.stdout.take().unwrap(), Arc::clone(&lines));
-        read_lines(child.stderr.take().unwrap(), Arc::clone(&lines));
-        Self { child, lines }
+        let out = read_lines(child.stdout.take().unwrap(), Arc::clone(&lines));
+        let err = read_lines(child.stderr.take().unwrap(), Arc::clone(&lines));
+        Self {
+            child,
+            lines,
+            readers: vec![out, err],
+        }
     }
 
     pub(crate) fn lines(&self) -> Vec<String> {
@@ -142,16 +160,36 @@ impl Process {
         let status = wait(Duration::from_secs(20), "the process to end", || {
             self.child.try_wait().unwrap()
         });
-        (status.code(), start.elapsed())
+        let took = start.elapsed();
+        self.read_to_the_end();
+        (status.code(), took)
+    }
+
+    /// As `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.read_to_the_end();
+    }
+
+    /// Waits for the last lines of a process that has ended.
+    fn read_to_the_end(&self) {
+        wait(Duration::from_secs(20), "the last lines", || {
+            let mut readers = self.readers.iter();
+            readers.all(JoinHandle::is_finished).then_some(())
+        });
     }
 }
 
-fn read_lines(stream: impl std::io::Read + Send + 'static, lines: Arc<Mutex<Vec<String>>>) {
+fn read_lines(
+    stream: impl std::io::Read + Send + 'static,
+    lines: Arc<Mutex<Vec<String>>>,
+) -> JoinHandle<()> {
     std::thread::spawn(move || {
         for line in BufReader::new(stream).lines().map_while(Result::ok) {
             lines.lock().unwrap().push(line);
         }
-    });
+    })
 }
 
 impl Drop for Process {

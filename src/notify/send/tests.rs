@@ -171,12 +171,22 @@ async fn a_program_is_told_on_its_input_and_in_its_environment() {
     // One that never ends goes with whoever waits, and so does what it started.
     let pid = folder.join("pid");
     let script = format!("sleep 1000 & echo $! > {}; wait", pid.display());
-    let hung = tokio::time::timeout(Duration::from_millis(500), run(&script)).await;
-    assert!(hung.is_err());
-    let pid = std::fs::read_to_string(&pid).unwrap();
+    let started = async {
+        loop {
+            let text = std::fs::read_to_string(&pid).unwrap_or_default();
+            if text.ends_with('\n') {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let pid = tokio::select! {
+        ended = run(&script) => panic!("{ended:?}"),
+        pid = started => pid,
+    };
     let stat = format!("/proc/{}/stat", pid.trim());
     let gone = || std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
-    for _ in 0..100 {
+    for _ in 0..1_000 {
         if !gone() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -46,12 +46,25 @@ impl LocalStack {
             assert_eq!(process.child.try_wait().unwrap(), None, "{}", process.log());
             get(port, "/_localstack/health")
         });
-        Some(Self {
+        let cloud = Self {
             _process: process,
             _folder: folder,
             venv,
             port,
-        })
+        };
+        // What is asked first of a service loads it, which may take longer than a program waits for an answer.
+        let first = [
+            ["cloudwatch", "list-metrics"],
+            ["logs", "describe-log-groups"],
+        ];
+        let asked = first.map(|question| Process::start(&mut cloud.command(&question)));
+        for mut process in asked {
+            let status = wait(Duration::from_mins(2), "a first answer", || {
+                process.child.try_wait().unwrap()
+            });
+            assert!(status.success(), "{}", process.log());
+        }
+        Some(cloud)
     }
 
     pub(super) fn port(&self) -> u16 {
@@ -64,8 +77,12 @@ impl LocalStack {
 
     /// Makes a program publish here.
     pub(super) fn environment<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        for of_this_host in ["AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SESSION_TOKEN"] {
+            command.env_remove(of_this_host);
+        }
         command
             .env("AWS_ENDPOINT_URL", self.url())
+            .env("NO_PROXY", "127.0.0.1")
             .envs(CREDENTIALS)
     }
 

@@ -222,7 +222,7 @@ mod tests {
         pub(in crate::host) fn fixed() -> Self {
             Self {
                 ask: fixed,
-                deadline: Duration::from_millis(100),
+                deadline: Duration::from_secs(1),
                 ..Self::default()
             }
         }
