@@ -271,7 +271,7 @@ impl Keeper {
                 "transitions that the journal does not have are lost"
             );
         }
-        self.lost_log_events(log_events);
+        self.no_room_for_log_events(log_events);
         self.prune(now);
         self.show();
     }
@@ -448,6 +448,8 @@ impl Keeper {
                 return;
             };
             self.lost("pruned", pruned.unpublished);
+            self.lost_log_events("pruned", pruned.log_events);
+            self.lost_log_events("too_old", pruned.old_log_events);
             if !pruned.more {
                 return;
             }
@@ -540,6 +542,14 @@ impl Keeper {
         self.flush(now);
         let (pending, _) = self.pending.waiting();
         self.lost("shutdown", pending);
+        let log_events = self.pending.take_log_events(usize::MAX).len();
+        if log_events > 0 {
+            self.lost_log_events("shutdown", log_events);
+            warn!(
+                log_events,
+                "events that CloudWatch Logs does not have are lost"
+            );
+        }
         self.pending = Pending::default();
         self.show();
         if let Some(Err(error)) = self.journal.take().map(Journal::close) {

@@ -18,7 +18,7 @@ mod source;
 mod task;
 mod time;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,7 +28,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::aws::Failure;
-use crate::config::{self, LogFiles, LogTarget};
+use crate::config::{self, LogFiles, LogTarget, SystemdJournal};
 use crate::definition::Placeholders;
 use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
 use crate::keeper::Handle;
@@ -43,6 +43,10 @@ use ship::{Shipper, Stream};
 
 /// A file for which a section has a name if it has one for any.
 const ANY_FILE: &str = "/any";
+
+/// The most characters that the name of a group or a stream has
+/// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>).
+const NAME_MAX: usize = 512;
 
 /// How often lines of this program's log are kept.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -107,19 +111,14 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
         record.note_unknown().await;
         tasks.spawn(record.run(ended.clone()));
     }
-    for journal in config.journals {
-        let Some(stream) = told(stream(&journal.target, &placeholders, None)) else {
-            continue;
-        };
-        announce(journald::SOURCE, &stream, &stats);
-        let follower = Follower {
-            config: journal,
-            stream,
-            shipper: Arc::clone(&shipper),
-            keeper: keeper.clone(),
-            stats: Arc::clone(&stats),
-            positions: Arc::clone(&positions),
-        };
+    for follower in followers(
+        config.journals,
+        &placeholders,
+        &keeper,
+        &shipper,
+        &positions,
+    ) {
+        announce(journald::SOURCE, &follower.stream, &stats);
         follower.note_unknown().await;
         tasks.spawn(follower.run(ended.clone()));
     }
@@ -138,6 +137,35 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
         all_noted(&keeper).await;
     }
     while tasks.join_next().await.is_some() {}
+}
+
+/// Those that send systemd's journal.
+fn followers(
+    journals: Vec<SystemdJournal>,
+    placeholders: &Placeholders,
+    keeper: &Handle,
+    shipper: &Arc<Shipper>,
+    positions: &Arc<BTreeMap<String, String>>,
+) -> Vec<Follower> {
+    let journals = journals.into_iter().filter_map(|journal| {
+        let stream = told(stream(&journal.target, placeholders, None))?;
+        Some((journal, stream))
+    });
+    let journals: Vec<(SystemdJournal, Stream)> = journals.collect();
+    let keys = journals
+        .iter()
+        .map(|(of, stream)| journald::key(of, stream));
+    let keys: Arc<BTreeSet<String>> = Arc::new(keys.collect());
+    let follower = |(config, stream)| Follower {
+        config,
+        stream,
+        shipper: Arc::clone(shipper),
+        keeper: keeper.clone(),
+        stats: Arc::clone(shipper.stats()),
+        positions: Arc::clone(positions),
+        keys: Arc::clone(&keys),
+    };
+    journals.into_iter().map(follower).collect()
 }
 
 /// How far an earlier program got. Where that cannot be read for long, it is not known.
@@ -219,6 +247,15 @@ fn stream(
     let group = fill(&target.group)?;
     let group = group.replace(|it: char| !is_plain(it), "_");
     let name = fill(&target.stream)?.replace([':', '*'], "_");
+    for (what, name) in [("group", &group), ("stream", &name)] {
+        // What is written here depends on this host.
+        let length = name.chars().count();
+        if !(1..=NAME_MAX).contains(&length) {
+            return Err(format!(
+                "the name of its {what} has {length} characters on this host, but must have 1 to {NAME_MAX}"
+            ));
+        }
+    }
     Ok(Stream {
         group,
         name,
@@ -299,6 +336,11 @@ mod tests {
             name("${path}@${hostname}", "/d/${file}").unwrap(),
             "/d/${file}@web"
         );
+        // CloudWatch Logs refuses it, and whatever is sent there.
+        let path = format!("/{}", "d".repeat(NAME_MAX));
+        let told = name("${path}", &path).unwrap_err();
+        assert!(told.contains("stream has 513 characters"), "{told}");
+        assert!(name("${path}", &path[1..]).is_ok());
     }
 
     #[test]

@@ -152,15 +152,19 @@ fn tell_group(format: Format, group: &LogGroup, out: &mut impl Write) -> Result<
         };
         return json_line(out, &json);
     }
-    let kept = match group.retention {
-        Some(1) => "1 day".to_owned(),
-        Some(days) => format!("{days} days"),
-        None => "for ever".to_owned(),
-    };
+    let kept = kept(group);
     let bytes = u64::try_from(group.stored_bytes).unwrap_or(0);
     let size = bytesize::ByteSize::b(bytes).display().si();
     let (name, created) = (&group.name, group.created);
     writeln!(out, "{name}  created {created}, kept {kept}, {size}").map_err(cannot_write)
+}
+
+fn kept(group: &LogGroup) -> String {
+    match group.retention {
+        Some(1) => "1 day".to_owned(),
+        Some(days) => format!("{days} days"),
+        None => "for ever".to_owned(),
+    }
 }
 
 async fn create(args: &CreateArgs, out: &mut impl Write) -> Result<Exit, Trouble> {
@@ -173,14 +177,25 @@ async fn create(args: &CreateArgs, out: &mut impl Write) -> Result<Exit, Trouble
     let created = created.map_err(|failure| failed("CreateLogGroup", &failure))?;
     if let (true, Some(days)) = (created, args.retention) {
         let put = logs.put_retention(name, days).await;
-        put.map_err(|failure| failed("PutRetentionPolicy", &failure))?;
+        let what = "the group is created, and keeps its events for ever: PutRetentionPolicy";
+        put.map_err(|failure| failed(what, &failure))?;
     }
     let told = match created {
-        true => "is created",
-        false => "is there already; its retention and tags are as they were",
+        true => "is created".to_owned(),
+        false => already(&logs, name).await,
     };
     writeln!(out, "`{name}` {told}").map_err(cannot_write)?;
     Ok(Exit::Done)
+}
+
+/// Of a group that is not created. It may be one of a moment ago, of which the answer was lost.
+async fn already(logs: &Logs, name: &str) -> String {
+    let page = logs.groups(Some(name), None).await;
+    let (groups, _) = page.unwrap_or_default();
+    let group = groups.iter().find(|group| group.name == *name);
+    let keeps = group.map(|group| format!(", and keeps its events {}", kept(group)));
+    let keeps = keeps.unwrap_or_default();
+    format!("is there already{keeps}; its retention and tags are as they were")
 }
 
 async fn streams(args: &StreamsArgs, out: &mut impl Write) -> Result<Exit, Trouble> {
@@ -209,10 +224,9 @@ fn tell_streams(
     out: &mut impl Write,
 ) -> Result<(), Trouble> {
     for stream in streams {
-        let name = &stream.name;
         if format == Format::Json {
             let json = StreamJson {
-                log_stream_name: name,
+                log_stream_name: &stream.name,
                 creation_time: stream.created.milliseconds(),
                 first_event_timestamp: stream.first_event.map(Timestamp::milliseconds),
                 last_event_timestamp: stream.last_event.map(Timestamp::milliseconds),
@@ -220,6 +234,7 @@ fn tell_streams(
             json_line(out, &json)?;
             continue;
         }
+        let name = tail::plain_line(&stream.name);
         let told = match stream.last_event {
             Some(last) => writeln!(out, "{name}  last event {last}"),
             None => writeln!(out, "{name}  no event yet"),

@@ -141,7 +141,15 @@ pub fn check_timestamp_format(format: &str) -> Result<(), jiff::Error> {
     }
     // What is wrong with a format is found when it writes a time, and when it reads what it wrote.
     let text = jiff::fmt::strtime::format(format, &jiff::Zoned::default())?;
-    jiff::fmt::strtime::parse(format, text).map(drop)
+    let mut time = jiff::fmt::strtime::parse(format, text)?;
+    if time.to_timestamp().is_ok() {
+        return Ok(());
+    }
+    // Which year it is is known without it, and which day is not.
+    if time.year().is_none() {
+        time.set_year(Some(1_970))?;
+    }
+    time.to_datetime().map(drop)
 }
 
 /// In [`LogFiles::multi_line_start`]: whatever has a time.
@@ -157,6 +165,15 @@ pub struct SystemdJournal {
     pub priority: Option<String>,
     pub filter: LogFilter,
     pub start_at: StartAt,
+}
+
+impl SystemdJournal {
+    /// Whether both are the same entries in the same place, but for what is filtered.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let place = |it: &Self| (it.target.group.clone(), it.target.stream.clone());
+        let is_same_place = place(self) == place(other);
+        is_same_place && self.units == other.units && self.priority == other.priority
+    }
 }
 
 /// From the least.

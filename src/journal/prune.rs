@@ -1,8 +1,8 @@
 //! Keeping the journal within its limits, a little at a time.
 //!
-//! Room is made oldest first, from history as long as there is any, then from transitions, then from the outbox. Transitions
-//! also go with the history of their time, so that many of them do not crowd out the datapoints. The alarms' snapshot and
-//! the metrics that are in use stay. What is free in the file is used again, and given back to the disk once it is much.
+//! Room is made oldest first, from history as long as there is any, then from transitions, then from the events for CloudWatch
+//! Logs, then from the outbox. Transitions also go with the history of their time, so that many of them do not crowd out the
+//! datapoints. The alarms' snapshot and the metrics that are in use stay. What is free in the file is used again, and given back to the disk once it is much.
 
 use rusqlite::Connection;
 
@@ -36,6 +36,9 @@ pub struct Pruned {
     /// What CloudWatch will never get; counted as dropped for the reason `pruned`.
     pub unpublished: usize,
     pub transitions: usize,
+    /// Events that CloudWatch Logs will never get: for want of room, and because it does not take what is so old.
+    pub log_events: usize,
+    pub old_log_events: usize,
     /// The start of the newest datapoint removed.
     pub until: Option<Timestamp>,
     /// The limits are not kept yet: the call wants to be repeated.
@@ -134,6 +137,8 @@ impl Write<'_> {
         let db = &self.transaction;
         let before = (now - limits.max_age()).milliseconds();
         let not_taken = (now - limits.max_age().max(AGE_MAX)).milliseconds();
+        // CloudWatch Logs takes what is as old as CloudWatch takes.
+        let not_logged = (now - AGE_MAX).milliseconds();
         for _ in 0..ROUNDS_MAX {
             let published = delete_history(db, before)?;
             let unpublished = match clock {
@@ -141,7 +146,12 @@ impl Write<'_> {
                 _ => Removed::default(),
             };
             let transitions = delete_transitions(db, before)?;
-            if !pruned.add(published, unpublished, transitions) {
+            let log_events = match clock {
+                Clock::Right => delete_log_events(db, not_logged)?,
+                _ => 0,
+            };
+            pruned.old_log_events += log_events;
+            if !pruned.add(published, unpublished, transitions) && log_events == 0 {
                 return Ok(());
             }
         }
@@ -159,11 +169,16 @@ impl Write<'_> {
             let published = delete_history(db, i64::MAX)?;
             let until = published.until.map_or(i64::MAX, Timestamp::milliseconds);
             let transitions = delete_transitions(db, until)?;
-            let unpublished = match published.count + transitions {
+            let log_events = match published.count + transitions {
+                0 => delete_log_events(db, i64::MAX)?,
+                _ => 0,
+            };
+            pruned.log_events += log_events;
+            let unpublished = match published.count + transitions + log_events {
                 0 => delete_outbox(db, i64::MAX)?,
                 _ => Removed::default(),
             };
-            if !pruned.add(published, unpublished, transitions) {
+            if !pruned.add(published, unpublished, transitions) && log_events == 0 {
                 return Ok(());
             }
         }
@@ -252,6 +267,15 @@ fn delete_transitions(db: &Connection, before: i64) -> rusqlite::Result<usize> {
     db.execute(
         "DELETE FROM transition WHERE id IN (
             SELECT id FROM (SELECT id, at FROM transition ORDER BY id LIMIT ?2) WHERE at < ?1)",
+        [before, ROWS_MAX],
+    )
+}
+
+/// The same of events for CloudWatch Logs.
+fn delete_log_events(db: &Connection, before: i64) -> rusqlite::Result<usize> {
+    db.execute(
+        "DELETE FROM log_event WHERE id IN (
+            SELECT id FROM (SELECT id, at FROM log_event ORDER BY id LIMIT ?2) WHERE at < ?1)",
         [before, ROWS_MAX],
     )
 }

@@ -18,15 +18,28 @@ impl Keeper {
         self.pending.add(step);
         self.flush(now);
         let forgotten = self.pending.make_room();
-        self.lost_log_events(forgotten.log_events);
+        self.no_room_for_log_events(forgotten.log_events);
     }
 
     /// Those that memory had no room for, and those that the journal had none for.
-    pub(super) fn lost_log_events(&mut self, forgotten: usize) {
+    pub(super) fn no_room_for_log_events(&mut self, forgotten: usize) {
         let journal = self.journal.as_mut();
         let lost = journal.map_or(0, Journal::take_log_events_lost);
-        let logs = &self.stats.logs;
-        logs.dropped(RECORD, "queue_full", forgotten + lost);
+        self.lost_log_events("queue_full", forgotten + lost);
+    }
+
+    pub(super) fn lost_log_events(&self, reason: &'static str, events: usize) {
+        self.stats.logs.dropped(RECORD, reason, events);
+    }
+
+    /// What is to be written and cannot be kept, oldest first. Whoever takes it has it alone.
+    pub fn take_unkept_log_events(
+        &mut self,
+        most: usize,
+        now: Timestamp,
+    ) -> Vec<(Timestamp, String)> {
+        self.flush(now);
+        self.pending.take_log_events(most)
     }
 
     /// Notes how far was got with what is sent to CloudWatch Logs. Whether that is written; if not, it is as soon as it can be.

@@ -117,12 +117,17 @@ impl Pending {
         }
     }
 
-    /// Keeps only what CloudWatch is to have: there will never be a journal.
+    /// The oldest events for CloudWatch Logs.
+    pub(super) fn take_log_events(&mut self, most: usize) -> Vec<(Timestamp, String)> {
+        let count = self.log_events.len().min(most);
+        self.log_events.drain(..count).collect()
+    }
+
+    /// Keeps only what CloudWatch and CloudWatch Logs are to have: there will never be a journal.
     pub(super) fn forget_history(&mut self) {
         self.history.clear();
         self.transitions.clear();
         self.deliveries.clear();
-        self.log_events.clear();
         self.snapshot = None;
     }
 

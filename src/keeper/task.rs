@@ -29,6 +29,7 @@ enum Command {
     LogProgress(LogProgress, oneshot::Sender<bool>),
     LogPositions(oneshot::Sender<Option<BTreeMap<String, String>>>),
     LogEvents(i64, usize, oneshot::Sender<Vec<LogEvent>>),
+    TakeUnkeptLogEvents(usize, oneshot::Sender<Vec<(Timestamp, String)>>),
     Transitions(Option<String>, usize, oneshot::Sender<Vec<Transition>>),
     Past(usize, oneshot::Sender<Option<Past>>),
     Datapoints(
@@ -128,6 +129,12 @@ impl Keeper {
             Command::LogEvents(after, most, answer) => {
                 drop(answer.send(self.log_events(after, most)));
             }
+            Command::TakeUnkeptLogEvents(most, answer) => {
+                let taken = self.take_unkept_log_events(most, clock::now());
+                if let Err(taken) = answer.send(taken) {
+                    self.log(taken, clock::now());
+                }
+            }
             Command::Deliveries(answer) => drop(answer.send(self.deliveries())),
             Command::Transitions(alarm, most, answer) => {
                 drop(answer.send(self.transitions(alarm.as_deref(), most)));
@@ -219,6 +226,12 @@ impl Handle {
     /// See [`Keeper::log_events`].
     pub async fn log_events(&self, after: i64, most: usize) -> Vec<LogEvent> {
         let events = self.ask(|answer| Command::LogEvents(after, most, answer));
+        events.await.unwrap_or_default()
+    }
+
+    /// See [`Keeper::take_unkept_log_events`].
+    pub async fn take_unkept_log_events(&self, most: usize) -> Vec<(Timestamp, String)> {
+        let events = self.ask(|answer| Command::TakeUnkeptLogEvents(most, answer));
         events.await.unwrap_or_default()
     }
 

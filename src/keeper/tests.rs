@@ -523,3 +523,26 @@ fn steps_are_merged_within_bounds() {
     assert_eq!(all.datapoints.len(), PENDING_MAX);
     assert_eq!(all.snapshot, Some(snapshot(60, Some("1"))));
 }
+
+/// Whoever sends them takes those that no journal has; what nobody took is written once it can be, or counted.
+#[test]
+fn events_for_cloudwatch_logs_can_be_had_without_a_journal() {
+    let events = |texts: &[&str]| -> Vec<(Timestamp, String)> {
+        texts.iter().map(|text| (NOW, (*text).to_owned())).collect()
+    };
+    let stats = Arc::new(Stats::default());
+    let mut keeper = Keeper::open(None, Limits::default(), Arc::clone(&stats), NOW).unwrap();
+    keeper.log(events(&["one", "two"]), NOW);
+    keeper.append(step(&[0]), NOW);
+    assert_eq!(keeper.take_unkept_log_events(1, NOW), events(&["one"]));
+    assert_eq!(keeper.take_unkept_log_events(9, NOW), events(&["two"]));
+    keeper.log(events(&["three"]), NOW);
+    keeper.close(NOW);
+    assert_eq!(stats.logs.get().dropped[&("record", "shutdown")], 1);
+
+    let dir = Dir::new("log-events");
+    let mut keeper = open(&dir.0);
+    keeper.log(events(&["four"]), NOW);
+    assert_eq!(keeper.take_unkept_log_events(9, NOW), []);
+    assert_eq!(keeper.log_events(0, 9).len(), 1);
+}

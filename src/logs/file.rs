@@ -148,9 +148,13 @@ pub(super) fn read(
             break;
         }
     }
-    // What is longer than may be read at once ends there.
-    let is_long = most < until && end == End::Open && assembler.is_stuck(place);
-    Ok(assembler.end(if is_long { End::Quiet } else { end }))
+    // More follows than may be read at once. What is longer than that ends there.
+    let end = match most < until {
+        true if assembler.is_stuck(place) => End::Quiet,
+        true => End::Open,
+        false => end,
+    };
+    Ok(assembler.end(end))
 }
 
 /// The files of a folder.
@@ -184,20 +188,26 @@ fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
         .filter(move |other| *other != path)
 }
 
-/// A copy of what a file was, before it was emptied: it is named after the file, and begins like it.
-pub(super) fn copy_of(
-    path: &Path,
-    id: FileId,
-    print: &Print,
-    least: u64,
-) -> Option<(PathBuf, File)> {
-    siblings(path).find_map(|other| {
+/// A copy of what a file was, before it was emptied: it is named after the file, and begins like it. Of several that begin alike
+/// it is the first that was made since the file was last seen; or if they bear other times, the last one.
+pub(super) fn copy_of(path: &Path, id: FileId, before: &Kept) -> Option<(PathBuf, File)> {
+    let copies = siblings(path).filter_map(|other| {
         let is_named = mark_of_copy(&other, path).is_some();
         let metadata = is_named.then(|| std::fs::metadata(&other).ok()).flatten()?;
-        let fits = metadata.is_file() && metadata.len() >= least && FileId::of(&metadata) != id;
+        let is_whole = metadata.is_file() && metadata.len() >= before.offset;
+        let fits = is_whole && FileId::of(&metadata) != id;
         let file = fits.then(|| File::open(&other).ok()).flatten()?;
-        print.is_of(&file).unwrap_or(false).then_some((other, file))
-    })
+        let is_alike = before.print.is_of(&file).unwrap_or(false);
+        is_alike.then_some((metadata.mtime(), other, file))
+    });
+    let mut copies: Vec<_> = copies.collect();
+    copies.sort_by_key(|(modified, ..)| *modified);
+    // It is looked at each second.
+    let is_since = |(modified, ..): &(i64, _, _)| *modified >= before.seen - 2;
+    let last = copies.len().checked_sub(1)?;
+    let place = copies.iter().position(is_since).unwrap_or(last);
+    let (_, path, file) = copies.swap_remove(place);
+    Some((path, file))
 }
 
 /// What tells the name of a copy from that of the file in the same folder: `.1` of `app.log.1`, or where the ending is kept, of

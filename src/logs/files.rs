@@ -253,6 +253,7 @@ impl Files {
         };
         self.troubles.remove(&path);
         debug!(path = %path.display(), offset = place.offset, "watching a file");
+        let kept_seen = kept.as_ref().map(|it| Timestamp::from_seconds(it.seen));
         let source = Source {
             name,
             path,
@@ -267,6 +268,7 @@ impl Files {
             sure_size: place.offset,
             counted_until: 0,
             grown_at: now,
+            seen_at: kept_seen.unwrap_or(now),
             unread_since: None,
             fruitless: None,
             is_named: true,
@@ -423,10 +425,15 @@ impl Files {
         }
         if source.print.is_empty() && size > 0 {
             // By that it is known again, whatever it is called then.
-            let file = File::open(&source.path).and_then(|file| Print::of(&file));
-            source.print = file.unwrap_or_default();
+            let print = match &source.file {
+                Some(file) => Print::of(file),
+                None => File::open(&source.path).and_then(|file| Print::of(&file)),
+            };
+            source.print = print.unwrap_or_default();
         }
-        if size != source.size {
+        if size == source.size {
+            source.seen_at = now;
+        } else {
             if source.place.offset >= source.size && source.end(now) != End::Open {
                 // What comes after a silence does not belong to what was before.
                 source.place.last_at = None;
@@ -454,7 +461,7 @@ impl Files {
             self.emptied(id, size_before, now);
             return Ok(Taken::nothing(Place::default()));
         }
-        source.sure_size = source.size;
+        (source.sure_size, source.seen_at) = (source.size, now);
         if source.print.is_short() {
             source.print = Print::of(&file)?;
         }

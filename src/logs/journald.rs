@@ -1,6 +1,6 @@
 //! The journal of systemd, as `journalctl` tells it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -53,6 +53,9 @@ struct Kept {
     /// What happened before may have been sent by an earlier program; in seconds.
     #[serde(default)]
     unknown_until: Option<i64>,
+    /// Where it is sent: group and stream.
+    #[serde(default)]
+    stream: Option<(String, String)>,
 }
 
 /// An entry of the journal.
@@ -71,6 +74,16 @@ pub(super) struct Follower {
     pub(super) stats: Arc<Stats>,
     /// What an earlier program left.
     pub(super) positions: Arc<BTreeMap<String, String>>,
+    /// Under which positions are kept of all that is configured.
+    pub(super) keys: Arc<BTreeSet<String>>,
+}
+
+/// Under which it is kept how far a selection is sent to a stream.
+pub(super) fn key(config: &SystemdJournal, stream: &Stream) -> String {
+    let (units, priority) = (config.units.join(" "), &config.priority);
+    let priority = priority.as_deref().unwrap_or_default();
+    let (group, name) = (&stream.group, &stream.name);
+    format!("journald {group} {name} {priority} {units}")
 }
 
 impl Follower {
@@ -78,6 +91,10 @@ impl Follower {
         let key = self.key();
         let kept = self.positions.get(&key);
         let kept: Option<Kept> = kept.and_then(|text| serde_json::from_str(text).ok());
+        let kept = match kept {
+            None => self.take_over(&key).await,
+            kept => kept,
+        };
         let mut reading = Reading {
             filter: Filter::new(&self.config.filter),
             kept: kept.or_else(|| self.unknown()).unwrap_or_default(),
@@ -129,12 +146,32 @@ impl Follower {
         }
     }
 
-    /// Another selection or another stream is begun anew.
     fn key(&self) -> String {
-        let (units, priority) = (self.config.units.join(" "), &self.config.priority);
-        let priority = priority.as_deref().unwrap_or_default();
-        let (group, name) = (&self.stream.group, &self.stream.name);
-        format!("journald {group} {name} {priority} {units}")
+        key(&self.config, &self.stream)
+    }
+
+    /// A selection that was changed goes on where it was: else everything that systemd has would go to the same stream again.
+    async fn take_over(&self, key: &str) -> Option<Kept> {
+        let others = self.positions.iter().filter(|(other, _)| {
+            let is_of_journal = other.starts_with("journald ");
+            is_of_journal && !self.keys.contains(*other)
+        });
+        let others = others.filter_map(|(other, text)| {
+            let kept: Kept = serde_json::from_str(text).ok()?;
+            (kept.stream == Some(self.stream.key())).then_some((other, text, kept))
+        });
+        let (other, text, kept) = others.min_by_key(|(other, ..)| other.len())?;
+        info!(
+            cursor = kept.cursor,
+            "what is sent of the journal of systemd has changed; it goes on where it was"
+        );
+        let positions = [(other.clone(), None), (key.to_owned(), Some(text.clone()))];
+        let progress = LogProgress {
+            positions: positions.into(),
+            written: None,
+        };
+        self.keeper.log_progress(progress).await;
+        Some(kept)
     }
 
     fn arguments(&self, cursor: Option<&str>) -> Vec<String> {
@@ -312,6 +349,7 @@ impl Reading {
             cursor,
             sending,
             unknown_until,
+            stream: Some(self.follower.stream.key()),
         };
         let text = serde_json::to_string(&self.kept).ok();
         let progress = LogProgress {

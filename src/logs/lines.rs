@@ -122,6 +122,25 @@ impl Taken {
     }
 }
 
+/// A line, or an event of several, as it is sent.
+#[derive(Debug)]
+struct Event {
+    message: String,
+    /// Something of it was cut off.
+    is_cut: bool,
+    /// Something of it was no text.
+    is_invalid: bool,
+}
+
+impl Event {
+    fn go_on(&mut self, line: &Self) {
+        self.message.push('\n');
+        self.message.push_str(&line.message);
+        self.is_cut |= line.is_cut | cut(&mut self.message, EVENT_MAX);
+        self.is_invalid |= line.is_invalid;
+    }
+}
+
 /// How a reading ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -147,9 +166,7 @@ pub(super) struct Assembler<'a> {
     /// The line is longer than what was kept of it.
     is_cut: bool,
     /// The event whose end is not known yet.
-    open: Option<String>,
-    /// Whether something of it was cut off and counted.
-    is_open_cut: bool,
+    open: Option<Event>,
     /// The time of the last event that said its time, and that if it was in this reading.
     last_at: Option<Timestamp>,
     said_at: Option<i64>,
@@ -179,7 +196,6 @@ impl<'a> Assembler<'a> {
             open: None,
             last_at: place.last_at.map(Timestamp::from_milliseconds),
             said_at: None,
-            is_open_cut: false,
         }
     }
 
@@ -209,15 +225,11 @@ impl<'a> Assembler<'a> {
             (self.taken.place.offset, self.taken.place.is_inside) = (self.offset, false);
         } else {
             let line = self.take_line();
-            if self.rules.begins(&line, self.now) {
+            if self.rules.begins(&line.message, self.now) {
                 self.emit(self.line_start);
                 self.open = Some(line);
             } else if let Some(open) = &mut self.open {
-                open.push('\n');
-                open.push_str(&line);
-                let is_first_cut =
-                    cut(open, EVENT_MAX) && !std::mem::replace(&mut self.is_open_cut, true);
-                self.taken.counts.too_long += usize::from(is_first_cut);
+                open.go_on(&line);
             } else {
                 self.open = Some(line);
             }
@@ -228,32 +240,38 @@ impl<'a> Assembler<'a> {
         self.line_start = self.offset;
     }
 
-    fn take_line(&mut self) -> String {
+    fn take_line(&mut self) -> Event {
         let mut bytes = std::mem::take(&mut self.line);
         if bytes.last() == Some(&b'\r') {
             bytes.pop();
         }
-        let (mut line, is_valid) = match String::from_utf8(bytes) {
-            Ok(line) => (line, true),
+        let (mut text, is_invalid) = match String::from_utf8(bytes) {
+            Ok(text) => (text, false),
             Err(error) => {
                 // Of what was cut the last character may be half.
                 let is_end = error.utf8_error().error_len().is_none() && self.is_cut;
-                let line = String::from_utf8_lossy(error.as_bytes()).into_owned();
-                (line, is_end)
+                let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+                (text, !is_end)
             }
         };
-        let is_cut = std::mem::take(&mut self.is_cut) | cut(&mut line, EVENT_MAX);
-        self.taken.counts.too_long += usize::from(is_cut);
-        self.taken.counts.invalid_utf8 += usize::from(!is_valid);
-        line
+        let is_cut = std::mem::take(&mut self.is_cut) | cut(&mut text, EVENT_MAX);
+        Event {
+            message: text,
+            is_cut,
+            is_invalid,
+        }
     }
 
     /// The open event, if there is one, ends at an offset.
     fn emit(&mut self, end: u64) {
-        self.is_open_cut = false;
-        let Some(message) = self.open.take().filter(|_| !self.is_full) else {
+        let Some(open) = self.open.take().filter(|_| !self.is_full) else {
             return;
         };
+        let Event {
+            message,
+            is_cut,
+            is_invalid,
+        } = open;
         let found = self.rules.time(&message, self.now);
         let at = found.or(self.last_at).unwrap_or(self.now);
         let counts = &mut self.taken.counts;
@@ -263,9 +281,13 @@ impl<'a> Assembler<'a> {
             counts.too_old += 1;
         } else if at > self.now + AHEAD_MAX {
             counts.too_new += 1;
-        } else if !message.is_empty() && !self.taken.batch.push(NewEvent { at, message }) {
-            self.is_full = true;
-            return;
+        } else if !message.is_empty() {
+            if !self.taken.batch.push(NewEvent { at, message }) {
+                self.is_full = true;
+                return;
+            }
+            counts.too_long += usize::from(is_cut);
+            counts.invalid_utf8 += usize::from(is_invalid);
         }
         self.taken.place.offset = end;
         if found.is_some() {
@@ -293,6 +315,10 @@ impl<'a> Assembler<'a> {
         }
         if is_too_long && !self.is_full {
             self.taken.place.is_inside = end != End::Closed;
+        }
+        // What is not sent of a line has been dealt with.
+        if self.taken.place.is_inside {
+            self.taken.place.offset = self.offset;
         }
         self.taken
     }

@@ -75,7 +75,7 @@ impl Files {
         let Some(source) = self.sources.get_mut(&id) else {
             return;
         };
-        let before = source.kept(now);
+        let before = source.kept(source.seen_at);
         let (path, entry) = (source.path.clone(), source.entry);
         // Another file may have its name by now.
         let is_opened = source.file.is_none();
@@ -104,7 +104,7 @@ impl Files {
     ) {
         let copy = match before.print.is_empty() {
             true => None,
-            false => copy_of(&path, id, &before.print, before.offset),
+            false => copy_of(&path, id, before),
         };
         let copy = copy.and_then(|(path, file)| Some((path, file.metadata().ok()?, file)));
         let Some((copied, metadata, file)) = copy else {

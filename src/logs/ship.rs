@@ -76,6 +76,10 @@ impl Shipper {
         }
     }
 
+    pub(super) fn stats(&self) -> &Arc<Stats> {
+        &self.stats
+    }
+
     /// Tries once. `source`: what the metrics call where they are from.
     pub(super) async fn ship(&self, source: &'static str, stream: &Stream, batch: Batch) -> Fate {
         let (count, bytes) = (batch.len(), batch.bytes());

@@ -37,6 +37,8 @@ pub(super) struct Source {
     /// Of what may have been sent before it was counted up to here that it is sent again.
     pub(super) counted_until: u64,
     pub(super) grown_at: Timestamp,
+    /// When it was last seen to be what it was before.
+    pub(super) seen_at: Timestamp,
     pub(super) unread_since: Option<Timestamp>,
     /// The last reading found nothing that is complete: with which size, and taken as how complete.
     pub(super) fruitless: Option<(u64, End)>,

@@ -1,6 +1,6 @@
 //! The tasks that send: one for the files, one for this program's own record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use crate::aws::{NewEvent, Rejected};
 use crate::clock;
 use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
 use crate::keeper::Handle;
+use crate::metric::Timestamp;
 use crate::stats::{RECORD, Stats};
 
 use super::batch::{Batch, EVENT_MAX, cut};
@@ -143,6 +144,59 @@ impl UnderWay {
     }
 }
 
+/// Events that no journal has.
+#[derive(Default)]
+struct Unkept {
+    events: VecDeque<(Timestamp, String)>,
+    /// So many of the first may have arrived, and of so many it was counted that they are sent again.
+    lost: usize,
+    counted: usize,
+}
+
+impl Unkept {
+    /// The first of them that fit into a request, how many those are, and how many of them are too long.
+    fn batch(&self, bytes_max: usize) -> (Batch, usize, usize) {
+        let (mut batch, mut count, mut cut_events) = (Batch::new(bytes_max), 0, 0);
+        for (at, message) in &self.events {
+            let (at, mut message) = (*at, message.clone());
+            let is_cut = cut(&mut message, EVENT_MAX);
+            if !message.is_empty() && !batch.push(NewEvent { at, message }) {
+                break;
+            }
+            (count, cut_events) = (count + 1, cut_events + usize::from(is_cut));
+        }
+        (batch, count, cut_events)
+    }
+
+    /// Of the first ones, how many are sent again and were not counted yet.
+    fn sent_again(&mut self, first: usize) -> usize {
+        let again = first.min(self.lost).saturating_sub(self.counted);
+        self.counted += again;
+        again
+    }
+
+    /// Until it is known what became of the first ones they may have arrived. Returns how it was before.
+    fn begin(&mut self, first: usize) -> (usize, usize) {
+        let before = (self.lost, self.counted);
+        (self.lost, self.counted) = (self.lost.max(first), 0);
+        before
+    }
+
+    /// What became of the first ones.
+    fn settle(&mut self, first: usize, fate: &Fate, before: (usize, usize)) {
+        match fate {
+            Fate::Accepted(_) | Fate::Refused(_) => {
+                self.events.drain(..first);
+                (self.lost, self.counted) = before;
+                self.lost = self.lost.saturating_sub(first);
+                self.counted = self.counted.saturating_sub(first);
+            }
+            Fate::Failed { answer_lost: true } => {}
+            Fate::Failed { .. } => (self.lost, self.counted) = before,
+        }
+    }
+}
+
 /// What this program has to say, on its way.
 pub(super) struct Record {
     stream: Stream,
@@ -157,6 +211,7 @@ pub(super) struct Record {
     counted_until: i64,
     /// Up to this event they have, and the journal does not know.
     unwritten: Option<i64>,
+    unkept: Unkept,
     backoff: Backoff,
 }
 
@@ -192,6 +247,7 @@ impl Record {
             is_unknown: kept.is_none() && positions.contains_key(POSITIONS_UNKNOWN),
             counted_until: 0,
             unwritten: None,
+            unkept: Unkept::default(),
             backoff: Backoff::default(),
         }
     }
@@ -219,11 +275,26 @@ impl Record {
         }
         // The last word of the program, if it is taken at once.
         let _ = tokio::time::timeout(END_MAX, self.send()).await;
+        self.give_back().await;
+    }
+
+    /// What no journal has may have one yet.
+    async fn give_back(&mut self) {
+        let again = self.unkept.sent_again(usize::MAX);
+        self.stats.logs.resent(RECORD, again);
+        let events: Vec<(Timestamp, String)> = self.unkept.events.drain(..).collect();
+        if !events.is_empty() {
+            self.keeper.log(events).await;
+        }
     }
 
     /// Whether something was taken, and that is known for good.
     async fn send(&mut self) -> bool {
-        let sent = self.try_send().await;
+        let unkept = self.try_send_unkept().await;
+        let sent = match unkept {
+            Some(_) => unkept,
+            None => self.try_send().await,
+        };
         match sent {
             Some(Fate::Accepted(_) | Fate::Refused(_)) => self.backoff.succeeded(),
             Some(Fate::Failed { answer_lost }) => self.backoff.failed(clock::now(), answer_lost),
@@ -272,6 +343,33 @@ impl Record {
         Some(fate)
     }
 
+    /// While the journal cannot be written. `None` if there was nothing.
+    async fn try_send_unkept(&mut self) -> Option<Fate> {
+        if self.unkept.events.is_empty() {
+            let events = self.keeper.take_unkept_log_events(RECORDS_MAX).await;
+            self.unkept = Unkept {
+                events: events.into(),
+                ..Unkept::default()
+            };
+        }
+        if self.unkept.events.is_empty() {
+            return None;
+        }
+        let (batch, first, cut_events) = self.unkept.batch(self.backoff.bytes_max());
+        let again = self.unkept.sent_again(first);
+        self.stats.logs.resent(RECORD, again);
+        let before = self.unkept.begin(first);
+        let fate = match batch.is_empty() {
+            true => Fate::Accepted(Rejected::default()),
+            false => self.shipper.ship(RECORD, &self.stream, batch).await,
+        };
+        self.unkept.settle(first, &fate, before);
+        if matches!(fate, Fate::Accepted(_) | Fate::Refused(_)) {
+            self.stats.logs.changed(RECORD, "too_long", cut_events);
+        }
+        Some(fate)
+    }
+
     async fn next(&self) -> Option<Next> {
         let (mut batch, mut ids, mut cut_events) =
             (Batch::new(self.backoff.bytes_max()), vec![], 0);
@@ -310,5 +408,39 @@ impl Record {
             written,
         };
         self.keeper.log_progress(progress).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// However often an answer is lost, or a request does not get out meanwhile, and whatever fits into a request by then.
+    #[test]
+    fn what_no_journal_has_is_counted_when_it_is_sent_again() {
+        let events = (0..10).map(|it| (Timestamp::from_seconds(it), "x".repeat(74)));
+        let mut unkept = Unkept {
+            events: events.collect(),
+            ..Unkept::default()
+        };
+        let lost = Fate::Failed { answer_lost: true };
+        let unsent = Fate::Failed { answer_lost: false };
+        let taken = Fate::Accepted(Rejected::default());
+        let mut send = |bytes_max: usize, fate: &Fate| {
+            let (batch, first, _) = unkept.batch(bytes_max);
+            assert_eq!(batch.len(), first);
+            let again = unkept.sent_again(first);
+            let before = unkept.begin(first);
+            unkept.settle(first, fate, before);
+            (first, again)
+        };
+        assert_eq!(send(600, &unsent), (6, 0));
+        assert_eq!(send(600, &lost), (6, 0));
+        assert_eq!(send(600, &unsent), (6, 6));
+        assert_eq!(send(600, &unsent), (6, 0));
+        assert_eq!(send(400, &lost), (4, 0));
+        assert_eq!(send(400, &taken), (4, 4));
+        assert_eq!(send(400, &taken), (4, 2));
+        assert_eq!(send(400, &taken), (2, 0));
     }
 }

@@ -87,7 +87,7 @@ fn tell(group: &str, put: Result<(), NotPut>, findings: &mut Findings<'_, impl W
         }
         Err(NotPut::Missing) => findings.ok(
             &what,
-            "allowed (tried without an event); the group or the stream is created with the first one",
+            "allowed (tried without an event); the group or the stream is not there yet, and whether they may be created is not tried",
         ),
         Err(NotPut::Failure(Failure::Denied(message))) => findings.failure(
             &what,

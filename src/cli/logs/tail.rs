@@ -274,19 +274,25 @@ impl Printer {
             return json_line(out, &json);
         }
         let (at, message) = (at.in_history(), plain(message.trim_end()));
+        let name = plain_line(stream);
         let told = if self.is_coloured {
             let next = self.colours.len();
             let place = *self.colours.entry(stream.clone()).or_insert(next);
             let colour = COLOURS[place % COLOURS.len()];
             writeln!(
                 out,
-                "\x1b[2m{at}\x1b[0m \x1b[{colour}m{stream}\x1b[0m {message}"
+                "\x1b[2m{at}\x1b[0m \x1b[{colour}m{name}\x1b[0m {message}"
             )
         } else {
-            writeln!(out, "{at} {stream} {message}")
+            writeln!(out, "{at} {name} {message}")
         };
         told.map_err(cannot_write)
     }
+}
+
+/// The same of what stands in one line: streams may be called by files.
+pub(super) fn plain_line(name: &str) -> String {
+    plain(name).replace(['\n', '\t'], "\u{fffd}")
 }
 
 /// Without what would do something to a terminal: whoever writes to a log may not be who reads it.

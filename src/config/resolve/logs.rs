@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 use regex_lite::Regex;
 
 use crate::finding::{did_you_mean, one_of};
-use crate::tree::Node;
+use crate::tree::{Entry, Node};
 
 use super::super::logs::{
     LogFiles, LogFilter, LogTarget, Logs, PRIORITIES, RFC3339, Record, RecordFormat, StartAt,
@@ -51,6 +51,11 @@ const JOURNAL_KEYS: [&str; 9] = [
 
 /// What CloudWatch Logs takes in names of groups and streams, and placeholders.
 const GROUP_LENGTH_MAX: usize = 512;
+/// What a group can be tagged with
+/// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>).
+const TAGS_MAX: usize = 50;
+const TAG_KEY_MAX: usize = 128;
+const TAG_VALUE_MAX: usize = 256;
 const STREAM_DEFAULT: &str = "${hostname}";
 const FILE_STREAM_DEFAULT: &str = "${hostname}/${file}";
 const JOURNAL_STREAM_DEFAULT: &str = "${hostname}/journal";
@@ -79,13 +84,21 @@ impl Reader<'_> {
             .collect();
         let journals = nodes("journald").and_then(|node| self.report.list("journald", node));
         let journals = journals.unwrap_or_default().iter();
-        let journals: Vec<SystemdJournal> = journals
-            .filter_map(|node| self.systemd_journal(node, &shared))
-            .collect();
+        let mut known: Vec<SystemdJournal> = Vec::new();
+        for node in journals {
+            let Some(journal) = self.systemd_journal(node, &shared) else {
+                continue;
+            };
+            if known.iter().any(|other| other.is_like(&journal)) {
+                let text = "`[[logs.journald]]` sends the same units and priority to the same stream as another one";
+                self.report.add(node.position, text);
+            }
+            known.push(journal);
+        }
         Logs {
             record: self.record(logs, &shared),
             files,
-            journals,
+            journals: known,
         }
     }
 
@@ -251,12 +264,42 @@ impl Reader<'_> {
     }
 
     fn log_tags(&mut self, node: &Node) -> Option<Vec<(String, String)>> {
-        let entries = self.report.table("tags", node.get("tags")?)?;
+        let node = node.get("tags")?;
+        let entries = self.report.table("tags", node)?;
+        if entries.len() > TAGS_MAX {
+            let text = format!(
+                "`tags` has {} of them, but a group can have {TAGS_MAX}",
+                entries.len()
+            );
+            self.report.add(node.position, text);
+        }
         let tags = entries.iter().filter_map(|entry| {
             let value = self.report.string(&entry.key, &entry.node)?;
+            self.log_tag(entry, &value);
             Some((entry.key.clone(), value))
         });
         Some(tags.collect())
+    }
+
+    /// Groups with other tags cannot be created.
+    fn log_tag(&mut self, entry: &Entry, value: &str) {
+        let key = &entry.key;
+        let [length, value_length] = [key, value].map(|text| text.chars().count());
+        let problem = if key.to_lowercase().starts_with("aws:") {
+            "what begins with `aws:` is AWS's own".to_owned()
+        } else if !(1..=TAG_KEY_MAX).contains(&length) {
+            format!("its name has {length} characters, but must have 1 to {TAG_KEY_MAX}")
+        } else if value_length > TAG_VALUE_MAX {
+            format!(
+                "its value has {value_length} characters, but must have {TAG_VALUE_MAX} at most"
+            )
+        } else if !key.chars().chain(value.chars()).all(is_of_tag) {
+            "only letters, digits, spaces and `_.:/=+-@` can stand in a tag".to_owned()
+        } else {
+            return;
+        };
+        self.report
+            .add(entry.position, format!("`tags` has `{key}`: {problem}"));
     }
 
     /// Absolute, as nobody knows where a service runs.
@@ -352,6 +395,10 @@ impl Reader<'_> {
         }
         found.map(|(_, it)| *it)
     }
+}
+
+fn is_of_tag(it: char) -> bool {
+    it.is_alphanumeric() || it == ' ' || "_.:/=+-@".contains(it)
 }
 
 /// What is left of a template.

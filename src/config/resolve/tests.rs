@@ -416,6 +416,22 @@ fn mistakes_about_cloudwatch_logs_are_told_all_at_once() {
         c.toml:18:12: `priority` names `warn`, but only `debug`, `info`, `notice`, `warning`, `err`, `crit`, `alert` or `emerg` can stand here; did you mean `warning`?"#]].assert_eq(&told.join("\n"));
 }
 
+#[test]
+fn what_groups_and_times_cannot_be_is_told() {
+    let key = "k".repeat(129);
+    let text = format!(
+        "[logs]\ngroup = \"/a\"\n[logs.tags]\n\"aws:x\" = \"1\"\n{key} = \"2\"\nTeam = \"ops, and others\"\nCost-Center = \"Köln 7\"\n[[logs.file]]\npaths = [\"/b\"]\ntimestamp_format = \"%H:%M:%S\"\n[[logs.file]]\npaths = [\"/b\"]\ntimestamp_format = \"%b %d %H:%M:%S\"\n[[logs.file]]\npaths = [\"/b\"]\ntimestamp_format = \"%s\"\n[[logs.journald]]\nunits = [\"a\"]\n[[logs.journald]]\nunits = [\"b\"]\n[[logs.journald]]\nunits = [\"a\"]\ninclude = [\"x\"]\n"
+    );
+    let (_, findings) = resolve("c.toml", &text);
+    let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    expect![[r#"
+        c.toml:4:1: `tags` has `aws:x`: what begins with `aws:` is AWS's own
+        c.toml:5:1: `tags` has `kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk`: its name has 129 characters, but must have 1 to 128
+        c.toml:6:1: `tags` has `Team`: only letters, digits, spaces and `_.:/=+-@` can stand in a tag
+        c.toml:10:20: `timestamp_format` is `%H:%M:%S`, which cannot be read: date required to parse datetime: a month/day, day-of-year or week date must be present to create a date, but none were found
+        c.toml:21:1: `[[logs.journald]]` sends the same units and priority to the same stream as another one"#]].assert_eq(&told.join("\n"));
+}
+
 /// Tags are asked for only where something is known by them.
 #[test]
 fn names_of_logs_may_want_tags() {

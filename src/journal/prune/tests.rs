@@ -22,6 +22,8 @@ fn prune(journal: &mut Journal, now: Timestamp) -> Pruned {
         all.published += pruned.published;
         all.unpublished += pruned.unpublished;
         all.transitions += pruned.transitions;
+        all.log_events += pruned.log_events;
+        all.old_log_events += pruned.old_log_events;
         if !pruned.more {
             return all;
         }
@@ -218,4 +220,41 @@ fn what_cloudwatch_would_take_is_not_removed_for_its_age() {
     let pruned = prune(&mut journal, NOW + 13 * DAY);
     assert_eq!((pruned.published, pruned.unpublished), (5, 0));
     assert_eq!(prune(&mut journal, NOW + 15 * DAY).unpublished, 5);
+}
+
+fn log_events(journal: &mut Journal, at: Timestamp, count: usize) {
+    let events = vec![(at, "x".repeat(1_000)); count];
+    journal
+        .append(Append {
+            log_events: &events,
+            ..Append::default()
+        })
+        .unwrap();
+}
+
+/// Of what waits for CloudWatch Logs there may be more than there is room for, and none of it outlives what is taken.
+#[test]
+fn events_go_before_datapoints_that_wait_and_once_they_are_too_old() {
+    let dir = Dir::new();
+    let mut journal = Journal::open(&dir.0, limits(SIZE), NOW).unwrap().0;
+    append(&mut journal, &minutes(NOW, 3_000), true).unwrap();
+    log_events(&mut journal, NOW, 20_000);
+    let pruned = prune(&mut journal, NOW);
+    assert_eq!(pruned.unpublished, 0);
+    assert!((1..20_000).contains(&pruned.log_events), "{pruned:?}");
+    let first = journal.log_events(0, 1).unwrap()[0].id;
+    assert_eq!(first, i64::try_from(pruned.log_events).unwrap() + 1);
+
+    let dir = Dir::new();
+    let mut journal = dir.open();
+    log_events(&mut journal, NOW, 300);
+    log_events(&mut journal, NOW + 2, 1);
+    let later = NOW + AGE_MAX + 1;
+    assert_eq!(
+        journal.prune(later, Clock::Steady).unwrap(),
+        Pruned::default()
+    );
+    let pruned = prune(&mut journal, later);
+    assert_eq!((pruned.old_log_events, pruned.log_events), (300, 0));
+    assert_eq!(journal.log_events(0, 10).unwrap().len(), 1);
 }

@@ -62,6 +62,14 @@ impl World {
         file.unwrap().write_all(text.as_bytes()).unwrap();
     }
 
+    /// As if a file had last been written then.
+    fn made(&self, name: &str, at: Timestamp) {
+        let file = fs::OpenOptions::new().write(true).open(self.path(name));
+        let since = std::time::Duration::from_secs(u64::try_from(at.seconds()).unwrap());
+        let at = std::time::SystemTime::UNIX_EPOCH + since;
+        file.unwrap().set_modified(at).unwrap();
+    }
+
     /// So many seconds with a look each; what is sent is taken.
     fn run(&mut self, seconds: i64) {
         self.run_with(seconds, &Fate::Accepted(crate::aws::Rejected::default()));
@@ -321,6 +329,86 @@ fn copies_that_keep_the_ending_of_the_name_are_known() {
         world.sent.sort();
         assert_eq!(world.sent, ["four", "one", "three", "two"], "{name}");
     }
+}
+
+/// Files that all begin with the same words.
+#[test]
+fn of_copies_that_begin_alike_that_of_the_last_rotation_is_taken() {
+    for (old, new) in [("a.log.1", "a.log.2"), ("a.log.2", "a.log.1")] {
+        let mut world = World::new("alike", "a.log");
+        world.append(old, "banner\nold\n");
+        world.made(old, START - 1_000);
+        world.append("a.log", "banner\n");
+        world.run(10);
+        world.append("a.log", "one\n");
+        fs::copy(world.path("a.log"), world.path(new)).unwrap();
+        world.made(new, world.now);
+        fs::write(world.path("a.log"), "").unwrap();
+        world.run(90);
+        assert_eq!(world.sent, ["banner", "one"], "{old}");
+        // Several rotations between two looks: all of it is in the copies.
+        world.append("a.log", "banner\n");
+        world.run(10);
+        for (name, line, later) in [("a.log-3", "two", 0), ("a.log-4", "three", 1)] {
+            world.append(name, &format!("banner\n{line}\n"));
+            world.made(name, world.now + later);
+        }
+        fs::write(world.path("a.log"), "").unwrap();
+        world.run(90);
+        assert_eq!(
+            world.sent[2..],
+            ["banner", "two", "banner", "three"],
+            "{old}"
+        );
+    }
+}
+
+/// What is left of a line after the start that is sent may be more than is read at once.
+#[test]
+fn after_a_line_of_many_megabytes_everything_goes_on() {
+    let mut world = World::new("huge", "*.log");
+    world.append("a.log", &"x".repeat(9_000_000));
+    world.run(8);
+    world.append("a.log", &"x".repeat(9_000_000));
+    world.run(8);
+    // As a hole, which a program leaves that writes on where its file ended before it was emptied.
+    let file = fs::OpenOptions::new().write(true).open(world.path("a.log"));
+    file.unwrap().set_len(40_000_000).unwrap();
+    world.append("a.log", "\nnext\n");
+    world.run(20);
+    assert_eq!(world.sent.len(), 2);
+    assert_eq!(world.sent[1], "next");
+    let unread = world.files.sources.values().next().unwrap();
+    assert_eq!(unread.place.offset, unread.size);
+}
+
+/// Where a reading ends an event does not, also if most of it is not wanted.
+#[test]
+fn an_event_is_whole_wherever_a_reading_ends() {
+    let mut world = World::new("parts", "*.log");
+    world.restart(|config| {
+        config.multi_line_start = Some("^\\S".to_owned());
+        config.filter.include = vec!["ERROR".to_owned()];
+    });
+    // Of which length lines are, some end where a reading does.
+    let events = (0..90_000).map(|it| format!("event {it}{}\n  with more\n", " ".repeat(it % 70)));
+    let wanted = |it: usize| format!("event {it} ERROR\n  at a\n  at b\n");
+    let mut text = String::new();
+    for (number, event) in events.enumerate() {
+        text.push_str(&event);
+        if number % 9 == 0 {
+            text.push_str(&wanted(number));
+        }
+    }
+    world.append("a.log", &text);
+    world.run(40);
+    let expected: Vec<String> = (0..90_000)
+        .step_by(9)
+        .map(|it| wanted(it).trim().to_owned())
+        .collect();
+    assert_eq!(world.sent, expected);
+    let dropped = &world.files.stats.logs.get().dropped;
+    assert_eq!(dropped[&("file", "filtered")], 90_000);
 }
 
 #[test]

@@ -200,3 +200,17 @@ fn an_event_that_is_too_long_is_counted_once() {
     let taken = take(&files, text.as_bytes(), Place::default(), End::Quiet);
     assert_eq!((taken.batch.len(), taken.counts.too_long), (1, 1));
 }
+
+/// What did not go into a batch is counted with the next one.
+#[test]
+fn what_is_read_again_is_counted_once() {
+    let line = format!("{}\u{e9}\n", "x".repeat(EVENT_MAX));
+    let text = [line.as_bytes(), line.as_bytes(), b"\xff\nend\n"].concat();
+    let (mut place, mut counts) = (Place::default(), Vec::new());
+    while place.offset < text.len() as u64 {
+        let taken = take(&files(), &text, place, End::Quiet);
+        place = taken.place;
+        counts.push((taken.counts.too_long, taken.counts.invalid_utf8));
+    }
+    assert_eq!(counts, [(1, 0), (1, 0), (0, 1)]);
+}
