@@ -401,6 +401,8 @@ fn an_event_is_whole_wherever_a_reading_ends() {
         }
     }
     world.append("a.log", &text);
+    // Until nothing has come for a while.
+    world.run_with(10, &Fate::Failed { answer_lost: false });
     world.run(40);
     let expected: Vec<String> = (0..90_000)
         .step_by(9)
