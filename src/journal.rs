@@ -31,7 +31,7 @@ use crate::metric::{Datapoint, Timestamp};
 pub use error::{Cause, Error, OpenError, Result};
 pub use history::Reader;
 use intern::Metrics;
-pub use logs::{LOG_EVENTS_MAX, LogEvent, LogProgress, POSITIONS_UNKNOWN};
+pub use logs::{LOG_EVENTS_MAX, LogEvent, LogProgress, POSITIONS_UNKNOWN, RECORD_POSITION};
 pub use open::Note;
 pub use outbox::{Batch, Id, OutOfRange, Outgoing, Waiting};
 pub use prune::{Clock, Pruned};

@@ -84,32 +84,39 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
         region,
         tee,
     } = inputs;
+    let mut tasks = JoinSet::new();
+    let record = config.record.as_ref().and_then(|record| {
+        let stream = told(stream(&record.target, &placeholders, None))?;
+        Some((stream, record.daemon_log))
+    });
+    // Lines are kept from the start on, and the last of them before the end of what sends them.
+    let mut record_ended = ended.clone();
+    if let Some((_, true)) = record {
+        let (is_kept, kept) = watch::channel(false);
+        record_ended = kept;
+        let log = keep_log(tee, keeper.clone(), Arc::clone(&stats), ended.clone());
+        tasks.spawn(async move {
+            log.await;
+            is_kept.send_replace(true);
+        });
+    }
     let positions = tokio::select! {
-        positions = positions(&keeper) => Arc::new(positions),
-        _ = ended.wait_for(|ended| *ended) => return,
+        positions = positions(&keeper) => Some(Arc::new(positions)),
+        _ = ended.wait_for(|ended| *ended) => None,
+    };
+    let Some(positions) = positions else {
+        return all_ended(tasks).await;
     };
     let groups = Groups::new(keeper.clone(), &positions);
     let shipper = Arc::new(Shipper::new(region, Arc::clone(&stats), groups));
-    let mut tasks = JoinSet::new();
     let is_waiting = waiting(&config, &placeholders) > 0;
     stats.logs.set_files(FileCounts::default());
-    if let Some(record) = &config.record
-        && let Some(stream) = told(stream(&record.target, &placeholders, None))
-    {
+    if let Some((stream, _)) = record {
         announce(RECORD, &stream, &stats);
-        let (shipper, keeper, stats) = (Arc::clone(&shipper), keeper.clone(), Arc::clone(&stats));
-        if record.daemon_log {
-            let keeper = keeper.clone();
-            tasks.spawn(keep_log(
-                tee.clone(),
-                keeper,
-                Arc::clone(&stats),
-                ended.clone(),
-            ));
-        }
-        let mut record = task::Record::new(stream, shipper, keeper, stats, &positions);
+        let (shipper, keeper) = (Arc::clone(&shipper), keeper.clone());
+        let mut record = task::Record::new(stream, shipper, keeper, &positions, record_ended);
         record.note_unknown().await;
-        tasks.spawn(record.run(ended.clone()));
+        tasks.spawn(record.run());
     }
     for follower in followers(
         config.journals,
@@ -136,6 +143,10 @@ pub async fn run(inputs: Inputs, mut ended: watch::Receiver<bool>) {
     if !has_files && !is_waiting && positions.contains_key(POSITIONS_UNKNOWN) {
         all_noted(&keeper).await;
     }
+    all_ended(tasks).await;
+}
+
+async fn all_ended(mut tasks: JoinSet<()>) {
     while tasks.join_next().await.is_some() {}
 }
 

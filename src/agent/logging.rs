@@ -53,7 +53,7 @@ impl Logging {
         };
         if is_forgetful {
             warn!(
-                "there is no place for the journal: state changes do not go to CloudWatch Logs, and files are sent anew after a restart"
+                "there is no place for the journal: what CloudWatch Logs does not have at the end of the program is lost, and files are sent anew after a restart"
             );
         }
         let mut goes_on = is_known;

@@ -14,6 +14,9 @@ pub const LOG_EVENTS_MAX: i64 = 100_000;
 /// A position with this key says that there were others, which could not be read.
 pub const POSITIONS_UNKNOWN: &str = "unknown";
 
+/// Under this key it is kept up to which event they may be under way.
+pub const RECORD_POSITION: &str = "record";
+
 /// An event that is to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEvent {

@@ -38,6 +38,9 @@ impl Keeper {
         most: usize,
         now: Timestamp,
     ) -> Vec<(Timestamp, String)> {
+        if !self.pending.has_log_events() {
+            return Vec::new();
+        }
         self.flush(now);
         self.pending.take_log_events(most)
     }

@@ -117,6 +117,10 @@ impl Pending {
         }
     }
 
+    pub(super) fn has_log_events(&self) -> bool {
+        !self.log_events.is_empty()
+    }
+
     /// The oldest events for CloudWatch Logs.
     pub(super) fn take_log_events(&mut self, most: usize) -> Vec<(Timestamp, String)> {
         let count = self.log_events.len().min(most);

@@ -190,7 +190,12 @@ fn siblings(path: &Path) -> impl Iterator<Item = PathBuf> {
 
 /// A copy of what a file was, before it was emptied: it is named after the file, and begins like it. Of several that begin alike
 /// it is the first that was made since the file was last seen; or if they bear other times, the last one.
-pub(super) fn copy_of(path: &Path, id: FileId, before: &Kept) -> Option<(PathBuf, File)> {
+pub(super) fn copy_of(
+    path: &Path,
+    id: FileId,
+    before: &Kept,
+    seen_at: Timestamp,
+) -> Option<(PathBuf, File)> {
     let copies = siblings(path).filter_map(|other| {
         let is_named = mark_of_copy(&other, path).is_some();
         let metadata = is_named.then(|| std::fs::metadata(&other).ok()).flatten()?;
@@ -203,7 +208,7 @@ pub(super) fn copy_of(path: &Path, id: FileId, before: &Kept) -> Option<(PathBuf
     let mut copies: Vec<_> = copies.collect();
     copies.sort_by_key(|(modified, ..)| *modified);
     // It is looked at each second.
-    let is_since = |(modified, ..): &(i64, _, _)| *modified >= before.seen - 2;
+    let is_since = |(modified, ..): &(i64, _, _)| *modified >= seen_at.seconds() - 2;
     let last = copies.len().checked_sub(1)?;
     let place = copies.iter().position(is_since).unwrap_or(last);
     let (_, path, file) = copies.swap_remove(place);

@@ -486,7 +486,7 @@ impl Files {
         let source = self.sources.get_mut(&id)?;
         if taken.place == source.place && taken.batch.is_empty() {
             if source.lost_until > source.place.offset {
-                source.lost_until = 0;
+                (source.lost_until, source.counted_until) = (0, 0);
             } else {
                 source.fruitless = Some((source.size, end));
             }

@@ -56,6 +56,9 @@ struct Kept {
     /// Where it is sent: group and stream.
     #[serde(default)]
     stream: Option<(String, String)>,
+    /// When what the cursor stands for happened, in seconds.
+    #[serde(default)]
+    at: Option<i64>,
 }
 
 /// An entry of the journal.
@@ -63,6 +66,8 @@ struct Kept {
 struct Entry {
     cursor: String,
     event: NewEvent,
+    /// Something of it was cut off.
+    is_cut: bool,
 }
 
 /// Sends what is new in the journal.
@@ -101,6 +106,7 @@ impl Follower {
             follower: self,
             key,
             held: None,
+            read_at: None,
             backoff: Backoff::default(),
             trouble: None,
         };
@@ -152,22 +158,16 @@ impl Follower {
 
     /// A selection that was changed goes on where it was: else everything that systemd has would go to the same stream again.
     async fn take_over(&self, key: &str) -> Option<Kept> {
-        let others = self.positions.iter().filter(|(other, _)| {
-            let is_of_journal = other.starts_with("journald ");
-            is_of_journal && !self.keys.contains(*other)
-        });
-        let others = others.filter_map(|(other, text)| {
-            let kept: Kept = serde_json::from_str(text).ok()?;
-            (kept.stream == Some(self.stream.key())).then_some((other, text, kept))
-        });
-        let (other, text, kept) = others.min_by_key(|(other, ..)| other.len())?;
+        let (kept, others) = taken_over(&self.positions, &self.keys, &self.stream)?;
+        let cursor = &kept.cursor;
         info!(
-            cursor = kept.cursor,
+            cursor,
             "what is sent of the journal of systemd has changed; it goes on where it was"
         );
-        let positions = [(other.clone(), None), (key.to_owned(), Some(text.clone()))];
+        let gone = others.into_iter().map(|other| (other, None));
+        let own = (key.to_owned(), serde_json::to_string(&kept).ok());
         let progress = LogProgress {
-            positions: positions.into(),
+            positions: gone.chain([own]).collect(),
             written: None,
         };
         self.keeper.log_progress(progress).await;
@@ -197,6 +197,29 @@ impl Follower {
     }
 }
 
+/// Where a new selection for a stream begins, and the keys of those that are not configured any more and were sent there. Of
+/// several it is the place of the one that was least far: what the others had sent may be sent again.
+fn taken_over(
+    positions: &BTreeMap<String, String>,
+    configured: &BTreeSet<String>,
+    stream: &Stream,
+) -> Option<(Kept, Vec<String>)> {
+    let others = positions.iter().filter_map(|(key, text)| {
+        let is_gone = key.starts_with("journald ") && !configured.contains(key);
+        let kept: Kept = serde_json::from_str(text).ok().filter(|_| is_gone)?;
+        (kept.stream == Some(stream.key())).then(|| (key.clone(), kept))
+    });
+    let (keys, others): (Vec<String>, Vec<Kept>) = others.unzip();
+    let newest = others.iter().filter_map(|kept| kept.at).max();
+    let least = others.into_iter().min_by_key(|kept| kept.at)?;
+    let unknown_until = newest.filter(|at| Some(*at) > least.at).map(|at| at + 1);
+    let kept = Kept {
+        unknown_until: least.unknown_until.max(unknown_until),
+        ..least
+    };
+    Some((kept, keys))
+}
+
 struct Reading {
     filter: Filter,
     follower: Follower,
@@ -204,6 +227,8 @@ struct Reading {
     key: String,
     /// What did not fit into the batch before.
     held: Option<Entry>,
+    /// When the last entry of the batch happened, in seconds.
+    read_at: Option<i64>,
     backoff: Backoff,
     /// Why it was not read, if it was not.
     trouble: Option<String>,
@@ -216,7 +241,10 @@ impl Reading {
         if self.kept.cursor.is_none() && self.follower.config.start_at == StartAt::End {
             // Written down at once: what comes from now on is not passed by a later start.
             match newest().await {
-                Ok(cursor) => self.keep(Some(cursor), None).await,
+                Ok(cursor) => {
+                    self.kept.at = Some(clock::now().seconds());
+                    self.keep(Some(cursor), None).await;
+                }
                 Err(problem) => return problem,
             }
         }
@@ -244,6 +272,7 @@ impl Reading {
     /// Sends the next events. `false` if nothing more comes.
     async fn batch(&mut self, out: &mut Lines<BufReader<ChildStdout>>) -> bool {
         let (mut batch, mut cursor) = (Batch::new(self.backoff.bytes_max()), None);
+        let (mut filtered, mut cut_entries) = (0, 0);
         let mut deadline = tokio::time::Instant::now();
         let mut is_again = self.kept.sending.is_some();
         let goes_on = loop {
@@ -265,8 +294,9 @@ impl Reading {
                 self.held = Some(entry);
                 break true;
             }
-            let logs = &self.follower.stats.logs;
-            logs.dropped(SOURCE, "filtered", usize::from(!is_wanted));
+            filtered += usize::from(!is_wanted);
+            cut_entries += usize::from(is_wanted && entry.is_cut);
+            self.read_at = Some(entry.event.at.seconds());
             // What may have been sent before is sent again by itself.
             let is_limit = self.kept.sending.as_ref() == Some(&entry.cursor);
             if cursor.replace(entry.cursor).is_none() {
@@ -278,6 +308,9 @@ impl Reading {
         };
         if let Some(cursor) = cursor {
             self.send(batch, is_again, cursor).await;
+            let logs = &self.follower.stats.logs;
+            logs.dropped(SOURCE, "filtered", filtered);
+            logs.changed(SOURCE, "too_long", cut_entries);
         }
         goes_on
     }
@@ -288,17 +321,15 @@ impl Reading {
         out: &mut Lines<BufReader<ChildStdout>>,
     ) -> std::io::Result<Option<Entry>> {
         while let Some(line) = out.next().await? {
-            let logs = &self.follower.stats.logs;
             match entry(&line) {
-                Some((entry, _)) if self.kept.cursor.as_ref() == Some(&entry.cursor) => {}
-                Some((entry, is_cut)) => {
-                    logs.changed(SOURCE, "too_long", usize::from(is_cut));
+                Some(entry) if self.kept.cursor.as_ref() == Some(&entry.cursor) => {}
+                Some(entry) => {
                     if self.trouble.take().is_some() {
                         info!("the journal of systemd is read again");
                     }
                     return Ok(Some(entry));
                 }
-                None => logs.dropped(SOURCE, "unreadable", 1),
+                None => self.follower.stats.logs.dropped(SOURCE, "unreadable", 1),
             }
         }
         Ok(None)
@@ -340,17 +371,14 @@ impl Reading {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
         }
+        self.kept.at = self.read_at;
         self.keep(Some(cursor), None).await;
     }
 
     async fn keep(&mut self, cursor: Option<String>, sending: Option<String>) {
-        let unknown_until = self.kept.unknown_until;
-        self.kept = Kept {
-            cursor,
-            sending,
-            unknown_until,
-            stream: Some(self.follower.stream.key()),
-        };
+        self.kept.cursor = cursor;
+        self.kept.sending = sending;
+        self.kept.stream = Some(self.follower.stream.key());
         let text = serde_json::to_string(&self.kept).ok();
         let progress = LogProgress {
             positions: BTreeMap::from([(self.key.clone(), text)]),
@@ -399,8 +427,8 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
     }
 }
 
-/// What a line says, and whether it had to be cut.
-fn entry(line: &[u8]) -> Option<(Entry, bool)> {
+/// What a line says.
+fn entry(line: &[u8]) -> Option<Entry> {
     let value: Value = serde_json::from_slice(line).ok()?;
     let text = |name: &str| value.get(name).and_then(message_of);
     let microseconds: i64 = text("__REALTIME_TIMESTAMP")?.parse().ok()?;
@@ -416,7 +444,11 @@ fn entry(line: &[u8]) -> Option<(Entry, bool)> {
         message,
     };
     let cursor = text("__CURSOR")?;
-    Some((Entry { cursor, event }, is_cut))
+    Some(Entry {
+        cursor,
+        event,
+        is_cut,
+    })
 }
 
 /// A field is text, or where that cannot be, its bytes; one that is there several times is a list.
@@ -491,14 +523,56 @@ mod tests {
     #[test]
     fn entries_are_read_also_where_they_are_bytes() {
         let line = br#"{"__CURSOR":"s=1","__REALTIME_TIMESTAMP":"1700000000123456","MESSAGE":"hot","SYSLOG_IDENTIFIER":"app","_PID":"7"}"#;
-        let (found, is_cut) = entry(line).unwrap();
-        assert_eq!((found.cursor.as_str(), is_cut), ("s=1", false));
+        let found = entry(line).unwrap();
+        assert_eq!((found.cursor.as_str(), found.is_cut), ("s=1", false));
         assert_eq!(found.event.message, "app[7]: hot");
         assert_eq!(found.event.at.milliseconds(), 1_700_000_000_123);
         let bytes = br#"{"__CURSOR":"s=2","__REALTIME_TIMESTAMP":"1000","MESSAGE":[104,255,105]}"#;
-        assert_eq!(entry(bytes).unwrap().0.event.message, "h\u{fffd}i");
+        assert_eq!(entry(bytes).unwrap().event.message, "h\u{fffd}i");
         assert_eq!(entry(b"-- No entries --"), None);
         assert_eq!(entry(b"{}"), None);
+    }
+
+    #[test]
+    fn a_new_selection_begins_where_the_least_far_of_those_before_was() {
+        let stream = |name: &str| Stream {
+            group: "/j".to_owned(),
+            name: name.to_owned(),
+            retention: None,
+            tags: BTreeMap::new(),
+        };
+        let kept = |name: &str, cursor: &str, at| {
+            let kept = Kept {
+                cursor: Some(cursor.to_owned()),
+                stream: Some(stream(name).key()),
+                at,
+                ..Kept::default()
+            };
+            serde_json::to_string(&kept).unwrap()
+        };
+        let positions = BTreeMap::from([
+            ("journald /j s  a".to_owned(), kept("s", "late", Some(90))),
+            ("journald /j s  bb".to_owned(), kept("s", "early", Some(50))),
+            (
+                "journald /j s  c".to_owned(),
+                kept("s", "there still", Some(10)),
+            ),
+            (
+                "journald /j s x  ".to_owned(),
+                kept("s x", "elsewhere", Some(5)),
+            ),
+            (
+                "journald /j s  old".to_owned(),
+                "{\"cursor\":\"unsaid\"}".to_owned(),
+            ),
+            ("record".to_owned(), "7".to_owned()),
+        ]);
+        let configured = BTreeSet::from(["journald /j s  c".to_owned()]);
+        let (kept, gone) = taken_over(&positions, &configured, &stream("s")).unwrap();
+        assert_eq!(kept.cursor.as_deref(), Some("early"));
+        assert_eq!(kept.unknown_until, Some(91));
+        assert_eq!(gone, ["journald /j s  a", "journald /j s  bb"]);
+        assert!(taken_over(&positions, &configured, &stream("t")).is_none());
     }
 
     #[tokio::test]

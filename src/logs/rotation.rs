@@ -75,7 +75,7 @@ impl Files {
         let Some(source) = self.sources.get_mut(&id) else {
             return;
         };
-        let before = source.kept(source.seen_at);
+        let (before, seen_at) = (source.kept(now), source.seen_at);
         let (path, entry) = (source.path.clone(), source.entry);
         // Another file may have its name by now.
         let is_opened = source.file.is_none();
@@ -91,20 +91,20 @@ impl Files {
             self.opened(id);
         }
         self.note(id, now);
-        self.send_copies(&before, (path, id), (entry, size), now);
+        self.send_copies((&before, seen_at), (path, id), (entry, size), now);
     }
 
     /// What was not sent of a file that was emptied is in its copy; what came and went since is in copies that are younger.
     fn send_copies(
         &mut self,
-        before: &Kept,
+        (before, seen_at): (&Kept, Timestamp),
         (path, id): (PathBuf, FileId),
         (entry, size): (usize, u64),
         now: Timestamp,
     ) {
         let copy = match before.print.is_empty() {
             true => None,
-            false => copy_of(&path, id, before),
+            false => copy_of(&path, id, before, seen_at),
         };
         let copy = copy.and_then(|(path, file)| Some((path, file.metadata().ok()?, file)));
         let Some((copied, metadata, file)) = copy else {

@@ -1,17 +1,17 @@
 //! The tasks that send: one for the files, one for this program's own record.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::aws::{NewEvent, Rejected};
 use crate::clock;
-use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
+use crate::journal::{LogEvent, LogProgress, POSITIONS_UNKNOWN, RECORD_POSITION};
 use crate::keeper::Handle;
-use crate::metric::Timestamp;
 use crate::stats::{RECORD, Stats};
 
 use super::batch::{Batch, EVENT_MAX, cut};
@@ -26,9 +26,9 @@ const UNDER_WAY_MAX: usize = 1 << 20;
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 /// How long what is under way may take to end when everything ends.
 const END_MAX: Duration = Duration::from_secs(3);
+/// And of that each of two requests with what this program has to say.
+const LAST_WORD_MAX: Duration = Duration::from_millis(1_500);
 
-/// Under which it is kept how far it is sent.
-const RECORD_KEY: &str = "record";
 const RECORD_INTERVAL: Duration = Duration::from_secs(1);
 /// Events that are read from the journal at a time.
 const RECORDS_MAX: usize = 1_000;
@@ -77,6 +77,13 @@ pub(super) async fn files(
     // What has no answer by then counts as sent twice if it is sent again.
     let _ = tokio::time::timeout(END_MAX, rest).await;
     keep(&mut files, &keeper).await;
+}
+
+/// So long after everything ended.
+async fn ended(ended: &mut watch::Receiver<bool>, since: Duration) {
+    // Whoever would say so may be gone.
+    let _ = ended.wait_for(|ended| *ended).await;
+    tokio::time::sleep(since).await;
 }
 
 async fn keep(files: &mut Files, keeper: &Handle) {
@@ -144,65 +151,15 @@ impl UnderWay {
     }
 }
 
-/// Events that no journal has.
-#[derive(Default)]
-struct Unkept {
-    events: VecDeque<(Timestamp, String)>,
-    /// So many of the first may have arrived, and of so many it was counted that they are sent again.
-    lost: usize,
-    counted: usize,
-}
-
-impl Unkept {
-    /// The first of them that fit into a request, how many those are, and how many of them are too long.
-    fn batch(&self, bytes_max: usize) -> (Batch, usize, usize) {
-        let (mut batch, mut count, mut cut_events) = (Batch::new(bytes_max), 0, 0);
-        for (at, message) in &self.events {
-            let (at, mut message) = (*at, message.clone());
-            let is_cut = cut(&mut message, EVENT_MAX);
-            if !message.is_empty() && !batch.push(NewEvent { at, message }) {
-                break;
-            }
-            (count, cut_events) = (count + 1, cut_events + usize::from(is_cut));
-        }
-        (batch, count, cut_events)
-    }
-
-    /// Of the first ones, how many are sent again and were not counted yet.
-    fn sent_again(&mut self, first: usize) -> usize {
-        let again = first.min(self.lost).saturating_sub(self.counted);
-        self.counted += again;
-        again
-    }
-
-    /// Until it is known what became of the first ones they may have arrived. Returns how it was before.
-    fn begin(&mut self, first: usize) -> (usize, usize) {
-        let before = (self.lost, self.counted);
-        (self.lost, self.counted) = (self.lost.max(first), 0);
-        before
-    }
-
-    /// What became of the first ones.
-    fn settle(&mut self, first: usize, fate: &Fate, before: (usize, usize)) {
-        match fate {
-            Fate::Accepted(_) | Fate::Refused(_) => {
-                self.events.drain(..first);
-                (self.lost, self.counted) = before;
-                self.lost = self.lost.saturating_sub(first);
-                self.counted = self.counted.saturating_sub(first);
-            }
-            Fate::Failed { answer_lost: true } => {}
-            Fate::Failed { .. } => (self.lost, self.counted) = before,
-        }
-    }
-}
-
 /// What this program has to say, on its way.
 pub(super) struct Record {
     stream: Stream,
     shipper: Arc<Shipper>,
     keeper: Handle,
     stats: Arc<Stats>,
+    ended: watch::Receiver<bool>,
+    /// Until when the last word may take, once everything ends.
+    last_until: Option<Instant>,
     /// Up to this event they may have arrived.
     lost_until: i64,
     /// It is not known which may have: no more than one request was under way.
@@ -211,7 +168,6 @@ pub(super) struct Record {
     counted_until: i64,
     /// Up to this event they have, and the journal does not know.
     unwritten: Option<i64>,
-    unkept: Unkept,
     backoff: Backoff,
 }
 
@@ -224,30 +180,53 @@ struct Next {
     cut: usize,
 }
 
+impl Next {
+    /// The first events that fit into a request.
+    fn of(events: impl IntoIterator<Item = LogEvent>, bytes_max: usize) -> Option<Self> {
+        let (mut batch, mut ids, mut cut_events) = (Batch::new(bytes_max), vec![], 0);
+        for event in events {
+            let (at, mut message) = (event.at, event.message);
+            let is_cut = cut(&mut message, EVENT_MAX);
+            if !message.is_empty() && !batch.push(NewEvent { at, message }) {
+                break;
+            }
+            cut_events += usize::from(is_cut);
+            ids.push(event.id);
+        }
+        Some(Self {
+            last: *ids.last()?,
+            batch,
+            ids,
+            cut: cut_events,
+        })
+    }
+}
+
 impl Record {
     pub(super) fn new(
         stream: Stream,
         shipper: Arc<Shipper>,
         keeper: Handle,
-        stats: Arc<Stats>,
         positions: &BTreeMap<String, String>,
+        ended: watch::Receiver<bool>,
     ) -> Self {
         // What was being sent when an earlier program ended may have arrived.
-        let kept = positions.get(RECORD_KEY);
+        let kept = positions.get(RECORD_POSITION);
         let lost_until = match kept {
             Some(text) => text.parse().unwrap_or(0),
             None => 0,
         };
         Self {
             stream,
+            stats: Arc::clone(shipper.stats()),
             shipper,
             keeper,
-            stats,
+            ended,
+            last_until: None,
             lost_until,
             is_unknown: kept.is_none() && positions.contains_key(POSITIONS_UNKNOWN),
             counted_until: 0,
             unwritten: None,
-            unkept: Unkept::default(),
             backoff: Backoff::default(),
         }
     }
@@ -263,78 +242,110 @@ impl Record {
         }
     }
 
-    /// Sends until `ended` says so.
-    pub(super) async fn run(mut self, mut ended: watch::Receiver<bool>) {
+    /// Sends until everything ends.
+    pub(super) async fn run(mut self) {
         loop {
-            // There may be more.
-            while !*ended.borrow() && self.backoff.is_over(clock::now()) && self.send().await {}
+            self.send_all().await;
             tokio::select! {
                 () = tokio::time::sleep(RECORD_INTERVAL) => {}
-                _ = ended.wait_for(|ended| *ended) => break,
+                _ = self.ended.wait_for(|ended| *ended) => break,
             }
         }
         // The last word of the program, if it is taken at once.
-        let _ = tokio::time::timeout(END_MAX, self.send()).await;
-        self.give_back().await;
+        self.last_until = Some(Instant::now() + LAST_WORD_MAX);
+        self.send_all().await;
     }
 
-    /// What no journal has may have one yet.
-    async fn give_back(&mut self) {
-        let again = self.unkept.sent_again(usize::MAX);
-        self.stats.logs.resent(RECORD, again);
-        let events: Vec<(Timestamp, String)> = self.unkept.events.drain(..).collect();
-        if !events.is_empty() {
-            self.keeper.log(events).await;
+    /// As long as there is something and it is taken.
+    async fn send_all(&mut self) {
+        while self.last_until.is_some() || self.backoff.is_over(clock::now()) {
+            let sent = match self.try_send_unkept().await {
+                None => self.try_send().await,
+                sent => sent,
+            };
+            match sent {
+                Some(Fate::Accepted(_) | Fate::Refused(_)) => self.backoff.succeeded(),
+                Some(Fate::Failed { answer_lost }) => {
+                    return self.backoff.failed(clock::now(), answer_lost);
+                }
+                None => return,
+            }
         }
     }
 
-    /// Whether something was taken, and that is known for good.
-    async fn send(&mut self) -> bool {
-        let unkept = self.try_send_unkept().await;
-        let sent = match unkept {
-            Some(_) => unkept,
-            None => self.try_send().await,
-        };
-        match sent {
-            Some(Fate::Accepted(_) | Fate::Refused(_)) => self.backoff.succeeded(),
-            Some(Fate::Failed { answer_lost }) => self.backoff.failed(clock::now(), answer_lost),
-            None => {}
-        }
-        matches!(sent, Some(Fate::Accepted(_) | Fate::Refused(_)))
-    }
-
-    /// `None` if there was nothing.
-    async fn try_send(&mut self) -> Option<Fate> {
-        let unkept = Fate::Failed { answer_lost: false };
-        if let Some(written) = self.unwritten {
-            let is_kept = self.written(written).await;
-            return (!is_kept).then_some(unkept);
-        }
-        let next = self.next().await?;
-        let last = next.last;
-        if !self.keep(Some(last.max(self.lost_until)), None).await {
-            return Some(unkept);
-        }
-        // What did not get out since it was counted is not counted again.
-        let is_again = |id: &&i64| self.counted_until < **id && **id <= self.lost_until;
-        let again = next.ids.iter().filter(is_again).count();
-        self.stats.logs.resent(RECORD, again);
-        self.counted_until = self.counted_until.max(last.min(self.lost_until));
-        let fate = match next.batch.is_empty() {
-            true => Fate::Accepted(Rejected::default()),
-            false => self.shipper.ship(RECORD, &self.stream, next.batch).await,
-        };
+    /// While the journal cannot be written. `None` if there was nothing.
+    async fn try_send_unkept(&mut self) -> Option<Fate> {
+        let mut events = self.keeper.take_unkept_log_events(RECORDS_MAX).await;
+        let numbered = events.iter().zip(1..);
+        let numbered = numbered.map(|((at, message), id)| LogEvent {
+            id,
+            at: *at,
+            message: message.clone(),
+        });
+        let next = Next::of(numbered, self.backoff.bytes_max())?;
+        let first = next.ids.len();
+        let fate = self.ship(next.batch).await;
         match fate {
             Fate::Accepted(_) | Fate::Refused(_) => {
                 self.stats.logs.changed(RECORD, "too_long", next.cut);
-                if !self.written(last).await {
-                    return Some(unkept);
-                }
+                events.drain(..first);
+            }
+            // They may have arrived, and are sent again.
+            Fate::Failed { answer_lost: true } => self.stats.logs.resent(RECORD, first),
+            Fate::Failed { .. } => {}
+        }
+        // The journal may be well again before these are taken.
+        if !events.is_empty() {
+            self.keeper.log(events).await;
+        }
+        Some(fate)
+    }
+
+    /// What has no answer for a while when everything ends may have arrived.
+    async fn ship(&mut self, batch: Batch) -> Fate {
+        if batch.is_empty() {
+            return Fate::Accepted(Rejected::default());
+        }
+        let sent = self.shipper.ship(RECORD, &self.stream, batch);
+        let sent = match self.last_until {
+            Some(until) => tokio::time::timeout_at(until, sent).await.ok(),
+            None => tokio::select! {
+                fate = sent => Some(fate),
+                () = ended(&mut self.ended, LAST_WORD_MAX) => None,
+            },
+        };
+        sent.unwrap_or(Fate::Failed { answer_lost: true })
+    }
+
+    /// `None` if there was nothing, or the journal cannot be written.
+    async fn try_send(&mut self) -> Option<Fate> {
+        if let Some(written) = self.unwritten
+            && !self.written(written).await
+        {
+            return None;
+        }
+        let next = self.next().await?;
+        let (last, before) = (next.last, self.lost_until);
+        if !self.keep(Some(last.max(before)), None).await {
+            return None;
+        }
+        // What did not get out since it was counted is not counted again.
+        let is_again = |id: &&i64| self.counted_until < **id && **id <= before;
+        let again = next.ids.iter().filter(is_again).count();
+        self.stats.logs.resent(RECORD, again);
+        let counted = self.counted_until.max(last.min(before));
+        // Until there is an answer all of it may have arrived.
+        (self.lost_until, self.counted_until) = (last.max(before), 0);
+        let fate = self.ship(next.batch).await;
+        match fate {
+            Fate::Accepted(_) | Fate::Refused(_) => {
+                self.counted_until = counted;
+                self.stats.logs.changed(RECORD, "too_long", next.cut);
+                self.written(last).await;
             }
             Fate::Failed { answer_lost } => {
-                if answer_lost {
-                    self.lost_until = last.max(self.lost_until);
-                    self.counted_until = 0;
+                if !answer_lost {
+                    (self.lost_until, self.counted_until) = (before, counted);
                 }
                 let lost_until = Some(self.lost_until).filter(|id| *id > 0);
                 self.keep(lost_until, None).await;
@@ -343,51 +354,9 @@ impl Record {
         Some(fate)
     }
 
-    /// While the journal cannot be written. `None` if there was nothing.
-    async fn try_send_unkept(&mut self) -> Option<Fate> {
-        if self.unkept.events.is_empty() {
-            let events = self.keeper.take_unkept_log_events(RECORDS_MAX).await;
-            self.unkept = Unkept {
-                events: events.into(),
-                ..Unkept::default()
-            };
-        }
-        if self.unkept.events.is_empty() {
-            return None;
-        }
-        let (batch, first, cut_events) = self.unkept.batch(self.backoff.bytes_max());
-        let again = self.unkept.sent_again(first);
-        self.stats.logs.resent(RECORD, again);
-        let before = self.unkept.begin(first);
-        let fate = match batch.is_empty() {
-            true => Fate::Accepted(Rejected::default()),
-            false => self.shipper.ship(RECORD, &self.stream, batch).await,
-        };
-        self.unkept.settle(first, &fate, before);
-        if matches!(fate, Fate::Accepted(_) | Fate::Refused(_)) {
-            self.stats.logs.changed(RECORD, "too_long", cut_events);
-        }
-        Some(fate)
-    }
-
     async fn next(&self) -> Option<Next> {
-        let (mut batch, mut ids, mut cut_events) =
-            (Batch::new(self.backoff.bytes_max()), vec![], 0);
-        for event in self.keeper.log_events(0, RECORDS_MAX).await {
-            let (at, mut message) = (event.at, event.message);
-            let is_cut = cut(&mut message, EVENT_MAX);
-            if !message.is_empty() && !batch.push(NewEvent { at, message }) {
-                break;
-            }
-            cut_events += usize::from(is_cut);
-            ids.push(event.id);
-        }
-        Some(Next {
-            last: *ids.last()?,
-            batch,
-            ids,
-            cut: cut_events,
-        })
+        let events = self.keeper.log_events(0, RECORDS_MAX).await;
+        Next::of(events, self.backoff.bytes_max())
     }
 
     /// Notes that events up to one are written. Until that is noted, nothing is sent.
@@ -404,7 +373,7 @@ impl Record {
     async fn keep(&self, sending: Option<i64>, written: Option<i64>) -> bool {
         let text = sending.map(|id| id.to_string());
         let progress = LogProgress {
-            positions: [(RECORD_KEY.to_owned(), text)].into(),
+            positions: [(RECORD_POSITION.to_owned(), text)].into(),
             written,
         };
         self.keeper.log_progress(progress).await
@@ -413,34 +382,32 @@ impl Record {
 
 #[cfg(test)]
 mod tests {
+    use crate::aws::Failure;
+    use crate::keeper::in_memory;
+    use crate::metric::Timestamp;
+
+    use super::super::groups::Groups;
     use super::*;
 
-    /// However often an answer is lost, or a request does not get out meanwhile, and whatever fits into a request by then.
-    #[test]
-    fn what_no_journal_has_is_counted_when_it_is_sent_again() {
-        let events = (0..10).map(|it| (Timestamp::from_seconds(it), "x".repeat(74)));
-        let mut unkept = Unkept {
-            events: events.collect(),
-            ..Unkept::default()
+    /// They may be kept by then, and are counted if not.
+    #[tokio::test]
+    async fn events_without_a_journal_that_are_not_taken_go_back() {
+        let (stats, none) = (Arc::new(Stats::default()), BTreeMap::new());
+        let keeper = in_memory(Arc::clone(&stats));
+        let groups = Groups::new(keeper.clone(), &none);
+        let nowhere = Arc::new(|| Err(Failure::NotSent("nowhere".to_owned())));
+        let shipper = Arc::new(Shipper::new(nowhere, stats, groups));
+        let stream = Stream {
+            group: "g".to_owned(),
+            name: "s".to_owned(),
+            retention: None,
+            tags: BTreeMap::new(),
         };
-        let lost = Fate::Failed { answer_lost: true };
-        let unsent = Fate::Failed { answer_lost: false };
-        let taken = Fate::Accepted(Rejected::default());
-        let mut send = |bytes_max: usize, fate: &Fate| {
-            let (batch, first, _) = unkept.batch(bytes_max);
-            assert_eq!(batch.len(), first);
-            let again = unkept.sent_again(first);
-            let before = unkept.begin(first);
-            unkept.settle(first, fate, before);
-            (first, again)
-        };
-        assert_eq!(send(600, &unsent), (6, 0));
-        assert_eq!(send(600, &lost), (6, 0));
-        assert_eq!(send(600, &unsent), (6, 6));
-        assert_eq!(send(600, &unsent), (6, 0));
-        assert_eq!(send(400, &lost), (4, 0));
-        assert_eq!(send(400, &taken), (4, 4));
-        assert_eq!(send(400, &taken), (4, 2));
-        assert_eq!(send(400, &taken), (2, 0));
+        let events = ["one", "two"].map(|text| (Timestamp::from_seconds(0), text.to_owned()));
+        keeper.log(events.to_vec()).await;
+        let (_ended, ended) = watch::channel(true);
+        let record = Record::new(stream, shipper, keeper.clone(), &none, ended);
+        record.run().await;
+        assert_eq!(keeper.take_unkept_log_events(9).await, events);
     }
 }

@@ -60,16 +60,18 @@ pub(super) fn as_node_exporter() {
         "c.toml",
         "[collectors.processes]\nenabled = true\n[collectors.tcpstat]\nenabled = true\n",
     );
-    let listen = format!("127.0.0.1:{port}");
-    let _program = Process::start(
-        cwbridge()
-            .args(["run", "--listen", &listen, "--config"])
-            .arg(config),
-    );
+    // First, as each is seen by the other: what a socket that waits for connections may have waiting counts as sent.
     let mut command = Command::new(node_exporter);
     let address = format!("--web.listen-address=127.0.0.1:{theirs}");
     let _node_exporter =
         Process::start(command.args([&address, "--collector.processes", "--collector.tcpstat"]));
+    wait(Duration::from_mins(1), "node_exporter", || {
+        get(theirs, "/metrics")
+    });
+    let listen = format!("127.0.0.1:{port}");
+    let mut command = cwbridge();
+    command.args(["run", "--listen", &listen, "--config"]);
+    let _program = Process::start(command.arg(config));
     let look = || {
         wait(Duration::from_mins(1), "both pages", || {
             let ours = get(port, "/metrics").filter(|text| text.contains("node_vmstat"))?;
@@ -81,7 +83,7 @@ pub(super) fn as_node_exporter() {
         if told.is_empty() {
             break;
         }
-        pause(Duration::from_secs(1));
+        pause(LOOK_INTERVAL);
         let again = look();
         told.retain(|what, _| again.contains_key(what));
     }
@@ -91,6 +93,9 @@ pub(super) fn as_node_exporter() {
         "differences that `differences.txt` does not name"
     );
 }
+
+/// So that not all looks are at the same samples, which are taken every ten seconds.
+const LOOK_INTERVAL: Duration = Duration::from_secs(4);
 
 /// Looks until a difference is believed. A host at work moves between the two pages of one look: what differs by that
 /// differs not each time.
