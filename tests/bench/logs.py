@@ -2,6 +2,7 @@
 """What sending log files to CloudWatch Logs costs: one file that grows fast, a hundred that do not, and ten thousand of one line.
 
 Starts the release build with an endpoint of its own on loopback, which takes everything, and reads the process's times from /proc.
+With `--peer` the same files are sent by AWS's earlier agent, too: the plugin awscli-cwlogs of the `aws` command line, from PyPI.
 """
 
 import argparse
@@ -46,25 +47,20 @@ class Taker(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Daemon:
-    def __init__(self, folder, config, port):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.listen = free.getsockname()[1]
-        path = folder / "cwbridge.toml"
-        path.write_text(config)
-        environment = {
-            "AWS_REGION": "eu-west-1",
-            "AWS_ACCESS_KEY_ID": "bench",
-            "AWS_SECRET_ACCESS_KEY": "bench",
-            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        program = ROOT / "target/release/cwbridge"
-        arguments = ["run", "--config", path, "--state-dir", folder / "state"]
-        arguments += ["--listen", f"127.0.0.1:{self.listen}"]
+CREDENTIALS = {
+    "AWS_REGION": "eu-west-1",
+    "AWS_ACCESS_KEY_ID": "bench",
+    "AWS_SECRET_ACCESS_KEY": "bench",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+class Sender:
+    """A process that sends, and what it needs."""
+
+    def start(self, command, environment, folder):
         self.log = open(folder / "log", "w")
-        self.process = subprocess.Popen([program, *arguments], env=environment, stderr=self.log)
+        self.process = subprocess.Popen(command, env=environment, stdout=self.log, stderr=self.log)
         time.sleep(3)
 
     def seconds(self):
@@ -85,14 +81,51 @@ class Daemon:
         self.process.wait()
 
 
-def busy(port, seconds, rate, length):
+class Daemon(Sender):
+    name = "cwbridge"
+
+    def __init__(self, folder, port, paths, stream="${hostname}/${file}"):
+        config = "alarms = []\n"
+        if paths:
+            config += f'[[logs.file]]\ngroup = "/bench"\nstream = "{stream}"\npaths = ["{paths}"]\n'
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.listen = free.getsockname()[1]
+        path = folder / "cwbridge.toml"
+        path.write_text(config)
+        environment = {**CREDENTIALS, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        program = ROOT / "target/release/cwbridge"
+        arguments = ["run", "--config", path, "--state-dir", folder / "state"]
+        arguments += ["--listen", f"127.0.0.1:{self.listen}"]
+        self.start([program, *arguments], environment, folder)
+
+
+class Peer(Sender):
+    """It wants a section for each file, and has threads for each."""
+
+    name = "awscli-cwlogs"
+    program = None
+
+    def __init__(self, folder, port, paths):
+        (folder / "aws").write_text("[plugins]\ncwlogs = cwlogs\n")
+        config = f"[general]\nstate_file = {folder}/peer.state\nuse_gzip_http_content_encoding = false\n"
+        for number, path in enumerate(sorted(folder.glob(pathlib.Path(paths).name) if paths else [])):
+            config += f"[{number}]\nfile = {path}\nlog_group_name = /bench\nlog_stream_name = {number}\n"
+            config += "initial_position = start_of_file\nbatch_count = 10000\nbatch_size = 1048576\n"
+        (folder / "peer.conf").write_text(config)
+        environment = {**CREDENTIALS, "AWS_DEFAULT_REGION": "eu-west-1", "AWS_CONFIG_FILE": str(folder / "aws")}
+        command = [self.program, "logs", "push", "--config-file", folder / "peer.conf"]
+        self.start([*command, "--endpoint-url", f"http://127.0.0.1:{port}"], environment, folder)
+
+
+def busy(sender, port, seconds, rate, length):
     """One file that grows by so many lines a second."""
+    Taker.events = Taker.requests = 0
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         log = folder / "app.log"
         log.touch()
-        config = f'alarms = []\n[[logs.file]]\ngroup = "/bench"\npaths = ["{log}"]\n'
-        daemon = Daemon(folder, config, port)
+        daemon = sender(folder, port, log)
         before, start = daemon.seconds(), time.monotonic()
         line = ("x" * (length - 1) + "\n").encode() * (rate // 20)
         written = 0
@@ -106,31 +139,30 @@ def busy(port, seconds, rate, length):
             time.sleep(0.05)
         took = time.monotonic() - start
         used = daemon.seconds() - before
-        print(f"{written} lines of {length} bytes written in {wrote_in:.1f} s, {Taker.events} taken after {took:.1f} s in {Taker.requests} requests")
+        print(f"{sender.name}: {written} lines of {length} bytes written in {wrote_in:.1f} s, {Taker.events} taken after {took:.1f} s in {Taker.requests} requests")
         print(f"  {used / took:.3f} of a core, {daemon.resident():.1f} MB resident at most")
         daemon.stop()
         return Taker.events == written
 
 
-def idle(port, seconds, files):
+def idle(sender, port, seconds, files):
     """So many files of which nothing is heard, against none."""
     used = []
-    for count in (0, files):
+    # The peer does not start without a file.
+    for count in (0 if sender is Daemon else 1, files):
         with tempfile.TemporaryDirectory() as name:
             folder = pathlib.Path(name)
             for number in range(count):
                 (folder / f"{number}.log").write_text("one line\n")
-            config = 'alarms = []\n'
-            if count:
-                config += f'[[logs.file]]\ngroup = "/bench"\npaths = ["{folder}/*.log"]\n'
-            daemon = Daemon(folder, config, port)
+            daemon = sender(folder, port, f"{folder}/*.log" if count else None)
             time.sleep(15)
             before = daemon.precise_seconds()
             time.sleep(seconds)
             used.append((daemon.precise_seconds() - before) / seconds)
             resident = daemon.resident("VmRSS")
             daemon.stop()
-    print(f"idle with {files} files: {100 * used[1]:.3f} % of a core, with none {100 * used[0]:.3f} %; {resident:.1f} MB resident")
+    less = "none" if sender is Daemon else "one"
+    print(f"{sender.name}: idle with {files} files: {100 * used[1]:.3f} % of a core, with {less} {100 * used[0]:.3f} %; {resident:.1f} MB resident")
 
 
 def many(port, files, seconds):
@@ -139,9 +171,8 @@ def many(port, files, seconds):
         folder = pathlib.Path(name)
         for number in range(files):
             (folder / f"{number}.log").write_text("one line\n")
-        config = f'alarms = []\n[[logs.file]]\ngroup = "/bench"\nstream = "${{file}}"\npaths = ["{folder}/*.log"]\n'
         before, start = Taker.events, time.monotonic()
-        daemon = Daemon(folder, config, port)
+        daemon = Daemon(folder, port, f"{folder}/*.log", "${file}")
         while Taker.events - before < files and time.monotonic() - start < 300:
             time.sleep(0.05)
         took, taken = time.monotonic() - start, Taker.events - before
@@ -163,13 +194,18 @@ def main():
     parser.add_argument("--idle-seconds", type=int, default=60)
     parser.add_argument("--files", type=int, default=100)
     parser.add_argument("--many", type=int, default=10_000, help="files of one line")
+    parser.add_argument("--peer", metavar="AWS", help="an `aws` with the plugin awscli-cwlogs")
     arguments = parser.parse_args()
+    Peer.program = arguments.peer
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Taker)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     port = server.server_address[1]
-    whole = busy(port, arguments.seconds, arguments.rate, arguments.length)
-    if arguments.files:
-        idle(port, arguments.idle_seconds, arguments.files)
+    whole = True
+    for sender in [Daemon, Peer] if Peer.program else [Daemon]:
+        taken = busy(sender, port, arguments.seconds, arguments.rate, arguments.length)
+        whole &= taken or sender is Peer
+        if arguments.files:
+            idle(sender, port, arguments.idle_seconds, arguments.files)
     whole &= many(port, arguments.many, arguments.idle_seconds)
     return 0 if whole else 1
 

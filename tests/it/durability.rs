@@ -19,7 +19,9 @@ use cwbridge::journal::{Append, Journal, Limits, Reader, Recorded};
 use cwbridge::metric::{Datapoint, Metric, Resolution, StatisticSet, Timestamp, Unit};
 
 use crate::proxy::{Fault, Proxy};
-use crate::world::{Folder, Process, cwbridge, free_port, get, pause, skip, value, wait};
+use crate::world::{
+    Folder, Process, cwbridge, free_port, get, pause, skip_without_right, value, wait,
+};
 
 const LIMIT: Duration = Duration::from_mins(1);
 
@@ -481,7 +483,7 @@ fn a_damaged_journal_is_set_aside_and_everything_goes_on() {
 fn a_disk_that_can_only_be_read_is_read() {
     let world = World::new("read-only");
     let Some(disk) = Disk::new(world.state()) else {
-        return skip("a disk of its own (mount)");
+        return skip_without_right("mount a disk");
     };
     let mut process = world.start();
     let before = world.alarm();
@@ -507,7 +509,7 @@ fn a_disk_that_can_only_be_read_is_read() {
 fn a_full_disk_is_survived() {
     let world = World::new("full-disk");
     let Some(disk) = Disk::new(world.state()) else {
-        return skip("a disk of its own (mount)");
+        return skip_without_right("mount a disk");
     };
     world.proxy.fault(Fault::Status(500));
     let mut process = world.start();

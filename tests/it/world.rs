@@ -250,3 +250,8 @@ pub(crate) fn skip(what: &str) {
     assert!(!required, "{what} is required here and not installed");
     let _ = writeln!(std::io::stderr(), "SKIPPED: {what} is not installed");
 }
+
+/// Says that a test did not run, because not everybody may do `what`.
+pub(crate) fn skip_without_right(what: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED: this user may not {what}");
+}
