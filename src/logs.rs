@@ -5,6 +5,7 @@
 //! until it is sent, so that an outage takes no memory.
 
 mod batch;
+mod entries;
 mod file;
 mod files;
 mod groups;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::metric::Timestamp;
 
@@ -127,6 +127,13 @@ fn events(db: &Connection, after: i64, most: usize) -> rusqlite::Result<Vec<LogE
     rows.collect()
 }
 
+/// Up to which event they may be under way: those are left until it is known what became of them.
+pub(super) fn under_way(db: &Connection) -> rusqlite::Result<i64> {
+    let select = "SELECT CAST(text AS INTEGER) FROM log_position WHERE key = ?1";
+    let sending = db.query_row(select, [RECORD_POSITION], |row| row.get(0));
+    Ok(sending.optional()?.unwrap_or(0))
+}
+
 impl Write<'_> {
     /// Returns how many had to go.
     pub(super) fn log_events(&self, events: &[(Timestamp, String)]) -> rusqlite::Result<usize> {
@@ -140,8 +147,8 @@ impl Write<'_> {
         }
         let newest = db.last_insert_rowid();
         db.execute(
-            "DELETE FROM log_event WHERE id <= ?1",
-            [newest - LOG_EVENTS_MAX],
+            "DELETE FROM log_event WHERE id <= ?1 AND id > ?2",
+            [newest - LOG_EVENTS_MAX, under_way(db)?],
         )
     }
 

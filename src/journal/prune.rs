@@ -4,11 +4,12 @@
 //! Logs, then from the outbox. Transitions also go with the history of their time, so that many of them do not crowd out the
 //! datapoints. The alarms' snapshot and the metrics that are in use stay. What is free in the file is used again, and given back to the disk once it is much.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::Connection;
 
 use super::intern::{Metrics, USED_LAG_MAX};
+use super::logs::under_way;
 use super::schema::{ANSWER_LOST, WAITING, WAL_MAX, pragma};
-use super::{Journal, Limits, RECORD_POSITION, Result, Write};
+use super::{Journal, Limits, Result, Write};
 use crate::metric::{AGE_MAX, Timestamp};
 
 /// What one call does at most: so many rows at a time, so many times; and so many pages given back to the disk.
@@ -273,13 +274,10 @@ fn delete_transitions(db: &Connection, before: i64) -> rusqlite::Result<usize> {
 
 /// The same of events for CloudWatch Logs. What is under way is left until it is known what became of it.
 fn delete_log_events(db: &Connection, before: i64) -> rusqlite::Result<usize> {
-    let sending = "SELECT CAST(text AS INTEGER) FROM log_position WHERE key = ?1";
-    let sending = db.query_row(sending, [RECORD_POSITION], |row| row.get(0));
-    let sending: i64 = sending.optional()?.unwrap_or(0);
     db.execute(
         "DELETE FROM log_event WHERE id IN (
             SELECT id FROM (SELECT id, at FROM log_event WHERE id > ?3 ORDER BY id LIMIT ?2) WHERE at < ?1)",
-        [before, ROWS_MAX, sending],
+        [before, ROWS_MAX, under_way(db)?],
     )
 }
 

@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt as _, BufReader};
 use tokio::process::{ChildStdout, Command};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::aws::NewEvent;
 use crate::clock;
 use crate::config::{StartAt, SystemdJournal};
 use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
@@ -20,7 +19,8 @@ use crate::keeper::Handle;
 use crate::metric::Timestamp;
 use crate::stats::Stats;
 
-use super::batch::{Batch, EVENT_MAX, cut};
+use super::batch::Batch;
+use super::entries::{Entry, Lines, entry, message_of};
 use super::lines::Filter;
 use super::ship::{Backoff, Fate, Shipper, Stream};
 
@@ -31,9 +31,6 @@ const PROGRAM: &str = "journalctl";
 
 /// What the program says if there is nothing.
 const NO_ENTRIES: &[u8] = b"-- No entries --";
-
-/// The most bytes of an entry, with everything that is told of it.
-const ENTRY_MAX: u64 = 4 << 20;
 
 /// How long events wait for more.
 const WAIT_MAX: Duration = Duration::from_secs(5);
@@ -56,18 +53,9 @@ struct Kept {
     /// Where it is sent: group and stream.
     #[serde(default)]
     stream: Option<(String, String)>,
-    /// When what the cursor stands for happened, in seconds.
+    /// When what the cursor stands for happened, in milliseconds.
     #[serde(default)]
     at: Option<i64>,
-}
-
-/// An entry of the journal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Entry {
-    cursor: String,
-    event: NewEvent,
-    /// Something of it was cut off.
-    is_cut: bool,
 }
 
 /// Sends what is new in the journal.
@@ -96,10 +84,7 @@ impl Follower {
         let key = self.key();
         let kept = self.positions.get(&key);
         let kept: Option<Kept> = kept.and_then(|text| serde_json::from_str(text).ok());
-        let kept = match kept {
-            None => self.take_over(&key).await,
-            kept => kept,
-        };
+        let kept = self.settle(&key, kept).await;
         let mut reading = Reading {
             filter: Filter::new(&self.config.filter),
             kept: kept.or_else(|| self.unknown()).unwrap_or_default(),
@@ -157,21 +142,29 @@ impl Follower {
     }
 
     /// A selection that was changed goes on where it was: else everything that systemd has would go to the same stream again.
-    async fn take_over(&self, key: &str) -> Option<Kept> {
-        let (kept, others) = taken_over(&self.positions, &self.keys, &self.stream)?;
-        let cursor = &kept.cursor;
-        info!(
-            cursor,
-            "what is sent of the journal of systemd has changed; it goes on where it was"
-        );
-        let gone = others.into_iter().map(|other| (other, None));
-        let own = (key.to_owned(), serde_json::to_string(&kept).ok());
+    /// What others that are not configured any more were sent is not looked at again.
+    async fn settle(&self, key: &str, kept: Option<Kept>) -> Option<Kept> {
+        let (keys, others) = gone(&self.positions, &self.keys, &self.stream);
+        let is_new = kept.is_none();
+        let kept = kept.or_else(|| taken_over(others, clock::now()));
+        if keys.is_empty() {
+            return kept;
+        }
+        if let Some(Kept { cursor, .. }) = kept.as_ref().filter(|_| is_new) {
+            info!(
+                cursor,
+                "what is sent of the journal of systemd has changed; it goes on where it was"
+            );
+        }
+        let own = kept.as_ref().map(serde_json::to_string);
+        let own = (key.to_owned(), own.and_then(Result::ok));
+        let keys = keys.into_iter().map(|key| (key, None));
         let progress = LogProgress {
-            positions: gone.chain([own]).collect(),
+            positions: keys.chain([own]).collect(),
             written: None,
         };
         self.keeper.log_progress(progress).await;
-        Some(kept)
+        kept
     }
 
     fn arguments(&self, cursor: Option<&str>) -> Vec<String> {
@@ -197,27 +190,33 @@ impl Follower {
     }
 }
 
-/// Where a new selection for a stream begins, and the keys of those that are not configured any more and were sent there. Of
-/// several it is the place of the one that was least far: what the others had sent may be sent again.
-fn taken_over(
+/// The positions of selections that were sent to a stream and are not configured any more, with their keys.
+fn gone(
     positions: &BTreeMap<String, String>,
     configured: &BTreeSet<String>,
     stream: &Stream,
-) -> Option<(Kept, Vec<String>)> {
+) -> (Vec<String>, Vec<Kept>) {
     let others = positions.iter().filter_map(|(key, text)| {
         let is_gone = key.starts_with("journald ") && !configured.contains(key);
         let kept: Kept = serde_json::from_str(text).ok().filter(|_| is_gone)?;
         (kept.stream == Some(stream.key())).then(|| (key.clone(), kept))
     });
-    let (keys, others): (Vec<String>, Vec<Kept>) = others.unzip();
-    let newest = others.iter().filter_map(|kept| kept.at).max();
-    let least = others.into_iter().min_by_key(|kept| kept.at)?;
-    let unknown_until = newest.filter(|at| Some(*at) > least.at).map(|at| at + 1);
-    let kept = Kept {
-        unknown_until: least.unknown_until.max(unknown_until),
-        ..least
+    others.unzip()
+}
+
+/// Where a new selection begins: of several before it, at the place of the one that was least far. What the others had sent, or
+/// may have, may be sent again.
+fn taken_over(others: Vec<Kept>, now: Timestamp) -> Option<Kept> {
+    let ahead = match others.iter().any(|kept| kept.sending.is_some()) {
+        true => Some(now.milliseconds()),
+        false if others.len() > 1 => others.iter().filter_map(|kept| kept.at).max(),
+        false => None,
     };
-    Some((kept, keys))
+    let least = others.into_iter().min_by_key(|kept| kept.at)?;
+    Some(Kept {
+        unknown_until: least.unknown_until.max(ahead.map(|at| at / 1_000 + 1)),
+        ..least
+    })
 }
 
 struct Reading {
@@ -227,7 +226,7 @@ struct Reading {
     key: String,
     /// What did not fit into the batch before.
     held: Option<Entry>,
-    /// When the last entry of the batch happened, in seconds.
+    /// When the last entry of the batch happened, in milliseconds.
     read_at: Option<i64>,
     backoff: Backoff,
     /// Why it was not read, if it was not.
@@ -242,7 +241,7 @@ impl Reading {
             // Written down at once: what comes from now on is not passed by a later start.
             match newest().await {
                 Ok(cursor) => {
-                    self.kept.at = Some(clock::now().seconds());
+                    self.kept.at = Some(clock::now().milliseconds());
                     self.keep(Some(cursor), None).await;
                 }
                 Err(problem) => return problem,
@@ -296,7 +295,7 @@ impl Reading {
             }
             filtered += usize::from(!is_wanted);
             cut_entries += usize::from(is_wanted && entry.is_cut);
-            self.read_at = Some(entry.event.at.seconds());
+            self.read_at = Some(entry.event.at.milliseconds());
             // What may have been sent before is sent again by itself.
             let is_limit = self.kept.sending.as_ref() == Some(&entry.cursor);
             if cursor.replace(entry.cursor).is_none() {
@@ -388,85 +387,6 @@ impl Reading {
     }
 }
 
-/// Lines of an output. Whoever gives up waiting for one loses nothing of it.
-struct Lines<R> {
-    out: R,
-    line: Vec<u8>,
-    /// What was read of the line before does not belong to it: it is too long.
-    is_too_long: bool,
-}
-
-impl<R: AsyncBufRead + Unpin> Lines<R> {
-    fn new(out: R) -> Self {
-        Self {
-            out,
-            line: Vec::new(),
-            is_too_long: false,
-        }
-    }
-
-    /// The next line, which is empty if it is too long; `None` at the end.
-    async fn next(&mut self) -> std::io::Result<Option<Vec<u8>>> {
-        loop {
-            let room = ENTRY_MAX.saturating_sub(self.line.len() as u64);
-            let mut out = (&mut self.out).take(room);
-            let read = out.read_until(b'\n', &mut self.line).await?;
-            let is_whole = self.line.last() == Some(&b'\n');
-            if is_whole || read == 0 && room > 0 {
-                let line = std::mem::take(&mut self.line);
-                return Ok(match std::mem::take(&mut self.is_too_long) {
-                    true => Some(Vec::new()),
-                    false => is_whole.then_some(line),
-                });
-            }
-            if self.line.len() as u64 >= ENTRY_MAX {
-                self.line.clear();
-                self.is_too_long = true;
-            }
-        }
-    }
-}
-
-/// What a line says.
-fn entry(line: &[u8]) -> Option<Entry> {
-    let value: Value = serde_json::from_slice(line).ok()?;
-    let text = |name: &str| value.get(name).and_then(message_of);
-    let microseconds: i64 = text("__REALTIME_TIMESTAMP")?.parse().ok()?;
-    let mut message = text("MESSAGE").filter(|message| !message.is_empty())?;
-    let name = text("SYSLOG_IDENTIFIER").or_else(|| text("_COMM"));
-    if let Some(name) = name {
-        let pid = text("_PID").map(|pid| format!("[{pid}]"));
-        message = format!("{name}{}: {message}", pid.unwrap_or_default());
-    }
-    let is_cut = cut(&mut message, EVENT_MAX);
-    let event = NewEvent {
-        at: Timestamp::from_milliseconds(microseconds / 1_000),
-        message,
-    };
-    let cursor = text("__CURSOR")?;
-    Some(Entry {
-        cursor,
-        event,
-        is_cut,
-    })
-}
-
-/// A field is text, or where that cannot be, its bytes; one that is there several times is a list.
-fn message_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Array(items) => {
-            let byte = |item: &Value| u8::try_from(item.as_u64()?).ok();
-            let bytes: Option<Vec<u8>> = items.iter().map(byte).collect();
-            match bytes {
-                Some(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-                None => items.first().and_then(message_of),
-            }
-        }
-        _ => None,
-    }
-}
-
 /// Only this host's own entries, though others' may have been received.
 fn of_this_machine() -> Option<String> {
     let id = std::fs::read_to_string("/etc/machine-id").ok()?;
@@ -521,19 +441,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn entries_are_read_also_where_they_are_bytes() {
-        let line = br#"{"__CURSOR":"s=1","__REALTIME_TIMESTAMP":"1700000000123456","MESSAGE":"hot","SYSLOG_IDENTIFIER":"app","_PID":"7"}"#;
-        let found = entry(line).unwrap();
-        assert_eq!((found.cursor.as_str(), found.is_cut), ("s=1", false));
-        assert_eq!(found.event.message, "app[7]: hot");
-        assert_eq!(found.event.at.milliseconds(), 1_700_000_000_123);
-        let bytes = br#"{"__CURSOR":"s=2","__REALTIME_TIMESTAMP":"1000","MESSAGE":[104,255,105]}"#;
-        assert_eq!(entry(bytes).unwrap().event.message, "h\u{fffd}i");
-        assert_eq!(entry(b"-- No entries --"), None);
-        assert_eq!(entry(b"{}"), None);
-    }
-
-    #[test]
     fn a_new_selection_begins_where_the_least_far_of_those_before_was() {
         let stream = |name: &str| Stream {
             group: "/j".to_owned(),
@@ -551,8 +458,14 @@ mod tests {
             serde_json::to_string(&kept).unwrap()
         };
         let positions = BTreeMap::from([
-            ("journald /j s  a".to_owned(), kept("s", "late", Some(90))),
-            ("journald /j s  bb".to_owned(), kept("s", "early", Some(50))),
+            (
+                "journald /j s  a".to_owned(),
+                kept("s", "late", Some(90_500)),
+            ),
+            (
+                "journald /j s  bb".to_owned(),
+                kept("s", "early", Some(90_400)),
+            ),
             (
                 "journald /j s  c".to_owned(),
                 kept("s", "there still", Some(10)),
@@ -568,21 +481,21 @@ mod tests {
             ("record".to_owned(), "7".to_owned()),
         ]);
         let configured = BTreeSet::from(["journald /j s  c".to_owned()]);
-        let (kept, gone) = taken_over(&positions, &configured, &stream("s")).unwrap();
-        assert_eq!(kept.cursor.as_deref(), Some("early"));
-        assert_eq!(kept.unknown_until, Some(91));
-        assert_eq!(gone, ["journald /j s  a", "journald /j s  bb"]);
-        assert!(taken_over(&positions, &configured, &stream("t")).is_none());
-    }
-
-    #[tokio::test]
-    async fn a_line_that_is_too_long_is_passed() {
-        let mut text = vec![b'x'; usize::try_from(ENTRY_MAX).unwrap() + 5];
-        text.extend(b"\nnext\n");
-        let mut lines = Lines::new(BufReader::new(&text[..]));
-        assert_eq!(lines.next().await.unwrap(), Some(Vec::new()));
-        let next = lines.next().await.unwrap();
-        assert_eq!(next.as_deref(), Some(&b"next\n"[..]));
-        assert_eq!(lines.next().await.unwrap(), None);
+        let (keys, others) = gone(&positions, &configured, &stream("s"));
+        assert_eq!(keys, ["journald /j s  a", "journald /j s  bb"]);
+        let now = Timestamp::from_seconds(1_000);
+        let begin = |others: &[Kept]| {
+            let kept = taken_over(others.to_vec(), now)?;
+            Some((kept.cursor?, kept.unknown_until))
+        };
+        assert_eq!(begin(&others), Some(("early".to_owned(), Some(91))));
+        assert_eq!(begin(&others[..1]), Some(("late".to_owned(), None)));
+        let sending = Kept {
+            sending: Some("later".to_owned()),
+            ..others[0].clone()
+        };
+        assert_eq!(begin(&[sending]), Some(("late".to_owned(), Some(1_001))));
+        assert_eq!(begin(&[]), None);
+        assert!(gone(&positions, &configured, &stream("t")).0.is_empty());
     }
 }

@@ -115,9 +115,6 @@ impl Shipper {
                 logs.dropped(source, "expired", expired);
                 logs.dropped(source, "too_new", too_new);
                 self.recovered(stream);
-                if let Some(logs) = self.logs.get() {
-                    self.groups.set_retention(logs, &stream.group).await;
-                }
                 Fate::Accepted(rejected)
             }
             Err(failure) => self.failed(source, stream, count, &failure),
@@ -163,6 +160,8 @@ impl Shipper {
             Ok(Logs::connect_to_ship(&region, None).await)
         };
         let logs = self.logs.get_or_try_init(connect).await?;
+        // Before events are sent: what is known of them must not wait for it.
+        self.groups.set_retention(logs, &stream.group).await;
         let key = stream.key();
         let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let is_known = lock().contains(&key);

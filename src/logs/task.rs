@@ -239,7 +239,26 @@ impl Record {
         if let Some(next) = self.next().await {
             self.lost_until = next.last;
             self.keep(Some(next.last), None).await;
+            self.is_unknown = false;
+        } else if self.keeper.log_positions().await.is_some() {
+            self.is_unknown = false;
         }
+    }
+
+    /// Where no journal could be read at first, it says later which may have arrived.
+    async fn learn(&mut self, next: &Next) {
+        if !self.is_unknown {
+            return;
+        }
+        let Some(positions) = self.keeper.log_positions().await else {
+            return;
+        };
+        self.is_unknown = false;
+        let kept = positions.get(RECORD_POSITION);
+        let kept = kept.and_then(|text| text.parse().ok());
+        let all = positions.contains_key(POSITIONS_UNKNOWN);
+        let all = all.then_some(next.last);
+        self.lost_until = self.lost_until.max(kept.or(all).unwrap_or(0));
     }
 
     /// Sends until everything ends.
@@ -258,7 +277,11 @@ impl Record {
 
     /// As long as there is something and it is taken.
     async fn send_all(&mut self) {
-        while self.last_until.is_some() || self.backoff.is_over(clock::now()) {
+        let goes_on = |record: &Self| match record.last_until {
+            Some(_) => true,
+            None => !*record.ended.borrow() && record.backoff.is_over(clock::now()),
+        };
+        while goes_on(self) {
             let sent = match self.try_send_unkept().await {
                 None => self.try_send().await,
                 sent => sent,
@@ -325,8 +348,11 @@ impl Record {
             return None;
         }
         let next = self.next().await?;
+        self.learn(&next).await;
         let (last, before) = (next.last, self.lost_until);
+        let as_before = Some(before).filter(|id| *id > 0);
         if !self.keep(Some(last.max(before)), None).await {
+            self.keep(as_before, None).await;
             return None;
         }
         // What did not get out since it was counted is not counted again.
