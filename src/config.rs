@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::finding::Position;
 
 pub use logs::{
-    LogFiles, LogFilter, LogTarget, Logs, PRIORITIES, RETENTIONS, RFC3339, Record, RecordFormat,
-    StartAt, SystemdJournal, TIMESTAMP, check_timestamp_format, is_glob, retention,
+    LOG_NAME_MAX, LogFiles, LogFilter, LogTarget, Logs, PRIORITIES, RETENTIONS, RFC3339, Record,
+    RecordFormat, StartAt, SystemdJournal, TIMESTAMP, check_timestamp_format, is_glob, retention,
 };
 pub use metrics::{Publishable, publishable, publishables};
 pub use notify::{CERTAINTIES, Notify, Pattern, Recipient, STATES, Secret, Shape, Webhook, When};

@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use crate::aws::Failure;
-use crate::config::{self, LogFiles, LogTarget, SystemdJournal};
+use crate::config::{self, LOG_NAME_MAX, LogFiles, LogTarget, SystemdJournal};
 use crate::definition::Placeholders;
 use crate::journal::{LogProgress, POSITIONS_UNKNOWN};
 use crate::keeper::Handle;
@@ -44,10 +44,6 @@ use ship::{Shipper, Stream};
 
 /// A file for which a section has a name if it has one for any.
 const ANY_FILE: &str = "/any";
-
-/// The most characters that the name of a group or a stream has
-/// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>).
-const NAME_MAX: usize = 512;
 
 /// How often lines of this program's log are kept.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
@@ -262,9 +258,9 @@ fn stream(
     for (what, name) in [("group", &group), ("stream", &name)] {
         // What is written here depends on this host.
         let length = name.chars().count();
-        if !(1..=NAME_MAX).contains(&length) {
+        if !(1..=LOG_NAME_MAX).contains(&length) {
             return Err(format!(
-                "the name of its {what} has {length} characters on this host, but must have 1 to {NAME_MAX}"
+                "the name of its {what} has {length} characters on this host, but must have 1 to {LOG_NAME_MAX}"
             ));
         }
     }
@@ -349,7 +345,7 @@ mod tests {
             "/d/${file}@web"
         );
         // CloudWatch Logs refuses it, and whatever is sent there.
-        let path = format!("/{}", "d".repeat(NAME_MAX));
+        let path = format!("/{}", "d".repeat(LOG_NAME_MAX));
         let told = name("${path}", &path).unwrap_err();
         assert!(told.contains("stream has 513 characters"), "{told}");
         assert!(name("${path}", &path[1..]).is_ok());

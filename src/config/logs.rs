@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// The most characters that the name of a group or a stream has; the least is one
+/// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogStream.html>).
+pub const LOG_NAME_MAX: usize = 512;
+
 /// For how many days a group can keep its events
 /// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>).
 pub const RETENTIONS: [i32; 22] = [

@@ -2,7 +2,8 @@
 //!
 //! Room is made oldest first, from history as long as there is any, then from transitions, then from the events for CloudWatch
 //! Logs, then from the outbox. Transitions also go with the history of their time, so that many of them do not crowd out the
-//! datapoints. The alarms' snapshot and the metrics that are in use stay. What is free in the file is used again, and given back to the disk once it is much.
+//! datapoints. The alarms' snapshot and the metrics that are in use stay. What is free in the file is used again, and given back to
+//! the disk once it is much.
 
 use rusqlite::Connection;
 

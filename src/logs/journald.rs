@@ -84,7 +84,7 @@ impl Follower {
         let key = self.key();
         let kept = self.positions.get(&key);
         let kept: Option<Kept> = kept.and_then(|text| serde_json::from_str(text).ok());
-        let kept = self.settle(&key, kept).await;
+        let kept = self.begin(&key, kept).await;
         let mut reading = Reading {
             filter: Filter::new(&self.config.filter),
             kept: kept.or_else(|| self.unknown()).unwrap_or_default(),
@@ -142,8 +142,8 @@ impl Follower {
     }
 
     /// A selection that was changed goes on where it was: else everything that systemd has would go to the same stream again.
-    /// What others that are not configured any more were sent is not looked at again.
-    async fn settle(&self, key: &str, kept: Option<Kept>) -> Option<Kept> {
+    /// Positions of selections that are not configured any more go.
+    async fn begin(&self, key: &str, kept: Option<Kept>) -> Option<Kept> {
         let (keys, others) = gone(&self.positions, &self.keys, &self.stream);
         let is_new = kept.is_none();
         let kept = kept.or_else(|| taken_over(others, clock::now()));

@@ -7,8 +7,8 @@ use crate::finding::{did_you_mean, one_of};
 use crate::tree::{Entry, Node};
 
 use super::super::logs::{
-    LogFiles, LogFilter, LogTarget, Logs, PRIORITIES, RFC3339, Record, RecordFormat, StartAt,
-    SystemdJournal, TIMESTAMP, check_timestamp_format, retention,
+    LOG_NAME_MAX, LogFiles, LogFilter, LogTarget, Logs, PRIORITIES, RFC3339, Record, RecordFormat,
+    StartAt, SystemdJournal, TIMESTAMP, check_timestamp_format, retention,
 };
 use super::Reader;
 
@@ -49,16 +49,15 @@ const JOURNAL_KEYS: [&str; 9] = [
     "start_at",
 ];
 
-/// What CloudWatch Logs takes in names of groups and streams, and placeholders.
-const GROUP_LENGTH_MAX: usize = 512;
+const STREAM_DEFAULT: &str = "${hostname}";
+const FILE_STREAM_DEFAULT: &str = "${hostname}/${file}";
+const JOURNAL_STREAM_DEFAULT: &str = "${hostname}/journal";
+
 /// What a group can be tagged with
 /// (<https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_CreateLogGroup.html>).
 const TAGS_MAX: usize = 50;
 const TAG_KEY_MAX: usize = 128;
 const TAG_VALUE_MAX: usize = 256;
-const STREAM_DEFAULT: &str = "${hostname}";
-const FILE_STREAM_DEFAULT: &str = "${hostname}/${file}";
-const JOURNAL_STREAM_DEFAULT: &str = "${hostname}/journal";
 
 /// What stands in `[logs]` for every part of it.
 #[derive(Clone, Debug, Default)]
@@ -90,7 +89,7 @@ impl Reader<'_> {
                 continue;
             };
             if known.iter().any(|other| other.is_like(&journal)) {
-                let text = "`[[logs.journald]]` sends the same units and priority to the same stream as another one";
+                let text = "`[[logs.journald]]` sends the same units and priority to the same stream as another one; give it a `stream` of its own, or one section for both";
                 self.report.add(node.position, text);
             }
             known.push(journal);
@@ -223,9 +222,9 @@ impl Reader<'_> {
         let rest = without_placeholders(&group);
         let is_taken = |it: char| it.is_ascii_alphanumeric() || "_-/.#".contains(it);
         let length = group.chars().count();
-        if !rest.chars().all(is_taken) || !(1..=GROUP_LENGTH_MAX).contains(&length) {
+        if !rest.chars().all(is_taken) || !(1..=LOG_NAME_MAX).contains(&length) {
             let text = format!(
-                "`group` is `{group}`, but must have 1 to {GROUP_LENGTH_MAX} letters, digits and `_-/.#`"
+                "`group` is `{group}`, but must have 1 to {LOG_NAME_MAX} letters, digits and `_-/.#`"
             );
             self.report.add(node.position, text);
         }
@@ -241,9 +240,9 @@ impl Reader<'_> {
         };
         let rest = without_placeholders(&stream);
         let length = stream.chars().count();
-        if rest.contains([':', '*']) || !(1..=GROUP_LENGTH_MAX).contains(&length) {
+        if rest.contains([':', '*']) || !(1..=LOG_NAME_MAX).contains(&length) {
             let text = format!(
-                "`stream` is `{stream}`, but must have 1 to {GROUP_LENGTH_MAX} characters, and neither `:` nor `*`"
+                "`stream` is `{stream}`, but must have 1 to {LOG_NAME_MAX} characters, and neither `:` nor `*`"
             );
             self.report.add(node.position, text);
         }

@@ -429,7 +429,7 @@ fn what_groups_and_times_cannot_be_is_told() {
         c.toml:5:1: `tags` has `kkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkkk`: its name has 129 characters, but must have 1 to 128
         c.toml:6:1: `tags` has `Team`: only letters, digits, spaces and `_.:/=+-@` can stand in a tag
         c.toml:10:20: `timestamp_format` is `%H:%M:%S`, which cannot be read: date required to parse datetime: a month/day, day-of-year or week date must be present to create a date, but none were found
-        c.toml:21:1: `[[logs.journald]]` sends the same units and priority to the same stream as another one"#]].assert_eq(&told.join("\n"));
+        c.toml:21:1: `[[logs.journald]]` sends the same units and priority to the same stream as another one; give it a `stream` of its own, or one section for both"#]].assert_eq(&told.join("\n"));
 }
 
 /// Tags are asked for only where something is known by them.
